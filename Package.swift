@@ -1,0 +1,86 @@
+// swift-tools-version: 6.2
+// libkluere.so and its tests. ARCHITECTURE.md shows the targets and the direction of imports.
+import PackageDescription
+
+let root = Context.packageDirectory
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// -O3 lands after SwiftPM's own level: arithmetic is fast in debug builds and tests too. No fast-math anywhere.
+let arithmetic: [CSetting] = [
+  .unsafeFlags(["-O3", "-Wall", "-Wextra", "-Wstrict-prototypes", "-Werror", "-fvisibility=hidden", "-fno-math-errno"])
+]
+let plainC: [CSetting] = [
+  .headerSearchPath("../../include"),
+  .unsafeFlags(["-Wall", "-Wextra", "-Wstrict-prototypes", "-Werror", "-fvisibility=hidden"]),
+]
+
+let package = Package(
+  name: "kluere",
+  products: [.library(name: "kluere", type: .dynamic, targets: ["Kluere"])],
+  targets: [
+    .systemLibrary(name: "CKluere", path: "include"),
+    .target(name: "CKluereSupport", cSettings: plainC),
+    .target(name: "CKluereCPU", cSettings: arithmetic),
+    .target(name: "KluereBase", dependencies: ["CKluereSupport"], swiftSettings: strict),
+    .target(name: "KluereText", dependencies: ["KluereBase"], swiftSettings: strict),
+    .target(name: "KluereFormats", dependencies: ["KluereBase", "CKluereSupport"], swiftSettings: strict),
+    .target(name: "KluereMetrics", dependencies: ["KluereBase"], swiftSettings: strict),
+    .target(name: "KluereData", dependencies: ["KluereBase", "KluereText", "KluereFormats"], swiftSettings: strict),
+    .target(name: "KluereCompute", dependencies: ["KluereBase", "CKluereSupport", "CKluereCPU"], swiftSettings: strict),
+    .target(
+      name: "KluereModel",
+      dependencies: ["KluereBase", "KluereText", "KluereFormats", "KluereData", "KluereCompute"],
+      swiftSettings: strict),
+    .target(
+      name: "KluereTraining",
+      dependencies: [
+        "KluereBase", "KluereText", "KluereFormats", "KluereData", "KluereMetrics", "KluereCompute", "KluereModel",
+        "CKluereSupport",
+      ],
+      swiftSettings: strict),
+    .target(
+      name: "KluereABI",
+      dependencies: [
+        "CKluere", "CKluereSupport", "KluereBase", "KluereText", "KluereData", "KluereMetrics", "KluereCompute",
+        "KluereModel", "KluereTraining",
+      ],
+      swiftSettings: strict),
+    // Link-only shell: its flags reach nothing but the product, so tests and sanitizers still link.
+    .target(
+      name: "Kluere", dependencies: ["KluereABI"], exclude: ["symbols.txt", "exports.map"],
+      linkerSettings: [
+        .unsafeFlags([
+          "-static-stdlib", "-use-ld=lld",
+          "-Xlinker", "--version-script=\(root)/Sources/Kluere/exports.map",
+          "-Xlinker", "-soname=libkluere.so.1", "-Xlinker", "-z", "-Xlinker", "nodelete",
+        ], .when(configuration: .release)),
+        .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-s"], .when(configuration: .release)),
+      ]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17
+)
+
+// Tests: a folder Tests/<Target>Tests for each target that has some.
+let tests: [(String, [Target.Dependency])] = [
+  ("CKluereCPUTests", ["CKluereCPU"]),
+  ("KluereTextTests", ["KluereText", "KluereBase"]),
+  ("KluereFormatsTests", ["KluereFormats", "KluereBase"]),
+  ("KluereMetricsTests", ["KluereMetrics", "KluereBase"]),
+  ("KluereDataTests", ["KluereData", "KluereFormats", "KluereText", "KluereBase"]),
+  ("KluereModelTests", ["KluereModel", "KluereCompute", "KluereData", "KluereFormats", "KluereText", "KluereBase"]),
+  (
+    "KluereTrainingTests",
+    [
+      "KluereTraining", "KluereModel", "KluereCompute", "KluereData", "KluereMetrics", "KluereFormats", "KluereText",
+      "KluereBase",
+    ]
+  ),
+  ("KluereABITests", ["KluereABI", "CKluere", "CKluereSupport"]),
+]
+package.targets += tests.map { .testTarget(name: $0.0, dependencies: $0.1, swiftSettings: strict) }

@@ -1,0 +1,48 @@
+/* engine_internal.h - what the operations of this target know of an engine. */
+#ifndef KLUERE_ENGINE_INTERNAL_H
+#define KLUERE_ENGINE_INTERNAL_H
+#include <stddef.h>
+
+#include "include/kluere_cpu.h"
+
+struct kk_elementwise_table; /* elementwise.h */
+struct kk_gemm_table;        /* gemm.h */
+struct kk_pool;              /* engine.c */
+
+typedef struct kk_buffer {
+  float *data;
+  size_t floats;
+} kk_buffer;
+
+/* Scratch of one worker, alone on its cache line: workers grow theirs at the same time. */
+typedef struct kk_worker {
+  _Alignas(64) kk_buffer scratch;
+} kk_worker;
+
+struct kk_engine {
+  int isa;
+  int threads; /* the caller's included */
+  const struct kk_elementwise_table *elementwise;
+  const struct kk_gemm_table *gemm;
+  kk_buffer scratch;
+  kk_worker *workers; /* [threads] */
+  struct kk_pool *pool; /* NULL with one thread */
+};
+
+/* Memory of at least `floats` floats, 64-byte aligned, contents undefined; NULL when memory ran out. It belongs to the
+ * engine, is valid until the next call, and only grows, so a steady loop allocates nothing. Not from inside a region. */
+float *kk_scratch(kk_engine *engine, size_t floats);
+/* The same for one worker; from inside a region only with the running worker's index. */
+float *kk_worker_scratch(kk_engine *engine, size_t worker, size_t floats);
+/* Grows every worker's scratch before a region, which then cannot run out of memory. 0, or 1. */
+int kk_reserve_worker_scratch(kk_engine *engine, size_t floats);
+
+/* Calls body(context, item, worker) once for each item in [0, items) and returns when all are done. worker is in
+ * [0, threads); no two items run at the same time under one worker. The caller is worker 0. */
+void kk_parallel_workers(kk_engine *engine, size_t items, void (*body)(void *context, size_t item, size_t worker),
+                         void *context);
+/* The same, on the calling thread alone when the whole region takes less than about `microseconds` that waking another
+ * thread would cost. Give an estimate for one thread. */
+void kk_parallel_estimated(kk_engine *engine, size_t items, double microseconds,
+                           void (*body)(void *context, size_t item, size_t worker), void *context);
+#endif

@@ -1,0 +1,21 @@
+/* gemm_table.c - which table belongs to an instruction set. */
+#include "gemm.h"
+
+const struct kk_gemm_table *kk_gemm_table_for(int isa) {
+  switch (isa) {
+    case KK_ISA_PLAIN:
+      return &kk_gemm_plain;
+#if defined(__x86_64__)
+    case KK_ISA_AVX2:
+      return &kk_gemm_avx2;
+    case KK_ISA_AVX512:
+      return &kk_gemm_avx512;
+#endif
+#if defined(__aarch64__)
+    case KK_ISA_NEON:
+      return &kk_gemm_neon;
+#endif
+    default:
+      return NULL;
+  }
+}

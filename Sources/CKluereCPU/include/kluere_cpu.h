@@ -1,0 +1,134 @@
+/* kluere_cpu.h - the CPU engine: a thread pool, scratch memory, and the arithmetic of the encoder.
+ *
+ * All arrays are row-major fp32 without padding between rows, unless a stride is named. "rows" are tokens of a packed
+ * batch. Outputs come first, then inputs, then sizes. "=" or "+=" is said per output. Functions that may need scratch
+ * return 0, or 1 when memory ran out (outputs are then undefined); others return void and cannot fail.
+ * Results are the same bits for any number of threads: work is cut into pieces whose size depends on the shapes alone,
+ * and sums over rows are added in a fixed order. A row of a forward result does not depend on the other rows.
+ * One engine runs one operation at a time (the caller's duty); separate engines are independent. */
+#ifndef KLUERE_CPU_H
+#define KLUERE_CPU_H
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct kk_engine kk_engine;
+enum { KK_ISA_AUTO = 0, KK_ISA_PLAIN = 1, KK_ISA_AVX2 = 2, KK_ISA_AVX512 = 3, KK_ISA_NEON = 4 };
+
+/* Whether this machine runs the instruction set. AUTO: the best one. Names: "plain", "avx2", "avx512", "neon". */
+int kk_isa_supported(int isa);
+int kk_isa_best(void);
+const char *kk_isa_name(int isa);
+int kk_cpu_count(void); /* cores this process may use (affinity mask) */
+
+/* threads >= 1, the caller's included. NULL when memory or threads ran out, or the isa is not supported. Workers block
+ * all signals. */
+kk_engine *kk_engine_create(int isa, int threads);
+void kk_engine_destroy(kk_engine *engine);
+int kk_engine_threads(const kk_engine *engine);
+int kk_engine_isa(const kk_engine *engine);
+/* Calls body(context, item) once for each item in [0, items), on the pool's threads, in any order; returns when all are
+ * done. body must not call the engine. */
+void kk_parallel(kk_engine *engine, size_t items, void (*body)(void *context, size_t item), void *context);
+
+/* Dropout masks are recomputed, never stored: element j of a row is kept if 16 bits of Philox4x32-7 are >= threshold.
+ * Counter: (j / 8, position[row], sample[row], site), key: seed; bits (j % 8) of the 128 as 8 x 16, low first.
+ * threshold = round(p * 65536); kept elements are scaled by 65536 / (65536 - threshold). Same as the CUDA kernels.
+ * In attention: j is the key's position in its sequence, position[row] the query's, site + head the site.
+ * threshold 0: no dropout, sample and position may be NULL. */
+typedef struct kk_dropout {
+  uint64_t seed; /* already mixed with the step */
+  uint32_t threshold;
+  uint32_t site;
+  const uint32_t *sample;   /* [rows]: number of the sentence within the update */
+  const uint32_t *position; /* [rows]: position of the token within its sentence */
+} kk_dropout;
+
+/* ---- linear.c: products with weights w [out, in] -------------------------------------------------------------- */
+enum { KK_ACT_NONE = 0, KK_ACT_GELU = 1, KK_ACT_TANH = 2 };
+/* y = act(x w^T + bias). x [rows, in], y [rows, out]; bias may be NULL. pre: NULL, or [rows, out] = the value before act. */
+int kk_linear(kk_engine *engine, float *y, float *pre, const float *x, const float *w, const float *bias, size_t rows,
+              size_t out, size_t in, int activation);
+/* dx = (accumulate ? dx : 0) + dy w. */
+int kk_linear_backward_input(kk_engine *engine, float *dx, const float *dy, const float *w, size_t rows, size_t out,
+                             size_t in, int accumulate);
+/* dw += dy^T x, dbias += column sums of dy (dbias may be NULL). */
+int kk_linear_backward_weight(kk_engine *engine, float *dw, float *dbias, const float *dy, const float *x, size_t rows,
+                              size_t out, size_t in);
+/* Weights packed once, for inference. Bits equal those of kk_linear. */
+size_t kk_packed_size(const kk_engine *engine, size_t out, size_t in); /* floats; packed must be 64-byte aligned */
+void kk_pack(kk_engine *engine, float *packed, const float *w, size_t out, size_t in);
+int kk_linear_packed(kk_engine *engine, float *y, const float *x, const float *packed, const float *bias, size_t rows,
+                     size_t out, size_t in, int activation);
+
+/* ---- activation.c ---------------------------------------------------------------------------------------------- */
+/* y = gelu(x) = x/2 (1 + erf(x / sqrt 2)), absolute error of erf at most 1e-6. y may be x. */
+void kk_gelu(kk_engine *engine, float *y, const float *x, size_t count);
+/* dx = dy gelu'(x). dx may be dy. */
+void kk_gelu_backward(kk_engine *engine, float *dx, const float *dy, const float *x, size_t count);
+/* dx = dy (1 - y^2), y = tanh(x). dx may be dy. */
+void kk_tanh_backward(kk_engine *engine, float *dx, const float *dy, const float *y, size_t count);
+
+/* ---- dropout.c -------------------------------------------------------------------------------------------------- */
+/* y = dropout(x); its backward is the same call on the gradient. y may be x. */
+void kk_dropout_apply(kk_engine *engine, float *y, const float *x, size_t rows, size_t width, const kk_dropout *dropout);
+
+/* ---- norm.c: layer norm over the last dimension, variance without Bessel's correction ----------------------------- */
+/* y = LN(residual + dropout(x)); xhat = the normalised value before gain and bias, rstd [rows] = 1 / standard deviation.
+ * residual may be NULL. xhat and rstd may be NULL (inference). y may be x or residual. */
+void kk_residual_norm(kk_engine *engine, float *y, float *xhat, float *rstd, const float *x, const float *residual,
+                      const float *gain, const float *bias, size_t rows, size_t width, float epsilon,
+                      const kk_dropout *dropout);
+/* dsum = gradient of (residual + dropout(x)), i.e. of the residual; dx = its dropped part, the gradient of x (dx may be
+ * NULL when threshold is 0: then it equals dsum; dx may not alias dsum). dgain, dbias +=. dsum may be dy. */
+int kk_residual_norm_backward(kk_engine *engine, float *dx, float *dsum, float *dgain, float *dbias, const float *dy,
+                              const float *xhat, const float *rstd, const float *gain, size_t rows, size_t width,
+                              const kk_dropout *dropout);
+
+/* ---- embedding.c ------------------------------------------------------------------------------------------------- */
+/* y = dropout(LN(word[ids] + position[positions] + type[types])). word [*, width] etc. The caller has checked the ids. */
+void kk_embedding(kk_engine *engine, float *y, float *xhat, float *rstd, const float *word, const float *position,
+                  const float *type, const int32_t *ids, const int32_t *positions, const int32_t *types,
+                  const float *gain, const float *bias, size_t rows, size_t width, float epsilon,
+                  const kk_dropout *dropout);
+/* dword, dposition, dtype, dgain, dbias +=. padding: the row of dword that gets no gradient, -1 for none (and likewise
+ * position_padding). dy is overwritten. vocabulary, positions_count, type_count: rows of the tables. */
+int kk_embedding_backward(kk_engine *engine, float *dword, float *dposition, float *dtype, float *dgain, float *dbias,
+                          float *dy, const float *xhat, const float *rstd, const float *gain, const int32_t *ids,
+                          const int32_t *positions, const int32_t *types, size_t rows, size_t width,
+                          size_t vocabulary, size_t position_count, size_t type_count, int32_t padding,
+                          int32_t position_padding, const kk_dropout *dropout);
+/* y[i] = x[index[i]] ; and dx[index[i]] += dy[i] (distinct indices). */
+void kk_gather_rows(kk_engine *engine, float *y, const float *x, const int32_t *index, size_t count, size_t width);
+void kk_scatter_add_rows(kk_engine *engine, float *dx, const float *dy, const int32_t *index, size_t count, size_t width);
+
+/* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ------------------ */
+/* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets [sequences + 1]:
+ * sequence s owns rows offsets[s] .. offsets[s+1]. out [rows, heads * head_width]. lse [heads, rows]: log of the
+ * softmax's denominator, natural, with the scale inside; NULL in inference. dropout on the probabilities: sample[] and
+ * position[] per row as everywhere; head h uses site + h. */
+int kk_attention(kk_engine *engine, float *out, float *lse, const float *qkv, const int32_t *offsets, size_t sequences,
+                 size_t heads, size_t head_width, const kk_dropout *dropout);
+/* dqkv = gradient. */
+int kk_attention_backward(kk_engine *engine, float *dqkv, const float *dout, const float *out, const float *lse,
+                          const float *qkv, const int32_t *offsets, size_t sequences, size_t heads, size_t head_width,
+                          const kk_dropout *dropout);
+
+/* ---- loss.c -------------------------------------------------------------------------------------------------------- */
+/* loss[row] = -log softmax(logits[row])[label]; dlogits = scale * (softmax - onehot), NULL if not wanted. */
+void kk_cross_entropy(kk_engine *engine, double *loss, float *dlogits, const float *logits, const int32_t *labels,
+                      size_t rows, size_t classes, float scale);
+void kk_softmax(kk_engine *engine, float *y, const float *x, size_t rows, size_t classes); /* y may be x */
+
+/* ---- optimizer.c ---------------------------------------------------------------------------------------------------- */
+double kk_sum_of_squares(kk_engine *engine, const float *x, size_t count); /* summed in double, in fixed blocks */
+/* torch.optim.AdamW: w *= 1 - lr wd; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
+ * w -= lr / correction1 * m / (sqrt(v) / sqrt(correction2) + epsilon), g = grad_scale * gradient,
+ * correction = 1 - beta^step. */
+typedef struct kk_adamw {
+  float learning_rate, beta1, beta2, epsilon, weight_decay, grad_scale;
+  double correction1, correction2;
+} kk_adamw;
+void kk_adamw_apply(kk_engine *engine, float *w, float *m, float *v, const float *gradient, size_t count,
+                    const kk_adamw *options);
+void kk_fill(kk_engine *engine, float *x, float value, size_t count);
+#endif

@@ -1,0 +1,1 @@
+// Link-only target of the dynamic product libkluere.so; the code is in KluereABI.

@@ -1,0 +1,231 @@
+public import CKluere
+internal import KluereBase
+internal import KluereCompute
+internal import KluereData
+internal import KluereModel
+internal import KluereText
+
+/// kluere_model
+final class ModelObject: Handled {
+  static let kind: UInt32 = 0x4B4D_4F44
+  static let typeName = "kluere_model"
+  let model: Model
+  /// What C borrows.
+  let labels: CStrings
+  let tensorNames: CStrings
+
+  init(_ model: Model) {
+    self.model = model
+    labels = CStrings(model.labels.names)
+    tensorNames = CStrings(model.layout.tensors.map(\.name))
+  }
+}
+
+private func defaultOpenOptions() -> kluere_model_open_options {
+  kluere_model_open_options(
+    struct_size: UInt32(MemoryLayout<kluere_model_open_options>.size), input_form: -1, max_tokens: 0,
+    read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0)
+}
+
+@_cdecl("kluere_model_config_init")
+public func modelConfigInit(
+  _ config: UnsafeMutablePointer<kluere_model_config>?, _ structSize: Int
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    try SizedStruct.initialize(config, structSize, defaults: defaultModelConfig())
+  }
+}
+
+@_cdecl("kluere_model_open_options_init")
+public func modelOpenOptionsInit(
+  _ options: UnsafeMutablePointer<kluere_model_open_options>?, _ structSize: Int
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    try SizedStruct.initialize(options, structSize, defaults: defaultOpenOptions())
+  }
+}
+
+@_cdecl("kluere_model_create")
+public func modelCreate(
+  _ context: OpaquePointer?, _ tokenizer: OpaquePointer?, _ config: UnsafePointer<kluere_model_config>?,
+  _ labels: UnsafePointer<UnsafePointer<CChar>?>?, _ labelCount: Int, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let out = try HandleOut<ModelObject>(out)
+    let context = try Handle<ContextObject>.borrow(context, "context").context
+    let tokenizer = try Handle<TokenizerObject>.borrow(tokenizer, "tokenizer").tokenizer
+    let config = try SizedStruct.read(config, "config", defaults: defaultModelConfig())
+    let names = try texts(labels, labelCount, "labels")
+    let model = try Model.create(
+      context: context, tokenizer: tokenizer, configuration: try modelConfiguration(config),
+      labels: try names.map { names throws(KluereError) in try LabelSet(names) } ?? .klue, seed: config.seed)
+    try out.store(ModelObject(model))
+  }
+}
+
+@_cdecl("kluere_model_open")
+public func modelOpen(
+  _ context: OpaquePointer?, _ directory: UnsafePointer<CChar>?, _ options: UnsafePointer<kluere_model_open_options>?,
+  _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let out = try HandleOut<ModelObject>(out)
+    let context = try Handle<ContextObject>.borrow(context, "context").context
+    let directory = try path(directory, "directory")
+    let given = try SizedStruct.read(options, "options", defaults: defaultOpenOptions())
+    guard given.read_into_memory <= 1 else {
+      throw KluereError(.invalidArgument, "read_into_memory: \(given.read_into_memory), expected 0 or 1")
+    }
+    var options = ModelOpenOptions()
+    if given.input_form != -1 { options.inputForm = try inputForm(given.input_form) }
+    if given.max_tokens != 0 { options.maxTokens = Int(given.max_tokens) }
+    options.readIntoMemory = given.read_into_memory == 1
+    options.seed = given.seed
+    options.labels = try texts(given.labels, given.label_count, "labels")
+    try out.store(ModelObject(try Model.open(context: context, directory: directory, options: options)))
+  }
+}
+
+@_cdecl("kluere_model_save")
+public func modelSave(_ model: OpaquePointer?, _ directory: UnsafePointer<CChar>?) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let model = try Handle<ModelObject>.borrow(model, "model").model
+    try model.save(try path(directory, "directory"), libraryVersion: libraryVersion.description)
+  }
+}
+
+@_cdecl("kluere_model_destroy")
+public func modelDestroy(_ model: OpaquePointer?) { Handle<ModelObject>.destroy(model) }
+
+@_cdecl("kluere_model_describe")
+public func modelDescribe(
+  _ model: OpaquePointer?, _ config: UnsafeMutablePointer<kluere_model_config>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let model = try Handle<ModelObject>.borrow(model, "model").model
+    try SizedStruct.Out(config, "config").store(modelConfigStruct(model.configuration))
+  }
+}
+
+@_cdecl("kluere_model_tokenizer")
+public func modelTokenizer(
+  _ model: OpaquePointer?, _ out: UnsafeMutablePointer<OpaquePointer?>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let out = try HandleOut<TokenizerObject>(out)
+    try out.store(TokenizerObject(try Handle<ModelObject>.borrow(model, "model").model.tokenizer))
+  }
+}
+
+@_cdecl("kluere_model_label_count")
+public func modelLabelCount(_ model: OpaquePointer?) -> Int {
+  value(otherwise: 0) { () throws(KluereError) in
+    try Handle<ModelObject>.borrow(model, "model").model.labels.count
+  }
+}
+
+@_cdecl("kluere_model_label")
+public func modelLabel(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
+  value(otherwise: nil) { () throws(KluereError) in
+    try Handle<ModelObject>.borrow(model, "model").labels[index]
+  }
+}
+
+@_cdecl("kluere_model_parameter_count")
+public func modelParameterCount(_ model: OpaquePointer?) -> UInt64 {
+  value(otherwise: 0) { () throws(KluereError) in
+    UInt64(clamping: try Handle<ModelObject>.borrow(model, "model").model.layout.parameterCount)
+  }
+}
+
+@_cdecl("kluere_model_label_indices")
+public func modelLabelIndices(
+  _ model: OpaquePointer?, _ dataset: OpaquePointer?, _ out: UnsafeMutablePointer<Int32>?, _ capacity: Int
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let model = try Handle<ModelObject>.borrow(model, "model").model
+    let dataset = try Handle<DatasetObject>.borrow(dataset, "dataset").dataset
+    let out = try output(out, capacity: capacity, needed: dataset.count)
+    _ = out.update(fromContentsOf: try labelIndices(dataset, in: model.labels))
+  }
+}
+
+/// The rows' labels as indices into `labels`; -1 where hidden.
+private func labelIndices(_ dataset: Dataset, in labels: LabelSet) throws(KluereError) -> [Int32] {
+  let places = dataset.labels.names.map { labels.index(of: $0).map { Int32(clamping: $0) } }
+  var indices: [Int32] = []
+  for (row, own) in dataset.labelIndices.enumerated() {
+    guard own >= 0, places.indices.contains(Int(own)) else {
+      indices.append(-1)
+      continue
+    }
+    guard let place = places[Int(own)] else {
+      throw KluereError(
+        .invalidArgument,
+        "row \(row): label \"\(dataset.labels.names[Int(own)])\" is none of the model's \(labels.count) labels")
+    }
+    indices.append(place)
+  }
+  return indices
+}
+
+@_cdecl("kluere_model_encode")
+public func modelEncode(
+  _ model: OpaquePointer?, _ example: UnsafePointer<kluere_example>?, _ exampleSize: Int, _ unit: Int32,
+  _ out: UnsafeMutablePointer<kluere_token>?, _ capacity: Int, _ count: UnsafeMutablePointer<Int>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let count = try required(count, "count")
+    let model = try Handle<ModelObject>.borrow(model, "model").model
+    let example = try singleExample(example, size: exampleSize, unit: unit)
+    do throws(KluereError) { try example.validate() } catch { throw error.inside("example") }
+    var scratch = InputEncoder.Scratch()
+    var encoded = EncodedExample()
+    model.encode(example, &scratch, into: &encoded)
+    // The header promises bytes here, whatever the unit of the entities.
+    let tokens = encoded.ids.indices.map { place in
+      EncodedToken(
+        id: encoded.ids[place], typeID: encoded.types[place], begin: encoded.begins[place], end: encoded.ends[place],
+        sequence: encoded.sequences[place], word: -1)
+    }
+    try TokenOut(out, capacity, count).store(tokens, [example.text], .bytes)
+  }
+}
+
+@_cdecl("kluere_model_tensor_count")
+public func modelTensorCount(_ model: OpaquePointer?) -> Int {
+  value(otherwise: 0) { () throws(KluereError) in
+    try Handle<ModelObject>.borrow(model, "model").model.layout.tensors.count
+  }
+}
+
+@_cdecl("kluere_model_tensor_describe")
+public func modelTensorDescribe(
+  _ model: OpaquePointer?, _ tensor: Int, _ info: UnsafeMutablePointer<kluere_tensor_info>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let object = try Handle<ModelObject>.borrow(model, "model")
+    let out = try SizedStruct.Out(info, "info")
+    let place = try index(tensor, below: object.model.layout.tensors.count, "tensor")
+    let slot = object.model.layout.tensors[place]
+    out.store(
+      kluere_tensor_info(
+        struct_size: 0, flags: object.model.newlyInitialized[place] ? KLUERE_TENSOR_NEWLY_INITIALIZED.asFlags : 0,
+        name: object.tensorNames[place], rank: UInt32(clamping: slot.rank), reserved: 0,
+        shape: (UInt64(clamping: slot.rows), UInt64(clamping: slot.columns))))
+  }
+}
+
+@_cdecl("kluere_model_tensor_read")
+public func modelTensorRead(
+  _ model: OpaquePointer?, _ tensor: Int, _ out: UnsafeMutablePointer<Float>?, _ capacity: Int
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let model = try Handle<ModelObject>.borrow(model, "model").model
+    let slot = model.layout.tensors[try index(tensor, below: model.layout.tensors.count, "tensor")]
+    let out = try output(out, capacity: capacity, needed: slot.count)
+    guard let host = out.baseAddress else { return }
+    try model.context.backend.copyOut(
+      host, model.weights.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.stride)
+  }
+}

@@ -1,0 +1,92 @@
+internal import CKluere
+internal import KluereBase
+internal import KluereTraining
+
+private let modelsOwn: Float = -1
+
+func defaultTrainOptions() -> kluere_train_options {
+  let c = TrainingConfiguration()
+  return kluere_train_options(
+    struct_size: UInt32(MemoryLayout<kluere_train_options>.size), batch_sentences: UInt32(clamping: c.batchSentences),
+    batch_tokens: UInt32(clamping: c.batchTokens), accumulation: UInt32(clamping: c.accumulation), seed: c.seed,
+    max_steps: UInt64(clamping: c.maxSteps), epochs: c.epochs, learning_rate: c.learningRate, beta1: c.beta1,
+    beta2: c.beta2, epsilon: c.epsilon, weight_decay: c.weightDecay, max_grad_norm: c.maxGradNorm,
+    schedule: c.schedule.rawValue, group_by_length: c.groupByLength ? 1 : 0,
+    warmup_steps: UInt64(clamping: c.warmupSteps), warmup_ratio: c.warmupRatio,
+    hidden_dropout: c.hiddenDropout ?? modelsOwn, attention_dropout: c.attentionDropout ?? modelsOwn,
+    classifier_dropout: c.classifierDropout ?? modelsOwn, best_metric: c.bestMetric.rawValue,
+    evaluate_every: UInt64(clamping: c.evaluateEvery), checkpoint_every: UInt64(clamping: c.checkpointEvery),
+    patience: UInt64(clamping: c.patience), output_directory: nil)
+}
+
+/// The header's struct as a configuration; ranges are checked by the trainer.
+func trainingConfiguration(_ options: kluere_train_options) throws(KluereError) -> TrainingConfiguration {
+  var c = TrainingConfiguration()
+  c.batchSentences = Int(options.batch_sentences)
+  c.batchTokens = Int(options.batch_tokens)
+  c.accumulation = Int(options.accumulation)
+  c.seed = options.seed
+  c.maxSteps = try integer(options.max_steps, "max_steps")
+  c.epochs = options.epochs
+  c.learningRate = options.learning_rate
+  c.beta1 = options.beta1
+  c.beta2 = options.beta2
+  c.epsilon = options.epsilon
+  c.weightDecay = options.weight_decay
+  c.maxGradNorm = options.max_grad_norm
+  c.schedule = try choice(options.schedule, "schedule", "0 (linear), 1 (cosine) or 2 (constant)")
+  guard options.group_by_length <= 1 else {
+    throw KluereError(.invalidArgument, "group_by_length: \(options.group_by_length), expected 0 or 1")
+  }
+  c.groupByLength = options.group_by_length == 1
+  c.warmupSteps = try integer(options.warmup_steps, "warmup_steps")
+  c.warmupRatio = options.warmup_ratio
+  c.hiddenDropout = options.hidden_dropout == modelsOwn ? nil : options.hidden_dropout
+  c.attentionDropout = options.attention_dropout == modelsOwn ? nil : options.attention_dropout
+  c.classifierDropout = options.classifier_dropout == modelsOwn ? nil : options.classifier_dropout
+  c.bestMetric = try choice(options.best_metric, "best_metric", "0 (micro-F1), 1 (AUPRC) or 2 (loss)")
+  c.evaluateEvery = try integer(options.evaluate_every, "evaluate_every")
+  c.checkpointEvery = try integer(options.checkpoint_every, "checkpoint_every")
+  c.patience = try integer(options.patience, "patience")
+  if let directory = options.output_directory { c.outputDirectory = try path(directory, "output_directory") }
+  return c
+}
+
+/// As the header's struct; struct_size is that of this version, or left to `SizedStruct.Out`.
+func stepStruct(_ info: StepInfo) -> kluere_step_info {
+  kluere_step_info(
+    struct_size: UInt32(MemoryLayout<kluere_step_info>.size), done: info.done ? 1 : 0,
+    step: UInt64(clamping: info.step), total_steps: UInt64(clamping: info.totalSteps),
+    sentences: UInt64(clamping: info.sentences), tokens: UInt64(clamping: info.tokens), epoch: info.epoch,
+    loss: info.loss, learning_rate: info.learningRate, grad_norm: info.gradNorm, seconds: info.seconds)
+}
+
+/// The event as C sees it, on the stack for the time of the call.
+func withEventStruct<Result>(_ event: TrainEvent, _ body: (UnsafePointer<kluere_train_event>) -> Result) -> Result {
+  withUnsafePointer(to: stepStruct(event.step)) { step in
+    withOptionalPointer(to: event.metrics.map { sized(metricsStruct($0)) }) { metrics in
+      withOptionalCString(event.path) { path in
+        let structure = kluere_train_event(
+          struct_size: UInt32(MemoryLayout<kluere_train_event>.size), kind: event.kind.rawValue, step: step,
+          metrics: metrics, path: path, is_best: event.isBest ? 1 : 0, reserved: 0)
+        return withUnsafePointer(to: structure, body)
+      }
+    }
+  }
+}
+
+private func sized(_ metrics: kluere_metrics) -> kluere_metrics {
+  var metrics = metrics
+  metrics.struct_size = UInt32(MemoryLayout<kluere_metrics>.size)
+  return metrics
+}
+
+private func withOptionalPointer<Value, Result>(to value: Value?, _ body: (UnsafePointer<Value>?) -> Result) -> Result {
+  guard let value else { return body(nil) }
+  return withUnsafePointer(to: value, body)
+}
+
+private func withOptionalCString<Result>(_ string: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
+  guard let string else { return body(nil) }
+  return string.withCString(body)
+}

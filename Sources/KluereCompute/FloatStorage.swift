@@ -1,0 +1,50 @@
+package import KluereBase
+
+/// A block of fp32 (or 32-bit integer) memory that one backend owns: 64-byte aligned, zeroed, freed with the object.
+/// `pointer` is an address on the backend's device; only the CPU backend's may be read by the host.
+package final class DeviceStorage<Element: BitwiseCopyable>: @unchecked Sendable {
+  package let pointer: UnsafeMutablePointer<Element>
+  package let count: Int
+  private let backend: any Backend
+
+  /// Throws `.outOfMemory`, naming `purpose`.
+  package init(count: Int, on backend: any Backend, for purpose: String) throws(KluereError) {
+    guard count >= 0, let bytes = max(count, 1).product(MemoryLayout<Element>.stride),
+      let memory = backend.allocate(bytes: bytes)
+    else {
+      throw KluereError(
+        .outOfMemory, "\(purpose): \(count) elements of \(MemoryLayout<Element>.stride) bytes are not to be had")
+    }
+    pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
+    self.count = count
+    self.backend = backend
+  }
+
+  deinit { backend.free(UnsafeMutableRawPointer(pointer)) }
+}
+
+package typealias FloatStorage = DeviceStorage<Float>
+package typealias IntStorage = DeviceStorage<Int32>
+
+/// Memory that only ever grows, so that a loop over batches of varying size stops allocating after the largest.
+package struct GrowingStorage<Element: BitwiseCopyable> {
+  private var storage: DeviceStorage<Element>?
+  private let purpose: String
+
+  package init(for purpose: String) { self.purpose = purpose }
+
+  package var count: Int { storage?.count ?? 0 }
+
+  /// Memory for at least `count` elements; its content is undefined.
+  package mutating func reserve(_ count: Int, on backend: any Backend) throws(KluereError)
+    -> UnsafeMutablePointer<Element>
+  {
+    if let storage, storage.count >= count { return storage.pointer }
+    // The old block goes first: at its peak the process then holds one block, not two. An eighth of head room keeps a
+    // run of slowly growing batches from allocating each time.
+    storage = nil
+    let fresh = try DeviceStorage<Element>(count: count + count / 8, on: backend, for: purpose)
+    storage = fresh
+    return fresh.pointer
+  }
+}

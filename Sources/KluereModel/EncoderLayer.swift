@@ -1,0 +1,132 @@
+internal import KluereBase
+internal import KluereCompute
+
+/// Pointers and sizes that one pass over a batch shares.
+struct Pass {
+  let backend: any Backend
+  let configuration: ModelConfiguration
+  let weights: UnsafePointer<Float>
+  /// Weights packed once, by offset of the plain ones; empty in training.
+  let packed: PackedWeights?
+  let dropout: DropoutPlan
+  let tokens: Int
+  let sequences: Int
+  let offsets: UnsafePointer<Int32>
+  let samples: UnsafePointer<UInt32>
+  let positions: UnsafePointer<UInt32>
+
+  func mask(_ threshold: UInt32, _ site: UInt32) -> DropoutMask {
+    DropoutMask(seed: dropout.seed, threshold: threshold, site: site, sample: samples, position: positions)
+  }
+
+  /// y = act(x w^T + b) for the parameters at `slot`.
+  func linear(
+    _ y: Floats, pre: Floats? = nil, _ x: ConstantFloats, _ slot: LinearSlot, rows: Int,
+    _ activation: Activation = .none
+  ) throws(KluereError) {
+    if pre == nil, let packed = packed?[slot.weight] {
+      try backend.linearPacked(
+        y, x, packed, bias: weights + slot.bias, rows: rows, out: slot.out, in: slot.width, activation)
+    } else {
+      try backend.linear(
+        y, pre: pre, x, weights + slot.weight, bias: weights + slot.bias, rows: rows, out: slot.out, in: slot.width,
+        activation)
+    }
+  }
+
+  /// Gradients of weights and bias +=.
+  func linearBackwardWeight(
+    _ gradients: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, _ slot: LinearSlot, rows: Int
+  ) throws(KluereError) {
+    try backend.linearBackwardWeight(
+      gradients + slot.weight, gradients + slot.bias, dy, x, rows: rows, out: slot.out, in: slot.width)
+  }
+
+  /// Gradient of the input, = or +=.
+  func linearBackwardInput(
+    _ dx: Floats, _ dy: ConstantFloats, _ slot: LinearSlot, rows: Int, accumulate: Bool
+  ) throws(KluereError) {
+    try backend.linearBackwardInput(
+      dx, dy, weights + slot.weight, rows: rows, out: slot.out, in: slot.width, accumulate: accumulate)
+  }
+}
+
+/// Scratch that layers share within one pass.
+struct LayerScratch {
+  var projection: Floats
+  var activation: Floats
+  /// Backward only: widest gradient, [max(3 hidden, intermediate)].
+  var wide: Floats?
+}
+
+/// One post-norm transformer layer (BERT, Devlin et al. 2019): attention and feed-forward, each followed by
+/// LN(x + dropout(f(x))).
+struct EncoderLayer {
+  let number: Int
+  let slots: LayerSlots
+
+  /// Reads memory.input, writes everything else of `memory`. All are [tokens, width].
+  func forward(_ pass: Pass, _ memory: LayerMemory, _ scratch: LayerScratch) throws(KluereError) {
+    let c = pass.configuration
+    try pass.linear(memory.qkv, memory.input, slots.qkv, rows: pass.tokens)
+    try pass.backend.attention(
+      memory.context, lse: memory.lse, memory.qkv, offsets: pass.offsets, sequences: pass.sequences,
+      heads: c.headCount, headWidth: c.headWidth,
+      pass.mask(pass.dropout.attention, DropoutSite.attention(layer: number)))
+    try pass.linear(scratch.projection, memory.context, slots.attentionOutput, rows: pass.tokens)
+    try pass.backend.residualNorm(
+      memory.middle, xhat: memory.attentionXhat, rstd: memory.attentionRstd, scratch.projection,
+      residual: memory.input, gain: pass.weights + slots.attentionNorm.gain,
+      bias: pass.weights + slots.attentionNorm.bias, rows: pass.tokens, width: c.hiddenSize,
+      epsilon: c.layerNormEpsilon, pass.mask(pass.dropout.hidden, DropoutSite.attentionOutput(layer: number)))
+    try pass.linear(scratch.activation, pre: memory.pre, memory.middle, slots.intermediate, rows: pass.tokens, .gelu)
+    try pass.linear(scratch.projection, scratch.activation, slots.output, rows: pass.tokens)
+    try pass.backend.residualNorm(
+      memory.output, xhat: memory.outputXhat, rstd: memory.outputRstd, scratch.projection, residual: memory.middle,
+      gain: pass.weights + slots.outputNorm.gain, bias: pass.weights + slots.outputNorm.bias, rows: pass.tokens,
+      width: c.hiddenSize, epsilon: c.layerNormEpsilon,
+      pass.mask(pass.dropout.hidden, DropoutSite.output(layer: number)))
+  }
+
+  /// `gradient` holds the gradient of memory.output and then that of memory.input. Gradients of parameters +=.
+  func backward(
+    _ pass: Pass, _ memory: LayerMemory, _ scratch: LayerScratch, gradient: Floats, parameters: Floats
+  ) throws(KluereError) {
+    let c = pass.configuration
+    guard let lse = memory.lse, let attentionXhat = memory.attentionXhat, let attentionRstd = memory.attentionRstd,
+      let pre = memory.pre, let outputXhat = memory.outputXhat, let outputRstd = memory.outputRstd,
+      let wide = scratch.wide
+    else { throw KluereError(.internal, "layer \(number): its memory is that of inference") }
+
+    // Second norm: afterwards `projection` is the gradient of the feed-forward result, `gradient` that of the residual.
+    try pass.backend.residualNormBackward(
+      dx: scratch.projection, dsum: gradient, dgain: parameters + slots.outputNorm.gain,
+      dbias: parameters + slots.outputNorm.bias, gradient, xhat: outputXhat, rstd: outputRstd,
+      gain: pass.weights + slots.outputNorm.gain, rows: pass.tokens, width: c.hiddenSize,
+      pass.mask(pass.dropout.hidden, DropoutSite.output(layer: number)))
+    // The activation is cheaper to compute again than to keep for every layer.
+    try pass.backend.gelu(scratch.activation, pre, count: pass.tokens * c.intermediateSize)
+    try pass.linearBackwardWeight(parameters, scratch.projection, scratch.activation, slots.output, rows: pass.tokens)
+    try pass.linearBackwardInput(wide, scratch.projection, slots.output, rows: pass.tokens, accumulate: false)
+    try pass.backend.geluBackward(wide, wide, pre, count: pass.tokens * c.intermediateSize)
+    try pass.linearBackwardWeight(parameters, wide, memory.middle, slots.intermediate, rows: pass.tokens)
+    try pass.linearBackwardInput(gradient, wide, slots.intermediate, rows: pass.tokens, accumulate: true)
+
+    try pass.backend.residualNormBackward(
+      dx: scratch.projection, dsum: gradient, dgain: parameters + slots.attentionNorm.gain,
+      dbias: parameters + slots.attentionNorm.bias, gradient, xhat: attentionXhat, rstd: attentionRstd,
+      gain: pass.weights + slots.attentionNorm.gain, rows: pass.tokens, width: c.hiddenSize,
+      pass.mask(pass.dropout.hidden, DropoutSite.attentionOutput(layer: number)))
+    try pass.linearBackwardWeight(
+      parameters, scratch.projection, memory.context, slots.attentionOutput, rows: pass.tokens)
+    // memory.middle has been read for the last time: it takes the gradient of the context.
+    try pass.linearBackwardInput(
+      memory.middle, scratch.projection, slots.attentionOutput, rows: pass.tokens, accumulate: false)
+    try pass.backend.attentionBackward(
+      wide, memory.middle, memory.context, lse: lse, memory.qkv, offsets: pass.offsets, sequences: pass.sequences,
+      heads: c.headCount, headWidth: c.headWidth,
+      pass.mask(pass.dropout.attention, DropoutSite.attention(layer: number)))
+    try pass.linearBackwardWeight(parameters, wide, memory.input, slots.qkv, rows: pass.tokens)
+    try pass.linearBackwardInput(gradient, wide, slots.qkv, rows: pass.tokens, accumulate: true)
+  }
+}

@@ -1,0 +1,80 @@
+package import KluereBase
+package import KluereCompute
+package import KluereData
+package import KluereText
+internal import Synchronization
+
+/// Tokenizer, labels and weights. Immutable, so any number of threads may use it.
+package final class Model: Sendable {
+  package let context: Context
+  package let configuration: ModelConfiguration
+  package let tokenizer: Tokenizer
+  package let labels: LabelSet
+  package let layout: ParameterLayout
+  package let weights: FloatStorage
+  /// For each tensor of the layout: whether the folder lacked it and it was made at random.
+  package let newlyInitialized: [Bool]
+  private let encoder: InputEncoder
+  private let packing = Mutex<PackedWeights?>(nil)
+
+  /// `weights` has `layout.count` floats and is not written any more.
+  init(
+    context: Context, configuration: ModelConfiguration, tokenizer: Tokenizer, labels: LabelSet,
+    layout: ParameterLayout, weights: FloatStorage, newlyInitialized: [Bool]
+  ) throws(KluereError) {
+    self.context = context
+    self.configuration = configuration
+    self.tokenizer = tokenizer
+    self.labels = labels
+    self.layout = layout
+    self.weights = weights
+    self.newlyInitialized = newlyInitialized
+    encoder = try InputEncoder(tokenizer, configuration)
+  }
+
+  /// A model with random weights; its vocabulary size and padding id are the tokenizer's.
+  package static func create(
+    context: Context, tokenizer: Tokenizer, configuration: ModelConfiguration, labels: LabelSet, seed: UInt64
+  ) throws(KluereError) -> Model {
+    var configuration = configuration
+    configuration.vocabularySize = tokenizer.vocabularySize
+    configuration.padTokenID = tokenizer.padID
+    configuration.typeVocabularySize = configuration.family == .bert ? 2 : 1
+    try configuration.validate()
+    let layout = try ParameterLayout(configuration, labelCount: labels.count)
+    let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
+    var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
+    for slot in layout.tensors { try initializer.fill(slot, in: weights, on: context.backend) }
+    return try Model(
+      context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
+      weights: weights, newlyInitialized: layout.tensors.map { _ in true })
+  }
+
+  /// The same model with other weights, which it takes over.
+  package func with(weights: FloatStorage) throws(KluereError) -> Model {
+    try Model(
+      context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
+      weights: weights, newlyInitialized: layout.tensors.map { _ in false })
+  }
+
+  /// A copy of the weights that its owner may write.
+  package func copyWeights() throws(KluereError) -> FloatStorage {
+    let copy = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
+    try context.backend.copyIn(copy.pointer, weights.pointer, bytes: layout.count * MemoryLayout<Float>.size)
+    return copy
+  }
+
+  /// Tokens of an example. `example` has been validated.
+  package func encode(
+    _ example: ExampleView, _ scratch: inout InputEncoder.Scratch, into out: inout EncodedExample
+  ) { encoder.encode(example, &scratch, into: &out) }
+
+  /// Linear weights in the backend's packed form, made at the first call. Call it inside `context.exclusive`.
+  package func packedWeights() throws(KluereError) -> PackedWeights {
+    // Two first callers cannot meet: the context runs one computation at a time.
+    if let made = packing.withLock({ $0 }) { return made }
+    let made = try PackedWeights(layout, weights, on: context.backend)
+    packing.withLock { $0 = made }
+    return made
+  }
+}

@@ -1,0 +1,110 @@
+package import KluereBase
+
+/// Encoder families. They differ in names, position numbers and the head, not in the layers.
+package enum ModelFamily: Int32, Sendable {
+  case bert = 0
+  case roberta = 1
+
+  /// `model_type` in config.json, and the prefix of tensor names.
+  package var name: String {
+    switch self {
+    case .bert: "bert"
+    case .roberta: "roberta"
+    }
+  }
+}
+
+/// How a sentence with two entities becomes tokens; see KLUERE_INPUT_* in the header.
+package enum InputForm: Int32, Sendable {
+  case entityPair = 0
+  case typedMarkerPunct = 1
+
+  /// The value in kluere.json.
+  package var name: String {
+    switch self {
+    case .entityPair: "entity_pair"
+    case .typedMarkerPunct: "typed_entity_marker_punct"
+    }
+  }
+
+  package init?(name: String) {
+    switch name {
+    case InputForm.entityPair.name: self = .entityPair
+    case InputForm.typedMarkerPunct.name: self = .typedMarkerPunct
+    default: return nil
+    }
+  }
+}
+
+/// Everything that decides a model's shape and arithmetic.
+package struct ModelConfiguration: Equatable, Sendable {
+  package var family: ModelFamily = .roberta
+  package var hiddenSize = 256
+  package var layerCount = 4
+  package var headCount = 4
+  package var intermediateSize = 1024
+  /// Longest input in tokens, special tokens included.
+  package var maxPositions = 512
+  package var vocabularySize = 0
+  package var typeVocabularySize = 1
+  package var padTokenID: Int32 = 1
+  package var inputForm: InputForm = .typedMarkerPunct
+  /// Sentences are cropped to this many tokens.
+  package var maxTokens = 256
+  package var hiddenDropout: Float = 0.1
+  package var attentionDropout: Float = 0.1
+  /// nil: hiddenDropout, as Hugging Face does.
+  package var classifierDropout: Float?
+  package var layerNormEpsilon: Float = 1e-5
+  package var initializerRange: Float = 0.02
+
+  package init() {}
+
+  package var headWidth: Int { hiddenSize / headCount }
+
+  /// Number of a sentence's first position. RoBERTa counts from the padding id + 1 (modeling_roberta.py,
+  /// create_position_ids_from_input_ids).
+  package var firstPosition: Int32 { family == .roberta ? padTokenID + 1 : 0 }
+
+  /// Rows of the position table: `max_position_embeddings` in config.json.
+  package var positionRows: Int { maxPositions + Int(firstPosition) }
+
+  /// Limits far above any real model that keep every product of sizes inside Int.
+  package func validate() throws(KluereError) {
+    func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(KluereError) {
+      guard range.contains(value) else {
+        throw KluereError(
+          .invalidArgument, "\(name): \(value), expected \(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+    func checkShare(_ name: String, _ value: Float) throws(KluereError) {
+      guard value >= 0, value < 1 else {
+        throw KluereError(.invalidArgument, "\(name): \(value), expected at least 0 and less than 1")
+      }
+    }
+    try check("hidden_size", hiddenSize, 1...65_536)
+    try check("layer_count", layerCount, 1...1024)
+    try check("head_count", headCount, 1...1024)
+    guard hiddenSize % headCount == 0 else {
+      throw KluereError(.invalidArgument, "hidden_size: \(hiddenSize) is not a multiple of head_count \(headCount)")
+    }
+    try check("intermediate_size", intermediateSize, 1...1_048_576)
+    try check("max_positions", maxPositions, 8...1_048_576)
+    try check("vocabulary", vocabularySize, 1...100_000_000)
+    try check("type_vocab_size", typeVocabularySize, 1...1024)
+    try check("max_tokens", maxTokens, 8...maxPositions)
+    guard padTokenID >= 0, Int(padTokenID) < vocabularySize else {
+      throw KluereError(
+        .invalidArgument, "pad_token_id: \(padTokenID) is outside a vocabulary of \(vocabularySize) pieces")
+    }
+    try checkShare("hidden_dropout", hiddenDropout)
+    try checkShare("attention_dropout", attentionDropout)
+    if let classifierDropout { try checkShare("classifier_dropout", classifierDropout) }
+    guard layerNormEpsilon > 0, layerNormEpsilon < 1 else {
+      throw KluereError(.invalidArgument, "layer_norm_epsilon: \(layerNormEpsilon), expected more than 0 and less than 1")
+    }
+    guard initializerRange >= 0, initializerRange <= 10 else {
+      throw KluereError(.invalidArgument, "initializer_range: \(initializerRange), expected 0 to 10")
+    }
+  }
+}

@@ -1,0 +1,152 @@
+internal import KluereBase
+internal import KluereCompute
+
+/// What the forward pass of one layer leaves for its backward pass; tokens x the named width.
+struct LayerMemory {
+  /// The layer's input; the previous layer's (or the embedding's) output. [hidden]
+  var input: Floats
+  /// [3 hidden]
+  var qkv: Floats
+  /// Attention's result before its output projection. [hidden]
+  var context: Floats
+  /// Log of the softmax denominators. [heads, tokens]
+  var lse: Floats?
+  var attentionXhat: Floats?
+  var attentionRstd: Floats?
+  /// After the first layer norm: input of the feed-forward part. [hidden]
+  var middle: Floats
+  /// Before GELU. [intermediate]
+  var pre: Floats?
+  var outputXhat: Floats?
+  var outputRstd: Floats?
+  /// [hidden]
+  var output: Floats
+}
+
+/// Memory of one forward (and backward) pass, carved from two blocks that only grow. In inference all layers share one
+/// set of buffers.
+struct NetworkMemory {
+  private(set) var layers: [LayerMemory] = []
+  private(set) var embedded: Floats?
+  private(set) var embeddingXhat: Floats?
+  private(set) var embeddingRstd: Floats?
+  /// Scratch: result of a projection [hidden]; feed-forward activation [intermediate].
+  private(set) var projection: Floats?
+  private(set) var activation: Floats?
+  /// Gradients: of a layer's input, of a projection, of the widest value.
+  private(set) var gradient: Floats?
+  private(set) var wide: Floats?
+  /// Head, one row per sequence: gathered [CLS] rows, dropped, dense output, dropped, logits, their gradient.
+  private(set) var head: Floats?
+  private(set) var headDropped: Floats?
+  private(set) var headDense: Floats?
+  private(set) var headDenseDropped: Floats?
+  private(set) var headGradient: Floats?
+  private(set) var logits: Floats?
+  private(set) var logitsGradient: Floats?
+
+  private(set) var ids: UnsafeMutablePointer<Int32>?
+  private(set) var positions: UnsafeMutablePointer<Int32>?
+  private(set) var types: UnsafeMutablePointer<Int32>?
+  private(set) var samples: UnsafeMutablePointer<Int32>?
+  private(set) var positionsInSentence: UnsafeMutablePointer<Int32>?
+  private(set) var offsets: UnsafeMutablePointer<Int32>?
+  /// Row of each sequence's first token, and its dropout coordinates.
+  private(set) var firstRows: UnsafeMutablePointer<Int32>?
+  private(set) var sequenceSamples: UnsafeMutablePointer<Int32>?
+  private(set) var zeros: UnsafeMutablePointer<Int32>?
+  private(set) var labels: UnsafeMutablePointer<Int32>?
+
+  private var floats = GrowingStorage<Float>(for: "activations")
+  private var ints = GrowingStorage<Int32>(for: "token numbers")
+
+  /// Hands out 64-byte aligned pieces; with no base it only counts.
+  private struct Carver<Element> {
+    var base: UnsafeMutablePointer<Element>?
+    var used = 0
+
+    mutating func take(_ count: Int) -> UnsafeMutablePointer<Element>? {
+      defer { used += (count + 15) / 16 * 16 }
+      return base.map { $0 + used }
+    }
+  }
+
+  /// Lays out memory for a batch. Pointers are those of the present blocks; content is undefined.
+  mutating func prepare(
+    _ c: ModelConfiguration, labelCount: Int, tokens: Int, sequences: Int, training: Bool, on backend: any Backend
+  ) throws(KluereError) {
+    var counting = Carver<Float>(base: nil)
+    carve(&counting, c, labelCount, tokens, sequences, training)
+    var carver = Carver<Float>(base: try floats.reserve(counting.used, on: backend))
+    carve(&carver, c, labelCount, tokens, sequences, training)
+
+    var countingInts = Carver<Int32>(base: nil)
+    carveInts(&countingInts, tokens, sequences)
+    var carverInts = Carver<Int32>(base: try ints.reserve(countingInts.used, on: backend))
+    carveInts(&carverInts, tokens, sequences)
+  }
+
+  private mutating func carve(
+    _ carver: inout Carver<Float>, _ c: ModelConfiguration, _ labelCount: Int, _ tokens: Int, _ sequences: Int,
+    _ training: Bool
+  ) {
+    let wide = tokens * c.hiddenSize
+    embedded = carver.take(wide)
+    embeddingXhat = training ? carver.take(wide) : nil
+    embeddingRstd = training ? carver.take(tokens) : nil
+    projection = carver.take(wide)
+    activation = carver.take(tokens * c.intermediateSize)
+    if training {
+      gradient = carver.take(wide)
+      self.wide = carver.take(tokens * max(3 * c.hiddenSize, c.intermediateSize))
+    }
+    layers.removeAll(keepingCapacity: true)
+    var input = embedded
+    for number in 0..<c.layerCount {
+      if !training, number > 0 {
+        // Inference: the same buffers again; the first layer already writes over its own input.
+        if let first = layers.first { layers.append(first) }
+        continue
+      }
+      let qkv = carver.take(3 * wide)
+      let context = carver.take(wide)
+      let lse = training ? carver.take(c.headCount * tokens) : nil
+      let attentionXhat = training ? carver.take(wide) : nil
+      let attentionRstd = training ? carver.take(tokens) : nil
+      let middle = carver.take(wide)
+      let pre = training ? carver.take(tokens * c.intermediateSize) : nil
+      let outputXhat = training ? carver.take(wide) : nil
+      let outputRstd = training ? carver.take(tokens) : nil
+      let output = training ? carver.take(wide) : embedded
+      // The counting pass has no addresses.
+      guard let layerInput = input, let qkv, let context, let middle, let output else { continue }
+      layers.append(
+        LayerMemory(
+          input: layerInput, qkv: qkv, context: context, lse: lse, attentionXhat: attentionXhat,
+          attentionRstd: attentionRstd, middle: middle, pre: pre, outputXhat: outputXhat, outputRstd: outputRstd,
+          output: output))
+      input = output
+    }
+    let rows = sequences * c.hiddenSize
+    head = carver.take(rows)
+    headDropped = carver.take(rows)
+    headDense = carver.take(rows)
+    headDenseDropped = carver.take(rows)
+    headGradient = training ? carver.take(rows) : nil
+    logits = carver.take(sequences * labelCount)
+    logitsGradient = training ? carver.take(sequences * labelCount) : nil
+  }
+
+  private mutating func carveInts(_ carver: inout Carver<Int32>, _ tokens: Int, _ sequences: Int) {
+    ids = carver.take(tokens)
+    positions = carver.take(tokens)
+    types = carver.take(tokens)
+    samples = carver.take(tokens)
+    positionsInSentence = carver.take(tokens)
+    offsets = carver.take(sequences + 1)
+    firstRows = carver.take(sequences)
+    sequenceSamples = carver.take(sequences)
+    zeros = carver.take(sequences)
+    labels = carver.take(sequences)
+  }
+}

@@ -1,0 +1,161 @@
+internal import CKluereSupport
+package import KluereBase
+internal import KluereFormats
+package import KluereText
+
+/// The tokenizer's files in a model folder: vocab.txt with tokenizer_config.json, special_tokens_map.json and
+/// added_tokens.json where present, as BertTokenizer of transformers reads and writes them.
+package enum TokenizerFolder {
+  static let vocabularyName = "vocab.txt"
+  static let configurationName = "tokenizer_config.json"
+  static let specialTokensName = "special_tokens_map.json"
+  static let addedTokensName = "added_tokens.json"
+
+  /// `path`: a folder, or a vocab.txt (which then comes with the defaults of KLUE's vocabularies: cased).
+  package static func open(_ path: String, addedSpecialTokens: [String]) throws(KluereError) -> Tokenizer {
+    guard ks_path_kind(path) == 2 else {
+      let bytes = try Files.readAll(path)
+      var configuration = TokenizerConfiguration()
+      // Cased: lower-casing would also strip accents, and with them take Hangul syllables apart.
+      configuration.doLowerCase = false
+      return try named(path) { () throws(KluereError) in
+        try Tokenizer(vocabulary: bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens)
+      }
+    }
+    let vocabulary = path + "/" + vocabularyName
+    guard ks_path_kind(vocabulary) == 1 else {
+      throw KluereError(.io, "\(path): there is no \(vocabularyName) in this folder")
+    }
+    var configuration = TokenizerConfiguration()
+    var added: [Int32: AddedToken] = [:]
+    var specialNames: Set<String> = []
+    if let fields = try fields(path, specialTokensName) {
+      try readSpecialTokens(fields, into: &configuration, &specialNames)
+    }
+    if let fields = try fields(path, configurationName) {
+      try readSpecialTokens(fields, into: &configuration, &specialNames)
+      configuration.doLowerCase = try fields.bool("do_lower_case") ?? configuration.doLowerCase
+      configuration.tokenizeChineseChars =
+        try fields.bool("tokenize_chinese_chars") ?? configuration.tokenizeChineseChars
+      configuration.stripAccents = try fields.bool("strip_accents")
+      if let length = try fields.double("model_max_length"), length >= 1, length < 1e9 {
+        // transformers writes 1e30 for "no limit".
+        configuration.modelMaxLength = Int(exactly: length.rounded())
+      }
+      if try fields.bool("do_basic_tokenize") == false {
+        throw KluereError(.unsupported, "\(path)/\(configurationName): do_basic_tokenize false is not supported")
+      }
+      if let kind = try fields.string("tokenizer_class"), !supportedClasses.contains(kind) {
+        throw KluereError(
+          .unsupported,
+          "\(path)/\(configurationName): tokenizer_class \"\(kind)\" is not supported, expected BertTokenizer")
+      }
+      if let decoder = try fields.object("added_tokens_decoder") {
+        for key in decoder.keys {
+          guard let id = Int32(key), let token = try decoder.object(key), let content = try token.string("content")
+          else {
+            throw KluereError(
+              .badFormat, "\(path)/\(configurationName): added_tokens_decoder entry \"\(key)\" is no token")
+          }
+          added[id] = AddedToken(
+            content: content, special: try token.bool("special") ?? false,
+            singleWord: try token.bool("single_word") ?? false, lstrip: try token.bool("lstrip") ?? false,
+            rstrip: try token.bool("rstrip") ?? false, normalized: try token.bool("normalized"), id: id)
+        }
+      }
+    }
+    if let fields = try fields(path, addedTokensName) {
+      for content in fields.keys {
+        guard let number = try fields.int(content), let id = Int32(exactly: number) else {
+          throw KluereError(.badFormat, "\(path)/\(addedTokensName): \"\(content)\" has no id")
+        }
+        // The older file says no more than names and ids; what is special stands in the lists of special tokens.
+        if added[id] == nil {
+          added[id] = AddedToken(content: content, special: specialNames.contains(content), id: id)
+        }
+      }
+    }
+    configuration.addedTokens = added.sorted { $0.key < $1.key }.map(\.value)
+    let bytes = try Files.readAll(vocabulary)
+    return try named(vocabulary) { () throws(KluereError) in
+      try Tokenizer(vocabulary: bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens)
+    }
+  }
+
+  /// The tokenizer knows no files; errors get the path in front here.
+  private static func named(
+    _ path: String, _ body: () throws(KluereError) -> Tokenizer
+  ) throws(KluereError) -> Tokenizer {
+    do throws(KluereError) { return try body() } catch {
+      throw KluereError(error.status, "\(path): \(error.message)")
+    }
+  }
+
+  private static let supportedClasses: Set<String> = ["BertTokenizer", "BertTokenizerFast"]
+
+  private static func fields(_ folder: String, _ name: String) throws(KluereError) -> JSONFields? {
+    let path = folder + "/" + name
+    guard ks_path_kind(path) == 1 else { return nil }
+    return try JSONFields(try Files.readAll(path), path: path)
+  }
+
+  private static func readSpecialTokens(
+    _ fields: JSONFields, into configuration: inout TokenizerConfiguration, _ names: inout Set<String>
+  ) throws(KluereError) {
+    names.formUnion(try fields.tokens("additional_special_tokens") ?? [])
+    configuration.unkToken = try fields.token("unk_token") ?? configuration.unkToken
+    configuration.sepToken = try fields.token("sep_token") ?? configuration.sepToken
+    configuration.padToken = try fields.token("pad_token") ?? configuration.padToken
+    configuration.clsToken = try fields.token("cls_token") ?? configuration.clsToken
+    configuration.maskToken = try fields.token("mask_token") ?? configuration.maskToken
+  }
+
+  /// Files that describe `tokenizer`, for a model folder.
+  static func files(_ tokenizer: Tokenizer) -> [(name: String, bytes: [UInt8])] {
+    let c = tokenizer.configuration
+    // Tokens of the vocabulary that were declared with flags of their own keep them; those of the five special roles need
+    // no declaration.
+    let declared = c.addedTokens.filter { token in !tokenizer.addedTokens.contains { $0.content == token.content } }
+    let tokens = (declared + tokenizer.addedTokens).sorted { ($0.id ?? 0) < ($1.id ?? 0) }
+    let special: [(String, String)] = [
+      ("unk_token", c.unkToken), ("sep_token", c.sepToken), ("pad_token", c.padToken),
+      ("cls_token", c.clsToken), ("mask_token", c.maskToken),
+    ]
+    var configuration = JSONText()
+    if !tokens.isEmpty {
+      configuration.addObject(
+        "added_tokens_decoder",
+        tokens.map { token in
+          (
+            String(token.id ?? -1),
+            .object([
+              ("content", .string(token.content)), ("lstrip", .bool(token.lstrip)),
+              ("normalized", .bool(token.normalized)), ("rstrip", .bool(token.rstrip)),
+              ("single_word", .bool(token.singleWord)), ("special", .bool(token.special)),
+            ])
+          )
+        })
+    }
+    configuration.add("do_basic_tokenize", true)
+    configuration.add("do_lower_case", c.doLowerCase)
+    if let length = c.modelMaxLength { configuration.add("model_max_length", length) }
+    if let strip = c.stripAccents { configuration.add("strip_accents", strip) } else { configuration.addNull("strip_accents") }
+    configuration.add("tokenize_chinese_chars", c.tokenizeChineseChars)
+    configuration.add("tokenizer_class", "BertTokenizer")
+    var map = JSONText()
+    for (name, token) in special {
+      configuration.add(name, token)
+      map.add(name, token)
+    }
+    var files = [
+      (vocabularyName, tokenizer.vocabularyBytes), (configurationName, configuration.finish()),
+      (specialTokensName, map.finish()),
+    ]
+    if !tokenizer.addedTokens.isEmpty {
+      var added = JSONText()
+      for token in tokenizer.addedTokens { added.add(token.content, Int(token.id ?? -1)) }
+      files.append((addedTokensName, added.finish()))
+    }
+    return files
+  }
+}

@@ -1,0 +1,172 @@
+package import KluereBase
+
+/// The rules of one tokenizer, as tokenizer_config.json has them.
+package struct TokenizerConfiguration: Sendable, Equatable {
+  package var doLowerCase = true
+  /// nil: as doLowerCase.
+  package var stripAccents: Bool?
+  package var tokenizeChineseChars = true
+  package var unkToken = "[UNK]"
+  package var sepToken = "[SEP]"
+  package var padToken = "[PAD]"
+  package var clsToken = "[CLS]"
+  package var maskToken = "[MASK]"
+  package var modelMaxLength: Int?
+  package var maxInputCharsPerWord = 100
+  package var wordpiecePrefix = "##"
+  /// Those with ids come first, in that order; then the others as they are listed.
+  package var addedTokens: [AddedToken] = []
+
+  package init() {}
+}
+
+/// BERT's tokenizer as Hugging Face's BertTokenizerFast runs it, over the bytes of UTF-8. Immutable.
+package final class Tokenizer: Sendable {
+  package let configuration: TokenizerConfiguration
+  /// The file's content, to write it again unchanged.
+  package let vocabularyBytes: [UInt8]
+  /// Tokens beyond the vocabulary in the order of their ids, which are set.
+  package let addedTokens: [AddedToken]
+  package let unknownID: Int32
+  package let sepID: Int32
+  package let padID: Int32
+  package let clsID: Int32
+  package let maskID: Int32
+
+  let strings: TokenStrings
+  private let added: AddedTokenTable
+  private let words: PreTokenizer
+  private let rawMatcher: AddedTokenMatcher
+  private let normalizedMatcher: AddedTokenMatcher
+
+  /// `addedSpecialTokens`: special tokens of the caller, which get the vocabulary's id or the next free one.
+  package init(
+    vocabulary bytes: [UInt8], configuration: TokenizerConfiguration, addedSpecialTokens: [String] = []
+  ) throws(KluereError) {
+    let vocabulary = try Vocabulary(bytes)
+    guard configuration.maxInputCharsPerWord >= 0 else {
+      throw KluereError(
+        .invalidArgument, "max_input_chars_per_word: \(configuration.maxInputCharsPerWord), expected 0 or more")
+    }
+    guard
+      let model = WordPiece(
+        vocabulary, prefix: Array(configuration.wordpiecePrefix.utf8), unknown: Array(configuration.unkToken.utf8),
+        maximumCharacters: configuration.maxInputCharsPerWord)
+    else {
+      throw KluereError(.badFormat, "vocabulary: no \(configuration.unkToken) among \(vocabulary.pieces.count) pieces")
+    }
+    let normalizer = Normalizer(
+      lowercase: configuration.doLowerCase,
+      stripAccents: configuration.stripAccents ?? configuration.doLowerCase,
+      spaceIdeographs: configuration.tokenizeChineseChars)
+    let added = try AddedTokenTable(
+      configuration, addedSpecialTokens, model: model, vocabularyCount: vocabulary.pieces.count)
+    self.configuration = configuration
+    self.vocabularyBytes = bytes
+    self.added = added
+    addedTokens = added.beyondVocabulary
+    unknownID = model.unknownID
+    sepID = added.id(of: configuration.sepToken)
+    padID = added.id(of: configuration.padToken)
+    clsID = added.id(of: configuration.clsToken)
+    maskID = added.id(of: configuration.maskToken)
+    strings = try TokenStrings(vocabulary, added: added.beyondVocabulary.map { Array($0.content.utf8) })
+    words = PreTokenizer(model: model, normalizer: normalizer)
+    rawMatcher = added.matcher(normalized: nil)
+    normalizedMatcher = added.matcher(normalized: normalizer)
+  }
+
+  /// Added tokens included.
+  package var vocabularySize: Int { strings.count }
+
+  package func token(_ id: Int32) -> String? {
+    strings.bytes(id).map { String(decoding: $0, as: Unicode.UTF8.self) }
+  }
+
+  /// NUL-terminated; lives as long as the tokenizer. nil if there is no such id.
+  package func tokenCString(_ id: Int32) -> UnsafePointer<CChar>? {
+    strings.bytes(id)?.baseAddress.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }
+  }
+
+  package func id(of token: String) -> Int32? {
+    if let id = added.ids[token.utf8Key] { return id }
+    var token = token
+    return token.withUTF8 { words.model.id(of: $0) }
+  }
+
+  package func isSpecial(_ id: Int32) -> Bool { added.specialIDs.contains(id) }
+
+  /// Appends the pieces of `text`; a text gives at most as many as it has bytes. Special tokens are never among them
+  /// unless `allowSpecial`: then "[SEP]" in the text is that token, as by default in Hugging Face. Added tokens that are
+  /// not special are always matched. `text` is valid UTF-8; the pieces of anything else mean nothing.
+  package func tokenize(_ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, into tokens: inout [Token]) {
+    guard let base = text.baseAddress else { return }
+    var word: Int32 = 0
+    var scratch = NormalizedText()
+    if !rawMatcher.canMatch(allowSpecial: allowSpecial) {
+      return tokenizeStretch(
+        base, 0, text.count, allowSpecial: allowSpecial, word: &word, scratch: &scratch, into: &tokens)
+    }
+    rawMatcher.split(base, 0, text.count, allowSpecial: allowSpecial) { begin, end, id in
+      if let id {
+        tokens.append(Token(id: id, begin: begin, end: end, word: word))
+        word &+= 1
+      } else {
+        tokenizeStretch(base, begin, end, allowSpecial: allowSpecial, word: &word, scratch: &scratch, into: &tokens)
+      }
+    }
+  }
+
+  /// [begin, end) of `text` has no added token of the kind that is matched in the text as it is.
+  private func tokenizeStretch(
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, allowSpecial: Bool, word: inout Int32,
+    scratch: inout NormalizedText, into tokens: inout [Token]
+  ) {
+    let normalizer = words.normalizer
+    let matchesNormalized = normalizedMatcher.canMatch(allowSpecial: allowSpecial)
+    if normalizer.keepsCharacters, !matchesNormalized {
+      return words.splitKept(text, begin, end, word: &word, scratch: &scratch, into: &tokens)
+    }
+    if matchesNormalized {
+      scratch.removeAll()
+      scratch.append(text, begin, end, normalizer)
+      scratch.bytes.withUnsafeBufferPointer { bytes in
+        guard let base = bytes.baseAddress else { return }
+        normalizedMatcher.split(base, 0, bytes.count, allowSpecial: allowSpecial) { from, to, id in
+          if let id {
+            tokens.append(
+              Token(id: id, begin: scratch.begins[from], end: scratch.ends[to - 1], word: word))
+            word &+= 1
+          } else {
+            words.splitNormalized(scratch, from, to, word: &word, into: &tokens)
+          }
+        }
+      }
+      return
+    }
+    // Between spaces at a time: neither marks nor words reach across, and memory stays small.
+    var start = begin
+    while start < end {
+      var stop = start
+      while stop < end, text[stop] != 0x20 { stop += 1 }
+      stop = min(stop + 1, end)
+      scratch.removeAll()
+      scratch.append(text, start, stop, normalizer)
+      words.splitNormalized(scratch, 0, scratch.bytes.count, word: &word, into: &tokens)
+      start = stop
+    }
+  }
+
+  /// Cuts two texts of `a` and `b` pieces to `maximum` together as Hugging Face's fast tokenizers do: the shorter stays
+  /// whole if it fits beside as much of the longer, else both get half, the longer (the second if equal) one more.
+  package static func truncateLongestFirst(_ a: inout Int, _ b: inout Int, maximum: Int) {
+    guard maximum >= 0, a >= 0, b >= 0, a.sum(b).map({ $0 > maximum }) ?? true else { return }
+    var shorter = min(a, b)
+    var longer = shorter > maximum ? shorter : max(shorter, maximum - shorter)
+    if shorter.sum(longer).map({ $0 > maximum }) ?? true {
+      shorter = maximum / 2
+      longer = shorter + maximum % 2
+    }
+    (a, b) = a > b ? (longer, shorter) : (shorter, longer)
+  }
+}

@@ -1,0 +1,86 @@
+internal import Glibc
+internal import KluereBase
+
+/// The pieces of a vocab.txt: one a line, its number from 0 is the id. Lines end as Python reads them: "\n", "\r\n" or
+/// "\r", the last with or without. Of equal pieces the later one is found, as in Hugging Face's dictionary.
+struct Vocabulary {
+  /// Far above any WordPiece vocabulary (mBERT: 120,000 pieces, 1 MB); these bound what a hostile file can cost.
+  static let maximumBytes = 16 << 20
+  static let maximumPieces = 1 << 20
+
+  let bytes: [UInt8]
+  let pieces: [Range<Int>]
+
+  init(_ bytes: [UInt8]) throws(KluereError) {
+    guard bytes.count <= Vocabulary.maximumBytes else {
+      throw KluereError(
+        .unsupported, "vocabulary: \(bytes.count) bytes, expected at most \(Vocabulary.maximumBytes)")
+    }
+    var pieces: [Range<Int>] = []
+    var start = 0
+    while start < bytes.count {
+      var end = start
+      while end < bytes.count, bytes[end] != 0x0A, bytes[end] != 0x0D { end += 1 }
+      guard pieces.count < Vocabulary.maximumPieces else {
+        throw KluereError(.unsupported, "vocabulary: more than \(Vocabulary.maximumPieces) pieces")
+      }
+      pieces.append(start..<end)
+      start = end + (end + 1 < bytes.count && bytes[end] == 0x0D && bytes[end + 1] == 0x0A ? 2 : 1)
+    }
+    guard !pieces.isEmpty else { throw KluereError(.badFormat, "vocabulary: empty, expected one piece a line") }
+    if let invalid = bytes.withUnsafeBufferPointer({ UTF8.firstInvalid($0) }) {
+      let line = pieces.firstIndex { invalid < $0.upperBound } ?? 0
+      throw KluereError(.badFormat, "vocabulary: line \(line + 1): not UTF-8 at byte \(invalid) of the file")
+    }
+    self.bytes = bytes
+    self.pieces = pieces
+  }
+}
+
+/// The strings of all tokens by id, each NUL-terminated at an address that stays for the table's life.
+final class TokenStrings: @unchecked Sendable {  // immutable after init
+  private let storage: UnsafeMutablePointer<UInt8>
+  /// Where each string starts, and one more: the end. -1 for ids that have none.
+  private let starts: [Int]
+  private let lengths: [Int]
+
+  var count: Int { lengths.count }
+
+  init(_ vocabulary: Vocabulary, added: [[UInt8]]) throws(KluereError) {
+    var total = 0
+    var starts: [Int] = []
+    var lengths: [Int] = []
+    for length in vocabulary.pieces.map(\.count) + added.map(\.count) {
+      starts.append(total)
+      lengths.append(length)
+      guard let next = total.sum(length + 1) else {
+        throw KluereError(.unsupported, "vocabulary: more bytes of tokens than memory can address")
+      }
+      total = next
+    }
+    guard let memory = malloc(max(total, 1)) else {
+      throw KluereError(.outOfMemory, "vocabulary: no memory for \(total) bytes of tokens")
+    }
+    storage = memory.bindMemory(to: UInt8.self, capacity: max(total, 1))
+    var position = 0
+    func append(_ bytes: some Collection<UInt8>) {
+      for byte in bytes {
+        storage[position] = byte
+        position += 1
+      }
+      storage[position] = 0
+      position += 1
+    }
+    self.starts = starts
+    self.lengths = lengths
+    for piece in vocabulary.pieces { append(vocabulary.bytes[piece]) }
+    for token in added { append(token) }
+  }
+
+  deinit { free(storage) }
+
+  func bytes(_ id: Int32) -> UnsafeBufferPointer<UInt8>? {
+    guard let index = Int(exactly: id), index >= 0, index < lengths.count else { return nil }
+    return UnsafeBufferPointer(start: storage + starts[index], count: lengths[index])
+  }
+}

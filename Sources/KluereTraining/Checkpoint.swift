@@ -1,0 +1,170 @@
+internal import CKluereSupport
+package import KluereBase
+package import KluereCompute
+package import KluereData
+internal import KluereFormats
+internal import KluereModel
+
+/// A checkpoint is a model folder with two files more: optimizer.safetensors (AdamW's moments, named as torch names
+/// them) and trainer_state.json (configuration, position, and what the other pieces must be).
+extension Trainer {
+  static let stateName = "trainer_state.json"
+  static let momentsName = "optimizer.safetensors"
+
+  // MARK: Writing
+
+  /// Written beside its place and swapped in; changes nothing in the training.
+  package func saveCheckpoint(_ directory: String) throws(KluereError) {
+    try alone { () throws(KluereError) in try writeCheckpoint(directory) }
+  }
+
+  func writeCheckpoint(_ directory: String) throws(KluereError) {
+    let state = CheckpointState(
+      libraryVersion: libraryVersion, configuration: configuration, totalSteps: totalSteps, progress: progress,
+      train: CheckpointState.Rows(count: train.count, contentHash: train.contentHash),
+      evaluation: evaluation.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) },
+      labels: live.labels.names, weights: Trainer.checksum(live.weights),
+      firstMoments: Trainer.checksum(moments.first), secondMoments: Trainer.checksum(moments.second))
+    let bytes = state.encoded()
+    let (live, moments) = (live, moments)
+    try live.save(
+      directory, libraryVersion: libraryVersion,
+      extra: [
+        Model.ExtraFile(Trainer.momentsName) { (target) throws(KluereError) in
+          try Trainer.writeMoments(moments, of: live, to: target)
+        },
+        Model.ExtraFile(Trainer.stateName) { (target) throws(KluereError) in
+          try target.add(Trainer.stateName, bytes)
+        },
+      ])
+  }
+
+  private static func writeMoments(
+    _ moments: Moments, of model: Model, to target: AtomicDirectory
+  ) throws(KluereError) {
+    var tensors: [Safetensors.FloatTensor] = []
+    for slot in model.layout.tensors {
+      for (suffix, arena) in momentArenas(moments) {
+        tensors.append(
+          Safetensors.FloatTensor(
+            name: slot.name + suffix, shape: shape(slot),
+            values: UnsafeBufferPointer(start: arena.pointer + slot.offset, count: slot.count)))
+      }
+    }
+    try Safetensors.write(momentsName, to: target, tensors: tensors)
+  }
+
+  private static func momentArenas(_ moments: Moments) -> [(String, FloatStorage)] {
+    [(".exp_avg", moments.first), (".exp_avg_sq", moments.second)]
+  }
+
+  private static func shape(_ slot: TensorSlot) -> [Int] {
+    slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
+  }
+
+  // MARK: Resuming
+
+  /// Goes on where the checkpoint was written, bit for bit. `directory`: a checkpoint, or the output_directory of a
+  /// run, whose checkpoint-last is taken. The rows must be those of then. Further checkpoints go beside the one read.
+  package static func resume(
+    context: Context, directory: String, train: Dataset, evaluation: Dataset?, libraryVersion: String
+  ) throws(KluereError) -> Trainer {
+    let (checkpoint, parent) = try locate(directory)
+    let path = checkpoint + "/" + stateName
+    let state = try CheckpointState(try Files.readAll(path), path: path, libraryVersion: libraryVersion)
+    try state.train.require(train, "train", path)
+    switch (state.evaluation, evaluation) {
+    case (let rows?, let given?): try rows.require(given, "evaluation", path)
+    case (let rows?, nil):
+      throw KluereError(
+        .invalidArgument, "evaluation: NULL, but \(path) was written with \(rows.count) evaluation rows")
+    case (nil, .some):
+      throw KluereError(
+        .invalidArgument, "evaluation: rows are given, but \(path) was written without any; expected NULL")
+    case (nil, nil): break
+    }
+    let live = try Model.open(context: context, directory: checkpoint, options: ModelOpenOptions())
+    guard live.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
+      throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
+    }
+    guard checksum(live.weights) == state.weights else {
+      throw KluereError(
+        .badFormat, "\(checkpoint)/model.safetensors: its weights are not those that \(stateName) was written with")
+    }
+    let trainRows = try TrainingRows(train, live, "train")
+    var evaluationRows: TrainingRows?
+    if let evaluation { evaluationRows = try TrainingRows(evaluation, live, "evaluation") }
+    let moments = try readMoments(checkpoint + "/" + momentsName, live, state)
+    var configuration = state.configuration
+    if state.writesCheckpoints { configuration.outputDirectory = parent }
+    try BatchRule(configuration).validate(lengths: trainRows.lengths)
+    let trainer = try Trainer(
+      live: live, train: trainRows, evaluation: evaluationRows, configuration: configuration,
+      totalSteps: state.totalSteps, progress: state.progress, moments: moments, libraryVersion: libraryVersion)
+    guard try trainer.restorePosition() else {
+      throw KluereError(.badFormat, "\(path): the position is not one that its configuration leads to")
+    }
+    trainer.writtenBestStep = state.progress.bestStep
+    if checkpoint == parent + "/" + lastCheckpointName { trainer.writtenLast = state.progress }
+    return trainer
+  }
+
+  /// The checkpoint's folder and the folder it lies in.
+  private static func locate(_ directory: String) throws(KluereError) -> (String, String) {
+    var directory = directory
+    while directory.utf8.count > 1, directory.utf8.last == UInt8(ascii: "/") { directory.removeLast() }
+    let last = directory + "/" + lastCheckpointName
+    // A swap that a crash cut in two on a file system without atomic exchange is finished first.
+    try AtomicDirectory.recover(directory)
+    if Int(ks_path_kind(directory + "/" + stateName)) == KS_PATH_FILE {
+      return (directory, parent(of: directory))
+    }
+    if Int(ks_path_kind(directory)) == KS_PATH_DIRECTORY { try AtomicDirectory.recover(last) }
+    guard Int(ks_path_kind(last)) == KS_PATH_DIRECTORY else {
+      throw KluereError(.io, "\(directory): neither \(stateName) nor \(lastCheckpointName) is there")
+    }
+    return (last, directory)
+  }
+
+  private static func parent(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  private static func readMoments(
+    _ path: String, _ model: Model, _ state: CheckpointState
+  ) throws(KluereError) -> Moments {
+    let file = try Safetensors(file: try MappedFile(path: path, readIntoMemory: false), name: path)
+    let moments = try Moments(model)
+    for slot in model.layout.tensors {
+      for (suffix, arena) in momentArenas(moments) {
+        let name = slot.name + suffix
+        guard let tensor = file.tensor(name) else {
+          throw KluereError(.badFormat, "\(path): tensor \(name) is missing")
+        }
+        guard tensor.shape == shape(slot) else {
+          throw KluereError(.badFormat, "\(path): \(name): shape \(tensor.shape), the model needs \(shape(slot))")
+        }
+        try read(file, name, slot, into: arena, on: model.context.backend)
+      }
+    }
+    guard checksum(moments.first) == state.firstMoments, checksum(moments.second) == state.secondMoments else {
+      throw KluereError(.badFormat, "\(path): its moments are not those that \(stateName) was written with")
+    }
+    return moments
+  }
+
+  private static func read(
+    _ file: Safetensors, _ name: String, _ slot: TensorSlot, into arena: FloatStorage, on backend: any Backend
+  ) throws(KluereError) {
+    var values = Workspace<Float>(for: name)
+    try values.resize(slot.count)
+    try file.readFloats(name, into: values.elements)
+    guard let base = values.elements.baseAddress else { return }
+    try backend.copyIn(arena.pointer + slot.offset, base, bytes: slot.count * MemoryLayout<Float>.size)
+  }
+
+  private static func checksum(_ arena: FloatStorage) -> UInt64 {
+    KluereTraining.checksum(UnsafeRawBufferPointer(start: arena.pointer, count: arena.count * MemoryLayout<Float>.size))
+  }
+}

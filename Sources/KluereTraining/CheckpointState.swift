@@ -1,0 +1,250 @@
+internal import KluereBase
+internal import KluereData
+internal import KluereFormats
+
+/// trainer_state.json: the run's configuration and position, and what the other pieces of the checkpoint must be.
+struct CheckpointState: Equatable {
+  /// Rises when the meaning of a field changes.
+  static let formatVersion = 1
+
+  var libraryVersion: String
+  /// Without the output directory, which is the place the checkpoint was read from.
+  var configuration: TrainingConfiguration
+  /// Whether the run writes checkpoints.
+  var writesCheckpoints: Bool
+  var totalSteps: Int
+  var progress: Progress
+  var train: Rows
+  var evaluation: Rows?
+  var labels: [String]
+  /// Checksums of the arenas.
+  var weights: UInt64
+  var firstMoments: UInt64
+  var secondMoments: UInt64
+
+  /// What a data set must be to resume with it.
+  struct Rows: Equatable {
+    var count: Int
+    var contentHash: UInt64
+
+    func require(_ dataset: Dataset, _ purpose: String, _ path: String) throws(KluereError) {
+      guard dataset.count == count, dataset.contentHash == contentHash else {
+        throw KluereError(
+          .invalidArgument,
+          "\(purpose): \(dataset.count) rows with hash \(hexadecimal(dataset.contentHash)), but \(path) was written "
+            + "with \(count) rows with hash \(hexadecimal(contentHash)); expected the same rows")
+      }
+    }
+  }
+
+  init(
+    libraryVersion: String, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, train: Rows,
+    evaluation: Rows?, labels: [String], weights: UInt64, firstMoments: UInt64, secondMoments: UInt64
+  ) {
+    self.libraryVersion = libraryVersion
+    self.configuration = configuration
+    self.configuration.outputDirectory = nil
+    writesCheckpoints = configuration.outputDirectory != nil
+    self.totalSteps = totalSteps
+    self.progress = progress
+    self.train = train
+    self.evaluation = evaluation
+    self.labels = labels
+    self.weights = weights
+    self.firstMoments = firstMoments
+    self.secondMoments = secondMoments
+  }
+}
+
+// MARK: - Reading
+
+extension CheckpointState {
+  init(_ bytes: [UInt8], path: String, libraryVersion: String) throws(KluereError) {
+    let file = try StateReader(try JSON(bytes, name: path).root, path: path)
+    let format = try file.int("format_version")
+    let version = try file.string("library_version")
+    guard format == CheckpointState.formatVersion, version == libraryVersion else {
+      throw KluereError(
+        .version,
+        "\(path): written by version \(version) (format \(format)), and this is \(libraryVersion) (format "
+          + "\(CheckpointState.formatVersion)); the folder still opens as a model")
+    }
+    let progress = try file.object("progress")
+    self.libraryVersion = version
+    configuration = try TrainingConfiguration(try file.object("configuration"))
+    writesCheckpoints = try file.bool("writes_checkpoints")
+    totalSteps = try file.count("total_steps")
+    self.progress = Progress(
+      step: try progress.count("step"), epoch: try progress.count("epoch"),
+      nextBatch: try progress.count("next_batch"), evaluatedStep: try progress.count("evaluated_step"),
+      best: try progress.optionalDouble("best"), bestStep: try progress.count("best_step"),
+      evaluationsWithoutImprovement: try progress.count("evaluations_without_improvement"))
+    train = try Rows(try file.object("train"))
+    evaluation = nil
+    if let rows = try file.optionalObject("evaluation") { evaluation = try Rows(rows) }
+    labels = try file.strings("labels")
+    weights = try file.hexadecimal("weights_checksum")
+    firstMoments = try file.hexadecimal("first_moments_checksum")
+    secondMoments = try file.hexadecimal("second_moments_checksum")
+    // Before anything else is believed: a damaged digit would otherwise train on from somewhere else.
+    guard try file.hexadecimal("checksum") == ownChecksum else {
+      throw KluereError(.badFormat, "\(path): its checksum is not that of its content: it is damaged or was edited")
+    }
+    guard self.progress.step <= totalSteps else {
+      throw KluereError(.badFormat, "\(path): update \(self.progress.step) of \(totalSteps)")
+    }
+    do throws(KluereError) { try configuration.validate() } catch {
+      throw KluereError(.badFormat, "\(path): configuration: \(error.message)")
+    }
+  }
+
+  /// Of everything else in the file.
+  private var ownChecksum: UInt64 { text(checksum: nil).withUnsafeBytes { checksum($0) } }
+}
+
+extension CheckpointState.Rows {
+  fileprivate init(_ object: StateReader) throws(KluereError) {
+    count = try object.count("rows")
+    contentHash = try object.hexadecimal("hash")
+  }
+}
+
+extension TrainingConfiguration {
+  fileprivate init(_ object: StateReader) throws(KluereError) {
+    self.init()
+    batchSentences = try object.int("batch_sentences")
+    batchTokens = try object.int("batch_tokens")
+    accumulation = try object.int("accumulation")
+    seed = try object.hexadecimal("seed")
+    maxSteps = try object.int("max_steps")
+    epochs = try object.double("epochs")
+    learningRate = try object.double("learning_rate")
+    beta1 = try object.double("beta1")
+    beta2 = try object.double("beta2")
+    epsilon = try object.double("epsilon")
+    weightDecay = try object.double("weight_decay")
+    maxGradNorm = try object.double("max_grad_norm")
+    guard let schedule = ScheduleKind(name: try object.string("schedule")) else {
+      throw object.wrong("schedule", "linear, cosine or constant")
+    }
+    self.schedule = schedule
+    groupByLength = try object.bool("group_by_length")
+    warmupSteps = try object.int("warmup_steps")
+    warmupRatio = try object.double("warmup_ratio")
+    hiddenDropout = try object.optionalDouble("hidden_dropout").map { Float($0) }
+    attentionDropout = try object.optionalDouble("attention_dropout").map { Float($0) }
+    classifierDropout = try object.optionalDouble("classifier_dropout").map { Float($0) }
+    guard let metric = BestMetric(name: try object.string("best_metric")) else {
+      throw object.wrong("best_metric", "micro_f1, auprc or loss")
+    }
+    bestMetric = metric
+    evaluateEvery = try object.int("evaluate_every")
+    checkpointEvery = try object.int("checkpoint_every")
+    patience = try object.int("patience")
+  }
+}
+
+// MARK: - Writing
+
+extension CheckpointState {
+  func encoded() -> [UInt8] { text(checksum: ownChecksum) }
+
+  /// nil: the text that the checksum is of.
+  private func text(checksum: UInt64?) -> [UInt8] {
+    var json = JSONWriter()
+    json.beginObject()
+    json.field("format_version", CheckpointState.formatVersion)
+    json.field("library_version", libraryVersion)
+    json.key("configuration")
+    configuration.write(to: &json)
+    json.field("writes_checkpoints", writesCheckpoints)
+    json.field("total_steps", totalSteps)
+    json.key("progress")
+    json.beginObject()
+    json.field("step", progress.step)
+    json.field("epoch", progress.epoch)
+    json.field("next_batch", progress.nextBatch)
+    json.field("evaluated_step", progress.evaluatedStep)
+    json.field("best", progress.best)
+    json.field("best_step", progress.bestStep)
+    json.field("evaluations_without_improvement", progress.evaluationsWithoutImprovement)
+    json.endObject()
+    json.key("train")
+    train.write(to: &json)
+    json.key("evaluation")
+    if let evaluation { evaluation.write(to: &json) } else { json.null() }
+    json.key("labels")
+    json.beginArray()
+    for label in labels { json.string(label) }
+    json.endArray()
+    json.field("weights_checksum", hexadecimal(weights))
+    json.field("first_moments_checksum", hexadecimal(firstMoments))
+    json.field("second_moments_checksum", hexadecimal(secondMoments))
+    if let checksum { json.field("checksum", hexadecimal(checksum)) }
+    json.endObject()
+    return json.finish()
+  }
+}
+
+extension CheckpointState.Rows {
+  fileprivate func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.field("rows", count)
+    json.field("hash", hexadecimal(contentHash))
+    json.endObject()
+  }
+}
+
+extension TrainingConfiguration {
+  fileprivate func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.field("batch_sentences", batchSentences)
+    json.field("batch_tokens", batchTokens)
+    json.field("accumulation", accumulation)
+    json.field("seed", hexadecimal(seed))
+    json.field("max_steps", maxSteps)
+    json.field("epochs", epochs)
+    json.field("learning_rate", learningRate)
+    json.field("beta1", beta1)
+    json.field("beta2", beta2)
+    json.field("epsilon", epsilon)
+    json.field("weight_decay", weightDecay)
+    json.field("max_grad_norm", maxGradNorm)
+    json.field("schedule", schedule.name)
+    json.field("group_by_length", groupByLength)
+    json.field("warmup_steps", warmupSteps)
+    json.field("warmup_ratio", warmupRatio)
+    // With all the digits of a double, which is exact for a float.
+    json.field("hidden_dropout", hiddenDropout.map { Double($0) })
+    json.field("attention_dropout", attentionDropout.map { Double($0) })
+    json.field("classifier_dropout", classifierDropout.map { Double($0) })
+    json.field("best_metric", bestMetric.name)
+    json.field("evaluate_every", evaluateEvery)
+    json.field("checkpoint_every", checkpointEvery)
+    json.field("patience", patience)
+    json.endObject()
+  }
+}
+
+extension JSONWriter {
+  fileprivate mutating func field(_ name: String, _ value: Int) {
+    key(name)
+    integer(value)
+  }
+
+  fileprivate mutating func field(_ name: String, _ value: Bool) {
+    key(name)
+    bool(value)
+  }
+
+  fileprivate mutating func field(_ name: String, _ value: String) {
+    key(name)
+    string(value)
+  }
+
+  /// nil is null.
+  fileprivate mutating func field(_ name: String, _ value: Double?) {
+    key(name)
+    if let value { number(value) } else { null() }
+  }
+}

@@ -1,0 +1,70 @@
+internal import KluereBase
+internal import KluereData
+internal import KluereModel
+
+/// Rows as the model reads them, made once: token ids and types one row behind the other, in as few bytes as they need
+/// (3 bytes a token for a vocabulary of up to 65,536 pieces).
+final class EncodedRows {
+  private let model: Model
+  private var narrowIDs = GrowingBuffer<UInt16>(for: "token ids")
+  private var wideIDs = GrowingBuffer<Int32>(for: "token ids")
+  private var types = GrowingBuffer<UInt8>(for: "token types")
+  private var starts = GrowingBuffer<Int>(for: "rows")
+  private let narrow: Bool
+  private var scratch = InputEncoder.Scratch()
+  private var example = EncodedExample()
+  /// Rows that were longer than the model's maximum.
+  private(set) var croppedRows = 0
+
+  init(_ model: Model) {
+    self.model = model
+    narrow = model.configuration.vocabularySize <= 65_536
+  }
+
+  var count: Int { max(0, starts.count - 1) }
+
+  func removeAll() {
+    narrowIDs.removeAll()
+    wideIDs.removeAll()
+    types.removeAll()
+    starts.removeAll()
+    croppedRows = 0
+  }
+
+  /// `view` has been validated.
+  func append(_ view: ExampleView) throws(KluereError) {
+    model.encode(view, &scratch, into: &example)
+    if starts.count == 0 { try starts.append(0) }
+    for id in example.ids {
+      if narrow { try narrowIDs.append(UInt16(truncatingIfNeeded: id)) } else { try wideIDs.append(id) }
+    }
+    for type in example.types { try types.append(UInt8(truncatingIfNeeded: type)) }
+    try starts.append(types.count)
+    if example.croppedCount > 0 { croppedRows += 1 }
+  }
+
+  func append(_ dataset: Dataset) throws(KluereError) {
+    for row in 0..<dataset.count { try append(dataset.example(row)) }
+  }
+
+  /// Tokens of row `row`; 0 <= row < count.
+  func length(_ row: Int) -> Int { starts.elements[row + 1] - starts.elements[row] }
+
+  /// Appends row `row` to `batch`; `sample` is its number for the dropout.
+  func load(_ row: Int, sample: Int, into batch: inout TokenBatch, _ unpacked: inout Unpacked) {
+    let range = starts.elements[row]..<starts.elements[row + 1]
+    unpacked.ids.removeAll(keepingCapacity: true)
+    unpacked.types.removeAll(keepingCapacity: true)
+    for place in range {
+      unpacked.ids.append(narrow ? Int32(narrowIDs.elements[place]) : wideIDs.elements[place])
+      unpacked.types.append(Int32(types.elements[place]))
+    }
+    batch.append(ids: unpacked.ids, types: unpacked.types, sample: UInt32(clamping: sample))
+  }
+
+  /// Room for one row on its way into a batch, kept between rows.
+  struct Unpacked {
+    fileprivate var ids: [Int32] = []
+    fileprivate var types: [Int32] = []
+  }
+}

@@ -1,0 +1,74 @@
+package import KluereBase
+package import KluereData
+package import KluereModel
+
+package struct PredictorOptions: Sendable, Equatable {
+  package var output = PredictionOutput.probabilities
+  /// Tokens worked on at once; bounds memory.
+  package var batchTokens = 8192
+
+  package init() {}
+
+  package func validate() throws(KluereError) {
+    guard (1...1 << 24).contains(batchTokens) else {
+      throw KluereError(.invalidArgument, "batch_tokens: \(batchTokens), expected 1 to \(1 << 24)")
+    }
+  }
+}
+
+/// Scratch memory to predict with one model; one thread at a time. Many may share a model.
+package final class Predictor {
+  package let model: Model
+  package let options: PredictorOptions
+  private let rows: EncodedRows
+  private let pass: InferencePass
+
+  package init(model: Model, options: PredictorOptions = PredictorOptions()) throws(KluereError) {
+    try options.validate()
+    self.model = model
+    self.options = options
+    rows = EncodedRows(model)
+    pass = InferencePass(model, batchTokens: options.batchTokens)
+  }
+
+  /// `out`: at least one float per example and label; the first ones are overwritten, or none when this throws. Labels
+  /// of the examples are ignored.
+  package func predict(
+    _ examples: [ExampleView], into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) {
+    let target = try target(examples.count, out)
+    rows.removeAll()
+    for (index, example) in examples.enumerated() {
+      do throws(KluereError) { try example.validate() } catch {
+        throw KluereError(error.status, "examples[\(index)]: \(error.message)")
+      }
+      try rows.append(example)
+    }
+    try run(target)
+  }
+
+  /// The same for all rows of a data set.
+  package func predict(_ dataset: Dataset, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
+    let target = try target(dataset.count, out)
+    rows.removeAll()
+    try rows.append(dataset)
+    try run(target)
+  }
+
+  private func target(
+    _ count: Int, _ out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) -> UnsafeMutableBufferPointer<Float> {
+    guard let needed = count.product(model.labels.count), needed <= out.count else {
+      throw KluereError(
+        .bufferTooSmall, "out: \(out.count) floats, expected \(count) rows of \(model.labels.count)")
+    }
+    return UnsafeMutableBufferPointer(rebasing: out[..<needed])
+  }
+
+  private func run(_ target: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
+    let probabilities = options.output == .probabilities
+    try pass.run(
+      rows, weights: model.weights, packed: { () throws(KluereError) in try model.packedWeights() },
+      logits: probabilities ? nil : target, probabilities: probabilities ? target : nil)
+  }
+}

@@ -1,0 +1,202 @@
+import CKluereCPU
+import Glibc
+import Testing
+
+private struct Case {
+  let lengths: [Int]
+  let heads, width: Int
+  let offsets: [Int32]
+  let rows: Int
+  let qkv, dout: [Float]
+  let mask: Mask
+
+  init(_ lengths: [Int], heads: Int, width: Int, threshold: UInt32, scale: Float = 2) {
+    self.lengths = lengths
+    self.heads = heads
+    self.width = width
+    offsets = lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + Int32($1)) }
+    rows = lengths.reduce(0, +)
+    var numbers = Numbers(UInt64(rows * 31 + heads * 7 + width))
+    qkv = numbers.floats(rows * 3 * heads * width, scale: scale)
+    dout = numbers.floats(rows * heads * width)
+    mask = Mask(lengths: lengths, threshold: threshold)
+  }
+
+  /// out, lse, dqkv of the engine.
+  func run(_ engine: OpaquePointer) -> [[Float]] {
+    var out = [Float](repeating: .nan, count: rows * heads * width)
+    var lse = [Float](repeating: .nan, count: heads * rows)
+    var dqkv = [Float](repeating: .nan, count: qkv.count)
+    mask.withUnsafe { dropout in
+      #expect(kk_attention(engine, &out, &lse, qkv, offsets, lengths.count, heads, width, dropout) == 0)
+      #expect(
+        kk_attention_backward(
+          engine, &dqkv, dout, out, lse, qkv, offsets, lengths.count, heads, width, dropout) == 0)
+    }
+    return [out, lse, dqkv]
+  }
+
+  /// The same in double.
+  func reference() -> [[Double]] {
+    var out = [Double](repeating: 0, count: rows * heads * width)
+    var lse = [Double](repeating: 0, count: heads * rows)
+    var dqkv = [Double](repeating: 0, count: qkv.count)
+    for s in lengths.indices {
+      for h in 0..<heads {
+        head(Int(offsets[s]), lengths[s], h, doubles(qkv), &out, &lse, &dqkv)
+      }
+    }
+    return [out, lse, dqkv]
+  }
+
+  private func head(
+    _ begin: Int, _ n: Int, _ h: Int, _ x: [Double], _ out: inout [Double], _ lse: inout [Double],
+    _ dqkv: inout [Double]
+  ) {
+    let all = heads * width
+    let scale = 1 / Double(width).squareRoot()
+    func at(_ row: Int, _ part: Int) -> Int { (begin + row) * 3 * all + part * all + h * width }
+    for i in 0..<n {
+      let q = at(i, 0)
+      var scores = (0..<n).map { j in
+        let k = at(j, 1)
+        var sum = 0.0
+        for d in 0..<width { sum += x[q + d] * x[k + d] }
+        return sum * scale
+      }
+      let largest = scores.max() ?? 0
+      let sum = scores.reduce(0) { $0 + exp($1 - largest) }
+      lse[h * rows + begin + i] = largest + log(sum)
+      for j in 0..<n { scores[j] = exp(scores[j] - largest) / sum }
+      let factors = mask.factors(row: begin + i, width: n, site: h)
+      let o = (begin + i) * all + h * width
+      var slopes = [Double](repeating: 0, count: n)  // of the probabilities
+      for j in 0..<n {
+        let v = at(j, 2)
+        for d in 0..<width {
+          out[o + d] += scores[j] * factors[j] * x[v + d]
+          slopes[j] += Double(dout[o + d]) * x[v + d] * factors[j]
+          dqkv[v + d] += scores[j] * factors[j] * Double(dout[o + d])
+        }
+      }
+      let mean = (0..<n).reduce(0) { $0 + slopes[$1] * scores[$1] }
+      for j in 0..<n {
+        let k = at(j, 1)
+        let slope = scores[j] * (slopes[j] - mean) * scale
+        for d in 0..<width {
+          dqkv[q + d] += slope * x[k + d]
+          dqkv[k + d] += slope * x[q + d]
+        }
+      }
+    }
+  }
+
+  func check() throws {
+    let expected = reference()
+    try onEveryEngine(run) { isa, result in
+      for (i, name) in ["out", "lse", "dqkv"].enumerated() {
+        expectClose(result[i], expected[i], 3e-5, "\(name), head width \(width), \(isa)")
+      }
+    }
+  }
+}
+
+@Test(arguments: [UInt32(0), 13_000]) func `attention of every length from 1 to 70`(threshold: UInt32) throws {
+  try Case(Array(1...70), heads: 2, width: 7, threshold: threshold).check()
+}
+
+@Test(arguments: [1, 2, 24, 33, 64, 80], [UInt32(0), 6554])
+func `attention with head widths of all kinds`(width: Int, threshold: UInt32) throws {
+  try Case([5, 1, 33, 18, 66], heads: 3, width: width, threshold: threshold).check()
+}
+
+@Test(arguments: [UInt32(0), 6554]) func `attention over 300 tokens`(threshold: UInt32) throws {
+  try Case([300, 2], heads: 1, width: 16, threshold: threshold).check()
+}
+
+@Test func `attention over the longest sentence`() throws {
+  try Case([512], heads: 1, width: 4, threshold: 6554).check()
+}
+
+@Test func `large scores do not overflow`() throws {
+  let c = Case([12, 40], heads: 2, width: 8, threshold: 0, scale: 60)
+  let expected = c.reference()
+  try onEveryEngine(c.run) { isa, result in
+    #expect(result.allSatisfy { $0.allSatisfy(\.isFinite) }, "\(isa)")
+    expectClose(result[0], expected[0], 1e-2, "out, \(isa)")
+    expectClose(result[1], expected[1], 1e-5, "lse, \(isa)")
+  }
+}
+
+@Test func `attention's gradient agrees with finite differences`() throws {
+  let c = Case([4, 1, 3], heads: 2, width: 3, threshold: 20_000)
+  func loss(_ x: [Double]) -> Double {
+    var total = 0.0
+    let all = c.heads * c.width
+    for s in c.lengths.indices {
+      let begin = Int(c.offsets[s])
+      for h in 0..<c.heads {
+        for i in 0..<c.lengths[s] {
+          func at(_ row: Int, _ part: Int) -> Int { (begin + row) * 3 * all + part * all + h * c.width }
+          let weights = (0..<c.lengths[s]).map { j in
+            exp((0..<c.width).reduce(0) { $0 + x[at(i, 0) + $1] * x[at(j, 1) + $1] } / Double(c.width).squareRoot())
+          }
+          let sum = weights.reduce(0, +)
+          let factors = c.mask.factors(row: begin + i, width: c.lengths[s], site: h)
+          for (j, weight) in weights.enumerated() {
+            for d in 0..<c.width {
+              total +=
+                weight / sum * factors[j] * x[at(j, 2) + d] * Double(c.dout[(begin + i) * all + h * c.width + d])
+            }
+          }
+        }
+      }
+    }
+    return total
+  }
+  let expected = numericalGradient(at: doubles(c.qkv), loss)
+  try onEveryEngine(c.run) { isa, result in expectClose(result[2], expected, 1e-5, "dqkv, \(isa)") }
+}
+
+@Test func `a sentence has the same bits packed and alone`() throws {
+  let c = Case([9, 70, 1, 33, 0, 64, 130], heads: 2, width: 24, threshold: 6554)
+  let across = 3 * c.heads * c.width
+  let all = c.heads * c.width
+  for isa in instructionSets {
+    try withEngine(isa, threads: 2) { engine in
+      let packed = c.run(engine)
+      for s in c.lengths.indices where c.lengths[s] > 0 {
+        let begin = Int(c.offsets[s])
+        let n = c.lengths[s]
+        let qkv = Array(c.qkv[begin * across..<(begin + n) * across])
+        var out = [Float](repeating: .nan, count: n * all)
+        var dqkv = [Float](repeating: .nan, count: n * across)
+        let lse = (0..<c.heads).flatMap { h in packed[1][h * c.rows + begin..<h * c.rows + begin + n] }
+        c.mask.dropFirst(begin).withUnsafe { dropout in
+          // Without lse, as in inference.
+          #expect(kk_attention(engine, &out, nil, qkv, [0, Int32(n)], 1, c.heads, c.width, dropout) == 0)
+          #expect(
+            kk_attention_backward(
+              engine, &dqkv, Array(c.dout[begin * all..<(begin + n) * all]), out, lse, qkv, [0, Int32(n)], 1, c.heads,
+              c.width, dropout) == 0)
+        }
+        #expect(sameBits(out, Array(packed[0][begin * all..<(begin + n) * all])), "\(isaName(isa)), sentence \(s)")
+        #expect(
+          sameBits(dqkv, Array(packed[2][begin * across..<(begin + n) * across])), "\(isaName(isa)), sentence \(s)")
+      }
+    }
+  }
+}
+
+@Test func `attention over nothing does nothing`() throws {
+  for isa in instructionSets {
+    try withEngine(isa, threads: 2) { engine in
+      var out: Float = 7
+      Mask(rows: 1, threshold: 0).withUnsafe { dropout in
+        #expect(kk_attention(engine, &out, nil, [0], [0], 0, 2, 4, dropout) == 0)
+        #expect(kk_attention(engine, &out, nil, [0], [0, 0, 0], 2, 2, 4, dropout) == 0)
+      }
+      #expect(out == 7)
+    }
+  }
+}

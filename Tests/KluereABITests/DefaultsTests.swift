@@ -1,0 +1,55 @@
+import CKluere
+import Testing
+
+/// The defaults that kluere.h states.
+struct DefaultsTests {
+  private func filled<Options>(
+    _ initialize: (UnsafeMutablePointer<Options>?, Int) -> kluere_status, _ options: Options
+  ) -> Options {
+    var options = options
+    #expect(initialize(&options, MemoryLayout<Options>.size) == kluere_status(KLUERE_OK))
+    return options
+  }
+
+  @Test func `training defaults are those of the header`() {
+    let options = filled(kluere_train_options_init, kluere_train_options())
+    #expect(options.struct_size == UInt32(MemoryLayout<kluere_train_options>.size))
+    #expect(options.batch_sentences == 32 && options.batch_tokens == 0 && options.accumulation == 1)
+    #expect(options.seed == 42 && options.max_steps == 0 && options.epochs == 3 && options.learning_rate == 5e-5)
+    #expect(options.beta1 == 0.9 && options.beta2 == 0.999 && options.epsilon == 1e-8)
+    #expect(options.weight_decay == 0.01 && options.max_grad_norm == 1)
+    #expect(options.schedule == Int32(KLUERE_SCHEDULE_LINEAR) && options.group_by_length == 0)
+    #expect(options.warmup_steps == 0 && options.warmup_ratio == 0.1)
+    #expect(options.hidden_dropout == -1 && options.attention_dropout == -1 && options.classifier_dropout == -1)
+    #expect(options.best_metric == Int32(KLUERE_BEST_MICRO_F1) && options.evaluate_every == 0)
+    #expect(options.checkpoint_every == 0 && options.patience == 0 && options.output_directory == nil)
+  }
+
+  @Test func `model defaults are those of the header`() {
+    let config = filled(kluere_model_config_init, kluere_model_config())
+    #expect(config.family == Int32(KLUERE_FAMILY_ROBERTA) && config.layer_count == 4 && config.hidden_size == 256)
+    #expect(config.head_count == 4 && config.intermediate_size == 1024 && config.max_positions == 512)
+    #expect(config.input_form == Int32(KLUERE_INPUT_TYPED_MARKER_PUNCT) && config.max_tokens == 0)
+    #expect(config.hidden_dropout == 0.1 && config.attention_dropout == 0.1 && config.classifier_dropout == -1)
+    #expect(config.layer_norm_epsilon == 0 && config.initializer_range == 0.02 && config.seed == 42)
+    let open = filled(kluere_model_open_options_init, kluere_model_open_options())
+    #expect(open.input_form == -1 && open.max_tokens == 0 && open.read_into_memory == 0 && open.seed == 42)
+    #expect(open.labels == nil && open.label_count == 0)
+  }
+
+  @Test func `the other defaults are those of the header`() {
+    let context = filled(kluere_context_options_init, kluere_context_options())
+    #expect(context.device == Int32(KLUERE_DEVICE_CPU) && context.thread_count == 0 && context.log == nil)
+    #expect(context.log_level == Int32(KLUERE_LOG_WARNING) && context.log_userdata == nil)
+    let dataset = filled(kluere_dataset_options_init, kluere_dataset_options())
+    #expect(dataset.format == 0 && dataset.label_order == 0 && dataset.bad_rows == 0 && dataset.labels == nil)
+    let tokenizer = filled(kluere_tokenizer_options_init, kluere_tokenizer_options())
+    #expect(tokenizer.added_special_tokens == nil && tokenizer.added_special_token_count == 0)
+    let encode = filled(kluere_encode_options_init, kluere_encode_options())
+    #expect(encode.flags == 1 && encode.max_tokens == 0 && encode.offset_unit == 0)
+    let predictor = filled(kluere_predictor_options_init, kluere_predictor_options())
+    #expect(predictor.output == 0 && predictor.batch_tokens == 8192)
+    let metrics = filled(kluere_metrics_options_init, kluere_metrics_options())
+    #expect(metrics.no_relation == 0 && metrics.missing_class == 0 && metrics.score_space == 0)
+  }
+}

@@ -1,0 +1,129 @@
+import KluereBase
+import KluereCompute
+import KluereModel
+import Testing
+
+@Suite struct NetworkTests {
+  /// Mean loss of the batch, and its gradient in a fresh arena.
+  private func gradient(_ model: Model, _ batch: TokenBatch, _ labels: [Int32], _ dropout: DropoutPlan) throws
+    -> (Double, FloatStorage)
+  {
+    let network = Network(model.configuration, model.layout, on: model.context, training: true)
+    let gradients = try FloatStorage(count: model.layout.count, on: model.context.backend, for: "test")
+    _ = try network.forward(weights: model.weights, batch, dropout)
+    let loss = try network.loss(labels, scale: 1 / Float(labels.count))
+    try network.backward(weights: model.weights, gradients: gradients)
+    return (loss / Double(labels.count), gradients)
+  }
+
+  private func loss(_ model: Model, _ weights: FloatStorage, _ batch: TokenBatch, _ labels: [Int32], _ dropout: DropoutPlan)
+    throws -> Double
+  {
+    let network = Network(model.configuration, model.layout, on: model.context, training: true)
+    _ = try network.forward(weights: weights, batch, dropout)
+    return try network.loss(labels, scale: 1) / Double(labels.count)
+  }
+
+  @Test(arguments: [ModelFamily.bert, .roberta], [Float(0), 0.3])
+  func `gradients of every tensor match central differences`(family: ModelFamily, dropout: Float) throws {
+    let model = try makeModel(try makeContext()) { $0.family = family }
+    let batch = makeBatch(model, lengths: [5, 1, 9], seed: 3)
+    let labels: [Int32] = [1, 0, 3]
+    let plan = DropoutPlan(seed: 99, hidden: dropout, attention: dropout, classifier: dropout)
+    let (_, gradients) = try gradient(model, batch, labels, plan)
+    let weights = try model.copyWeights()
+    var random = TestRandom(state: 5)
+    for slot in model.layout.tensors {
+      // A random direction per tensor: one comparison covers all its elements.
+      var direction = [Float](repeating: 0, count: slot.count)
+      for place in direction.indices { direction[place] = random.below(2) == 0 ? 1 : -1 }
+      if case .embedding(let padding) = slot.kind, padding >= 0 {
+        for column in 0..<slot.columns { direction[Int(padding) * slot.columns + column] = 0 }
+      }
+      var expected = 0.0
+      for place in direction.indices {
+        expected += Double(gradients.pointer[slot.offset + place]) * Double(direction[place])
+      }
+      let step: Float = 2e-3
+      func shifted(_ sign: Float) throws -> Double {
+        for place in direction.indices {
+          weights.pointer[slot.offset + place] =
+            model.weights.pointer[slot.offset + place] + sign * step * direction[place] / Float(slot.count).squareRoot()
+        }
+        defer {
+          for place in direction.indices {
+            weights.pointer[slot.offset + place] = model.weights.pointer[slot.offset + place]
+          }
+        }
+        return try loss(model, weights, batch, labels, plan)
+      }
+      let measured = (try shifted(1) - (try shifted(-1))) / (2 * Double(step)) * Double(slot.count).squareRoot()
+      let scale = max(abs(expected), abs(measured), 0.05 * Double(slot.count).squareRoot())
+      #expect(abs(measured - expected) <= 2e-2 * scale, "\(slot.name): \(expected) by backward, \(measured) by differences")
+    }
+  }
+
+  @Test(arguments: [ModelFamily.bert, .roberta])
+  func `packed sentences give the bits of each alone`(family: ModelFamily) throws {
+    let model = try makeModel(try makeContext()) {
+      $0.family = family
+      $0.hiddenSize = 21
+      $0.headCount = 3
+      $0.intermediateSize = 37
+    }
+    let lengths = [7, 1, 30, 2, 17]
+    let network = Network(model.configuration, model.layout, on: model.context, training: false)
+    let together = makeBatch(model, lengths: lengths, seed: 11)
+    let logits = try network.forward(weights: model.weights, together)
+    let all = Array(UnsafeBufferPointer(start: logits, count: lengths.count * 4))
+    for sequence in lengths.indices {
+      var alone = TokenBatch(model.configuration)
+      let range = Int(together.offsets[sequence])..<Int(together.offsets[sequence + 1])
+      alone.append(ids: together.ids[range], types: together.types[range], sample: 0)
+      let one = try network.forward(weights: model.weights, alone)
+      #expect(Array(UnsafeBufferPointer(start: one, count: 4)) == Array(all[sequence * 4..<sequence * 4 + 4]))
+    }
+  }
+
+  @Test func `packed weights give the bits of plain ones, inference those of training`() throws {
+    let model = try makeModel(try makeContext()) { $0.hiddenSize = 24 }
+    let batch = makeBatch(model, lengths: [9, 4], seed: 2)
+    let inference = Network(model.configuration, model.layout, on: model.context, training: false)
+    let training = Network(model.configuration, model.layout, on: model.context, training: true)
+    let plain = Array(UnsafeBufferPointer(start: try inference.forward(weights: model.weights, batch), count: 8))
+    let packed = Array(
+      UnsafeBufferPointer(
+        start: try inference.forward(weights: model.weights, packed: try model.packedWeights(), batch), count: 8))
+    let trained = Array(UnsafeBufferPointer(start: try training.forward(weights: model.weights, batch), count: 8))
+    #expect(plain == packed)
+    #expect(plain == trained)
+  }
+
+  @Test func `gradients are the same bits for any number of threads`() throws {
+    func bits(_ threads: Int32) throws -> [UInt32] {
+      let model = try makeModel(try makeContext(threads: threads)) {
+        $0.hiddenSize = 48
+        $0.intermediateSize = 96
+      }
+      let batch = makeBatch(model, lengths: [31, 5, 60, 12, 44, 3], seed: 4)
+      let plan = DropoutPlan(seed: 7, hidden: 0.1, attention: 0.1, classifier: 0.1)
+      let (_, gradients) = try gradient(model, batch, [0, 1, 2, 3, 0, 1], plan)
+      return UnsafeBufferPointer(start: gradients.pointer, count: model.layout.count).map(\.bitPattern)
+    }
+    let one = try bits(1)
+    #expect(try bits(2) == one)
+    #expect(try bits(3) == one)
+  }
+
+  @Test func `dropout does not depend on how an update is cut into batches`() throws {
+    let model = try makeModel(try makeContext())
+    let plan = DropoutPlan(seed: 31, hidden: 0.2, attention: 0.2, classifier: 0.2)
+    let network = Network(model.configuration, model.layout, on: model.context, training: true)
+    let together = makeBatch(model, lengths: [6, 8], seed: 21)
+    let all = Array(UnsafeBufferPointer(start: try network.forward(weights: model.weights, together, plan), count: 8))
+    var second = TokenBatch(model.configuration)
+    second.append(ids: together.ids[6..<14], types: together.types[6..<14], sample: 1)
+    let alone = Array(UnsafeBufferPointer(start: try network.forward(weights: model.weights, second, plan), count: 4))
+    #expect(alone == Array(all[4..<8]))
+  }
+}

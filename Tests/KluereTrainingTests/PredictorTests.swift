@@ -1,0 +1,102 @@
+import Foundation
+import KluereBase
+import KluereCompute
+import KluereData
+import KluereMetrics
+import KluereModel
+import KluereTraining
+import Testing
+
+private func predict(_ model: Model, _ dataset: Dataset, _ change: (inout PredictorOptions) -> Void = { _ in }) throws
+  -> [Float]
+{
+  var options = PredictorOptions()
+  change(&options)
+  let predictor = try Predictor(model: model, options: options)
+  var out = [Float](repeating: .nan, count: dataset.count * model.labels.count)
+  try out.withUnsafeMutableBufferPointer { try predictor.predict(dataset, into: $0) }
+  return out
+}
+
+@Test func `a row's result does not depend on the rows beside it`() throws {
+  let model = try Fixture.model(try Fixture.context())
+  let dataset = try Fixture.dataset(0..<100)
+  let together = try predict(model, dataset)
+  #expect(try predict(model, dataset) { $0.batchTokens = 1 } == together)
+  #expect(try predict(model, dataset) { $0.batchTokens = 77 } == together)
+  let predictor = try Predictor(model: model)
+  for row in [0, 13, 99] {
+    var one = [Float](repeating: .nan, count: 4)
+    try one.withUnsafeMutableBufferPointer { try predictor.predict([dataset.example(row)], into: $0) }
+    #expect(one == Array(together[row * 4..<row * 4 + 4]))
+  }
+}
+
+@Test func `probabilities are the softmax of the logits`() throws {
+  let model = try Fixture.model(try Fixture.context())
+  let dataset = try Fixture.dataset(0..<20)
+  let logits = try predict(model, dataset) { $0.output = .logits }
+  let probabilities = try predict(model, dataset)
+  for row in 0..<20 {
+    let own = logits[row * 4..<row * 4 + 4].map { exp(Double($0)) }
+    let sum = own.reduce(0, +)
+    for column in 0..<4 { #expect(abs(Double(probabilities[row * 4 + column]) - own[column] / sum) <= 1e-6) }
+  }
+}
+
+@Test func `a trainer's evaluation is the metrics of its model's predictions`() throws {
+  let trainer = try Fixture.trainer()
+  for _ in 0..<20 { _ = try trainer.step() }
+  let dataset = try Fixture.dataset(500..<600)
+  let scores = try predict(try trainer.exportModel(), dataset)
+  let labels = (0..<dataset.count).map { dataset.labelIndex($0) }
+  let expected = try scores.withUnsafeBufferPointer { scores in
+    try labels.withUnsafeBufferPointer { try computeMetrics(scores: scores, labels: $0, classes: 4).0 }
+  }
+  var metrics = try trainer.evaluate(dataset)
+  #expect(abs(metrics.loss - expected.loss) <= 1e-6)
+  metrics.loss = expected.loss
+  #expect(metrics == expected)
+}
+
+@Test func `evaluating changes nothing in the training`() throws {
+  let plain = try Fixture.trainer()
+  let watched = try Fixture.trainer()
+  let dataset = try Fixture.dataset(500..<540)
+  for _ in 0..<6 {
+    _ = try plain.step()
+    _ = try watched.step()
+    _ = try watched.evaluate(dataset)
+  }
+  #expect(try plain.weightBits() == watched.weightBits())
+}
+
+@Test func `bad predictions calls are refused and leave the result alone`() throws {
+  let model = try Fixture.model(try Fixture.context())
+  let dataset = try Fixture.dataset(0..<3)
+  let predictor = try Predictor(model: model)
+  var out = [Float](repeating: 7, count: 12)
+  #expect(
+    status {
+      try out.withUnsafeMutableBufferPointer {
+        try predictor.predict(dataset, into: .init(rebasing: $0[..<11]))
+      }
+    } == .bufferTooSmall)
+  var bad = dataset.example(1)
+  bad.subject.end = 10_000
+  let error = #expect(throws: KluereError.self) {
+    try out.withUnsafeMutableBufferPointer { try predictor.predict([dataset.example(0), bad], into: $0) }
+  }
+  #expect(error?.message.hasPrefix("examples[1]: ") == true)
+  #expect(out.allSatisfy { $0 == 7 })
+  try out.withUnsafeMutableBufferPointer { try predictor.predict([], into: $0) }
+  #expect(out.allSatisfy { $0 == 7 })
+  // And it still works.
+  try out.withUnsafeMutableBufferPointer { try predictor.predict(dataset, into: $0) }
+  #expect(out == (try predict(model, dataset)))
+  for tokens in [0, -1, 1 << 25] {
+    var options = PredictorOptions()
+    options.batchTokens = tokens
+    #expect(status { _ = try Predictor(model: model, options: options) } == .invalidArgument)
+  }
+}

@@ -1,0 +1,22 @@
+/* The parts of bad_input.c: each takes one kind of bad input through the library. */
+#ifndef BAD_INPUT_H
+#define BAD_INPUT_H
+#include "check.h"
+#include "fixture.h"
+
+void bad_structs(struct fixture *fixture);
+void bad_handles(struct fixture *fixture);
+void bad_texts(struct fixture *fixture);
+void bad_rows(struct fixture *fixture);
+void bad_shapes(struct fixture *fixture);
+void bad_arguments(struct fixture *fixture);
+void bad_training(struct fixture *fixture);
+void bad_data_files(struct fixture *fixture);
+void bad_tokenizer_files(struct fixture *fixture);
+void bad_model_files(struct fixture *fixture);
+void bad_checkpoints(struct fixture *fixture);
+/* Every file of the folder, cut short and with single bits turned over, as data and as vocabulary. */
+void bad_samples(struct fixture *fixture, const char *folder);
+void bad_disk(struct fixture *fixture);
+
+#endif

@@ -1,0 +1,174 @@
+/* struct_size: never set, too small, a newer caller's with and without something in the part we do not know. */
+#include "bad_input.h"
+
+#include <string.h>
+
+enum { BAD = KLUERE_ERR_INVALID_ARGUMENT };
+
+/* A struct as a newer header might have it. */
+#define NEWER(type) \
+  struct { type known; uint64_t unknown[2]; }
+
+#define BAD_INIT(init, type)                              \
+  do {                                                    \
+    NEWER(type) newer;                                    \
+    REFUSES(BAD, init(NULL, sizeof(type)));               \
+    REFUSES(BAD, init(&newer.known, 0));                  \
+    REFUSES(BAD, init(&newer.known, sizeof(type) - 1));   \
+    REFUSES(BAD, init(&newer.known, (size_t)1 << 40));    \
+    REFUSES(BAD, init(&newer.known, (size_t)-1));         \
+    memset(&newer, 0xAA, sizeof newer);                   \
+    SUCCEEDS(init(&newer.known, sizeof newer));           \
+    HOLDS(newer.known.struct_size == sizeof newer);       \
+    HOLDS(newer.unknown[0] == 0 && newer.unknown[1] == 0); \
+    memset(&newer, 0xAA, sizeof newer);                   \
+    SUCCEEDS(init(&newer.known, sizeof newer.known));     \
+    HOLDS(newer.unknown[0] == 0xAAAAAAAAAAAAAAAAu);       \
+  } while (0)
+
+/* call uses `options`, a pointer to the struct; undo destroys what a call that succeeds makes. */
+#define BAD_OPTIONS(init, type, call, undo)              \
+  do {                                                   \
+    NEWER(type) newer;                                   \
+    const type *options = &newer.known;                  \
+    SUCCEEDS(init(&newer.known, sizeof newer));          \
+    SUCCEEDS(call);                                      \
+    undo;                                                \
+    newer.unknown[1] = 1;                                \
+    REFUSES(KLUERE_ERR_VERSION, call);                   \
+    newer.known.struct_size = (uint32_t)sizeof(type);    \
+    SUCCEEDS(call);                                      \
+    undo;                                                \
+    newer.known.struct_size = 0;                         \
+    REFUSES(BAD, call);                                  \
+    newer.known.struct_size = (uint32_t)sizeof(type) - 4; \
+    REFUSES(BAD, call);                                  \
+    newer.known.struct_size = 0xFFFFFFFFu;               \
+    REFUSES(BAD, call);                                  \
+  } while (0)
+
+/* Structs that the library fills. */
+#define BAD_OUT(type, call)                              \
+  do {                                                   \
+    NEWER(type) newer;                                   \
+    type *out = NULL;                                    \
+    REFUSES(BAD, call);                                  \
+    out = &newer.known;                                  \
+    memset(&newer, 0xAA, sizeof newer);                  \
+    newer.known.struct_size = 0;                         \
+    REFUSES(BAD, call);                                  \
+    newer.known.struct_size = (uint32_t)sizeof(type) - 1; \
+    REFUSES(BAD, call);                                  \
+    newer.known.struct_size = (uint32_t)sizeof(type);    \
+    SUCCEEDS(call);                                      \
+    HOLDS(newer.known.struct_size == sizeof(type));      \
+    HOLDS(newer.unknown[0] == 0xAAAAAAAAAAAAAAAAu);      \
+    newer.known.struct_size = (uint32_t)sizeof newer;    \
+    SUCCEEDS(call);                                      \
+    HOLDS(newer.known.struct_size == sizeof newer);      \
+    HOLDS(newer.unknown[0] == 0 && newer.unknown[1] == 0); \
+  } while (0)
+
+static void inits(void) {
+  BAD_INIT(kluere_context_options_init, kluere_context_options);
+  BAD_INIT(kluere_dataset_options_init, kluere_dataset_options);
+  BAD_INIT(kluere_tokenizer_options_init, kluere_tokenizer_options);
+  BAD_INIT(kluere_encode_options_init, kluere_encode_options);
+  BAD_INIT(kluere_model_config_init, kluere_model_config);
+  BAD_INIT(kluere_model_open_options_init, kluere_model_open_options);
+  BAD_INIT(kluere_predictor_options_init, kluere_predictor_options);
+  BAD_INIT(kluere_metrics_options_init, kluere_metrics_options);
+  BAD_INIT(kluere_train_options_init, kluere_train_options);
+}
+
+static void options_of_calls(struct fixture *f) {
+  kluere_context *context = NULL;
+  kluere_dataset *dataset = NULL;
+  kluere_tokenizer *tokenizer = NULL;
+  kluere_model *model = NULL;
+  kluere_predictor *predictor = NULL;
+  kluere_trainer *trainer = NULL;
+  kluere_example row = fixture_row(0);
+  kluere_token tokens[16];
+  size_t count;
+  float scores[2] = {0.25f, 0.75f};
+  int32_t labels[1] = {1};
+  kluere_metrics metrics = {0};
+  metrics.struct_size = sizeof metrics;
+  row.label = NULL;
+  row.label_length = 0;
+  BAD_OPTIONS(kluere_context_options_init, kluere_context_options, kluere_context_create(options, &context),
+              kluere_context_destroy(context));
+  BAD_OPTIONS(kluere_dataset_options_init, kluere_dataset_options,
+              kluere_dataset_create(f->context, &row, sizeof row, 1, 0, options, &dataset),
+              kluere_dataset_destroy(dataset));
+  BAD_OPTIONS(kluere_tokenizer_options_init, kluere_tokenizer_options,
+              kluere_tokenizer_open(f->context, f->vocabulary, options, &tokenizer),
+              kluere_tokenizer_destroy(tokenizer));
+  BAD_OPTIONS(kluere_encode_options_init, kluere_encode_options,
+              kluere_tokenizer_encode(f->tokenizer, "a b", 3, NULL, 0, options, tokens, 16, &count), (void)0);
+  BAD_OPTIONS(kluere_model_open_options_init, kluere_model_open_options,
+              kluere_model_open(f->context, f->model_folder, options, &model), kluere_model_destroy(model));
+  BAD_OPTIONS(kluere_predictor_options_init, kluere_predictor_options,
+              kluere_predictor_create(f->model, options, &predictor), kluere_predictor_destroy(predictor));
+  BAD_OPTIONS(kluere_metrics_options_init, kluere_metrics_options,
+              kluere_metrics_compute(scores, labels, 1, 2, options, &metrics, NULL, NULL), (void)0);
+  BAD_OPTIONS(kluere_train_options_init, kluere_train_options,
+              kluere_trainer_create(f->model, f->train, NULL, options, &trainer), kluere_trainer_destroy(trainer));
+  BAD_OPTIONS(kluere_model_config_init, kluere_model_config,
+              kluere_model_create(f->context, f->tokenizer, options, fixture_labels, FIXTURE_LABELS, &model),
+              kluere_model_destroy(model));
+}
+
+static void structs_to_fill(struct fixture *f) {
+  float scores[2] = {0.25f, 0.75f};
+  int32_t labels[1] = {1};
+  kluere_trainer *trainer = NULL;
+  kluere_train_options options = fixture_train_options();
+  BAD_OUT(kluere_context_info, kluere_context_describe(f->context, out));
+  BAD_OUT(kluere_model_config, kluere_model_describe(f->model, out));
+  BAD_OUT(kluere_tensor_info, kluere_model_tensor_describe(f->model, 0, out));
+  BAD_OUT(kluere_metrics, kluere_metrics_compute(scores, labels, 1, 2, NULL, out, NULL, NULL));
+  if (!SUCCEEDS(kluere_trainer_create(f->model, f->train, NULL, &options, &trainer))) return;
+  BAD_OUT(kluere_metrics, kluere_trainer_evaluate(trainer, f->train, out));
+  kluere_step_info info;
+  memset(&info, 0, sizeof info);
+  REFUSES(BAD, kluere_trainer_step(trainer, &info));
+  info.struct_size = sizeof info;
+  SUCCEEDS(kluere_trainer_step(trainer, &info));
+  HOLDS(info.step == 1 && info.sentences == 4 && info.struct_size == sizeof info);
+  SUCCEEDS(kluere_trainer_step(trainer, NULL));
+  kluere_trainer_destroy(trainer);
+}
+
+/* Arrays of examples from a caller whose struct is larger. */
+static void strides(struct fixture *f) {
+  NEWER(kluere_example) rows[2];
+  float out[2 * FIXTURE_LABELS];
+  memset(rows, 0, sizeof rows);
+  rows[0].known = fixture_row(0);
+  rows[1].known = fixture_row(1);
+  SUCCEEDS(kluere_predictor_predict(f->predictor, &rows[0].known, sizeof rows[0], 2, 0, out, 2 * FIXTURE_LABELS));
+  HOLDS(memcmp(out, f->before, sizeof out) == 0);
+  rows[1].unknown[0] = 7;
+  REFUSES(KLUERE_ERR_VERSION,
+          kluere_predictor_predict(f->predictor, &rows[0].known, sizeof rows[0], 2, 0, out, 2 * FIXTURE_LABELS));
+  REFUSES(BAD, kluere_predictor_predict(f->predictor, &rows[0].known, 0, 2, 0, out, 2 * FIXTURE_LABELS));
+  REFUSES(BAD, kluere_predictor_predict(f->predictor, &rows[0].known, sizeof(kluere_example) - 8, 2, 0, out,
+                                        2 * FIXTURE_LABELS));
+  REFUSES(BAD, kluere_predictor_predict(f->predictor, &rows[0].known, (size_t)-8, 2, 0, out, 2 * FIXTURE_LABELS));
+  kluere_example view;
+  memset(&view, 0, sizeof view);
+  REFUSES(BAD, kluere_dataset_get(f->train, 0, 0, &view, sizeof view - 1));
+  REFUSES(BAD, kluere_dataset_get(f->train, 0, 0, &view, (size_t)-1));
+  memset(rows, 0xAA, sizeof rows);
+  SUCCEEDS(kluere_dataset_get(f->train, 0, 0, &rows[0].known, sizeof rows[0]));
+  HOLDS(rows[0].unknown[0] == 0 && rows[0].unknown[1] == 0 && rows[1].unknown[1] == 0xAAAAAAAAAAAAAAAAu);
+}
+
+void bad_structs(struct fixture *fixture) {
+  inits();
+  options_of_calls(fixture);
+  structs_to_fill(fixture);
+  strides(fixture);
+}

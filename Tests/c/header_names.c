@@ -1,0 +1,269 @@
+/* The header alone, as C99 to C17 and C++11 read it: the layout that compiled programs rely on (64-bit), the values of
+ * the statuses, and one reference to every function, so that linking finds a function that the library lacks.
+ * Compiled by the Makefile as C and as C++; it runs as an empty test. */
+#include <kluere.h>
+#include <stdio.h>
+
+#define JOIN2(a, b) a##b
+#define JOIN(a, b) JOIN2(a, b)
+#define STATIC_CHECK(condition) typedef char JOIN(check_, __LINE__)[(condition) ? 1 : -1]
+#define SIZE(type, bytes) STATIC_CHECK(sizeof(type) == (bytes))
+#define FIELD(type, field, place) STATIC_CHECK(offsetof(type, field) == (place))
+#ifdef __GNUC__
+#pragma GCC diagnostic ignored "-Wunused-local-typedefs"
+#endif
+
+SIZE(kluere_context_options, 32);
+FIELD(kluere_context_options, struct_size, 0);
+FIELD(kluere_context_options, device, 4);
+FIELD(kluere_context_options, thread_count, 8);
+FIELD(kluere_context_options, log_level, 12);
+FIELD(kluere_context_options, log, 16);
+FIELD(kluere_context_options, log_userdata, 24);
+SIZE(kluere_context_info, 32);
+FIELD(kluere_context_info, struct_size, 0);
+FIELD(kluere_context_info, device, 4);
+FIELD(kluere_context_info, thread_count, 8);
+FIELD(kluere_context_info, reserved, 12);
+FIELD(kluere_context_info, device_name, 16);
+FIELD(kluere_context_info, instruction_set, 24);
+SIZE(kluere_entity, 32);
+FIELD(kluere_entity, begin, 0);
+FIELD(kluere_entity, end, 8);
+FIELD(kluere_entity, type, 16);
+FIELD(kluere_entity, type_length, 24);
+SIZE(kluere_example, 128);
+FIELD(kluere_example, text, 0);
+FIELD(kluere_example, text_length, 8);
+FIELD(kluere_example, subject, 16);
+FIELD(kluere_example, object, 48);
+FIELD(kluere_example, label, 80);
+FIELD(kluere_example, label_length, 88);
+FIELD(kluere_example, id, 96);
+FIELD(kluere_example, id_length, 104);
+FIELD(kluere_example, source, 112);
+FIELD(kluere_example, source_length, 120);
+SIZE(kluere_dataset_options, 32);
+FIELD(kluere_dataset_options, struct_size, 0);
+FIELD(kluere_dataset_options, format, 4);
+FIELD(kluere_dataset_options, label_order, 8);
+FIELD(kluere_dataset_options, bad_rows, 12);
+FIELD(kluere_dataset_options, labels, 16);
+FIELD(kluere_dataset_options, label_count, 24);
+SIZE(kluere_tokenizer_options, 24);
+FIELD(kluere_tokenizer_options, struct_size, 0);
+FIELD(kluere_tokenizer_options, reserved, 4);
+FIELD(kluere_tokenizer_options, added_special_tokens, 8);
+FIELD(kluere_tokenizer_options, added_special_token_count, 16);
+SIZE(kluere_encode_options, 16);
+FIELD(kluere_encode_options, struct_size, 0);
+FIELD(kluere_encode_options, flags, 4);
+FIELD(kluere_encode_options, max_tokens, 8);
+FIELD(kluere_encode_options, offset_unit, 12);
+SIZE(kluere_token, 32);
+FIELD(kluere_token, id, 0);
+FIELD(kluere_token, type_id, 4);
+FIELD(kluere_token, begin, 8);
+FIELD(kluere_token, end, 16);
+FIELD(kluere_token, sequence, 24);
+FIELD(kluere_token, word, 28);
+SIZE(kluere_model_config, 64);
+FIELD(kluere_model_config, struct_size, 0);
+FIELD(kluere_model_config, family, 4);
+FIELD(kluere_model_config, hidden_size, 8);
+FIELD(kluere_model_config, layer_count, 12);
+FIELD(kluere_model_config, head_count, 16);
+FIELD(kluere_model_config, intermediate_size, 20);
+FIELD(kluere_model_config, max_positions, 24);
+FIELD(kluere_model_config, input_form, 28);
+FIELD(kluere_model_config, max_tokens, 32);
+FIELD(kluere_model_config, hidden_dropout, 36);
+FIELD(kluere_model_config, attention_dropout, 40);
+FIELD(kluere_model_config, classifier_dropout, 44);
+FIELD(kluere_model_config, layer_norm_epsilon, 48);
+FIELD(kluere_model_config, initializer_range, 52);
+FIELD(kluere_model_config, seed, 56);
+SIZE(kluere_model_open_options, 40);
+FIELD(kluere_model_open_options, struct_size, 0);
+FIELD(kluere_model_open_options, input_form, 4);
+FIELD(kluere_model_open_options, max_tokens, 8);
+FIELD(kluere_model_open_options, read_into_memory, 12);
+FIELD(kluere_model_open_options, seed, 16);
+FIELD(kluere_model_open_options, labels, 24);
+FIELD(kluere_model_open_options, label_count, 32);
+SIZE(kluere_tensor_info, 40);
+FIELD(kluere_tensor_info, struct_size, 0);
+FIELD(kluere_tensor_info, flags, 4);
+FIELD(kluere_tensor_info, name, 8);
+FIELD(kluere_tensor_info, rank, 16);
+FIELD(kluere_tensor_info, reserved, 20);
+FIELD(kluere_tensor_info, shape, 24);
+SIZE(kluere_predictor_options, 16);
+FIELD(kluere_predictor_options, struct_size, 0);
+FIELD(kluere_predictor_options, output, 4);
+FIELD(kluere_predictor_options, batch_tokens, 8);
+FIELD(kluere_predictor_options, reserved, 12);
+SIZE(kluere_metrics_options, 16);
+FIELD(kluere_metrics_options, struct_size, 0);
+FIELD(kluere_metrics_options, no_relation, 4);
+FIELD(kluere_metrics_options, missing_class, 8);
+FIELD(kluere_metrics_options, score_space, 12);
+SIZE(kluere_metrics, 64);
+FIELD(kluere_metrics, struct_size, 0);
+FIELD(kluere_metrics, missing_classes, 4);
+FIELD(kluere_metrics, rows, 8);
+FIELD(kluere_metrics, micro_f1, 16);
+FIELD(kluere_metrics, micro_precision, 24);
+FIELD(kluere_metrics, micro_recall, 32);
+FIELD(kluere_metrics, auprc, 40);
+FIELD(kluere_metrics, accuracy, 48);
+FIELD(kluere_metrics, loss, 56);
+SIZE(kluere_class_metrics, 56);
+FIELD(kluere_class_metrics, precision, 0);
+FIELD(kluere_class_metrics, recall, 8);
+FIELD(kluere_class_metrics, f1, 16);
+FIELD(kluere_class_metrics, auprc, 24);
+FIELD(kluere_class_metrics, support, 32);
+FIELD(kluere_class_metrics, predicted, 40);
+FIELD(kluere_class_metrics, correct, 48);
+SIZE(kluere_train_options, 160);
+FIELD(kluere_train_options, struct_size, 0);
+FIELD(kluere_train_options, batch_sentences, 4);
+FIELD(kluere_train_options, batch_tokens, 8);
+FIELD(kluere_train_options, accumulation, 12);
+FIELD(kluere_train_options, seed, 16);
+FIELD(kluere_train_options, max_steps, 24);
+FIELD(kluere_train_options, epochs, 32);
+FIELD(kluere_train_options, learning_rate, 40);
+FIELD(kluere_train_options, beta1, 48);
+FIELD(kluere_train_options, beta2, 56);
+FIELD(kluere_train_options, epsilon, 64);
+FIELD(kluere_train_options, weight_decay, 72);
+FIELD(kluere_train_options, max_grad_norm, 80);
+FIELD(kluere_train_options, schedule, 88);
+FIELD(kluere_train_options, group_by_length, 92);
+FIELD(kluere_train_options, warmup_steps, 96);
+FIELD(kluere_train_options, warmup_ratio, 104);
+FIELD(kluere_train_options, hidden_dropout, 112);
+FIELD(kluere_train_options, attention_dropout, 116);
+FIELD(kluere_train_options, classifier_dropout, 120);
+FIELD(kluere_train_options, best_metric, 124);
+FIELD(kluere_train_options, evaluate_every, 128);
+FIELD(kluere_train_options, checkpoint_every, 136);
+FIELD(kluere_train_options, patience, 144);
+FIELD(kluere_train_options, output_directory, 152);
+SIZE(kluere_step_info, 80);
+FIELD(kluere_step_info, struct_size, 0);
+FIELD(kluere_step_info, done, 4);
+FIELD(kluere_step_info, step, 8);
+FIELD(kluere_step_info, total_steps, 16);
+FIELD(kluere_step_info, sentences, 24);
+FIELD(kluere_step_info, tokens, 32);
+FIELD(kluere_step_info, epoch, 40);
+FIELD(kluere_step_info, loss, 48);
+FIELD(kluere_step_info, learning_rate, 56);
+FIELD(kluere_step_info, grad_norm, 64);
+FIELD(kluere_step_info, seconds, 72);
+SIZE(kluere_train_event, 40);
+FIELD(kluere_train_event, struct_size, 0);
+FIELD(kluere_train_event, kind, 4);
+FIELD(kluere_train_event, step, 8);
+FIELD(kluere_train_event, metrics, 16);
+FIELD(kluere_train_event, path, 24);
+FIELD(kluere_train_event, is_best, 32);
+FIELD(kluere_train_event, reserved, 36);
+
+STATIC_CHECK(KLUERE_OK == 0);
+STATIC_CHECK(KLUERE_ERR_INVALID_ARGUMENT == -1);
+STATIC_CHECK(KLUERE_ERR_BAD_HANDLE == -2);
+STATIC_CHECK(KLUERE_ERR_INVALID_UTF8 == -3);
+STATIC_CHECK(KLUERE_ERR_STATE == -4);
+STATIC_CHECK(KLUERE_ERR_IO == -10);
+STATIC_CHECK(KLUERE_ERR_BAD_FORMAT == -11);
+STATIC_CHECK(KLUERE_ERR_VERSION == -12);
+STATIC_CHECK(KLUERE_ERR_OUT_OF_MEMORY == -20);
+STATIC_CHECK(KLUERE_ERR_DEVICE == -21);
+STATIC_CHECK(KLUERE_ERR_UNSUPPORTED == -22);
+STATIC_CHECK(KLUERE_ERR_BUFFER_TOO_SMALL == -30);
+STATIC_CHECK(KLUERE_ERR_CANCELLED == -31);
+STATIC_CHECK(KLUERE_ERR_NOT_FINITE == -32);
+STATIC_CHECK(KLUERE_ERR_INTERNAL == -99);
+
+typedef void (*function)(void);
+static const function functions[] = {
+    (function)kluere_abi_version,
+    (function)kluere_version_number,
+    (function)kluere_version_string,
+    (function)kluere_status_name,
+    (function)kluere_last_error,
+    (function)kluere_context_options_init,
+    (function)kluere_context_create,
+    (function)kluere_context_destroy,
+    (function)kluere_context_describe,
+    (function)kluere_offset_convert,
+    (function)kluere_dataset_options_init,
+    (function)kluere_dataset_read,
+    (function)kluere_dataset_create,
+    (function)kluere_dataset_destroy,
+    (function)kluere_dataset_count,
+    (function)kluere_dataset_get,
+    (function)kluere_dataset_label_count,
+    (function)kluere_dataset_label,
+    (function)kluere_dataset_label_indices,
+    (function)kluere_dataset_skipped_count,
+    (function)kluere_dataset_skipped_reason,
+    (function)kluere_dataset_subset,
+    (function)kluere_dataset_split,
+    (function)kluere_tokenizer_options_init,
+    (function)kluere_tokenizer_open,
+    (function)kluere_tokenizer_destroy,
+    (function)kluere_tokenizer_vocabulary_size,
+    (function)kluere_tokenizer_token,
+    (function)kluere_tokenizer_id,
+    (function)kluere_encode_options_init,
+    (function)kluere_tokenizer_encode,
+    (function)kluere_tokenizer_decode,
+    (function)kluere_model_config_init,
+    (function)kluere_model_open_options_init,
+    (function)kluere_model_create,
+    (function)kluere_model_open,
+    (function)kluere_model_save,
+    (function)kluere_model_destroy,
+    (function)kluere_model_describe,
+    (function)kluere_model_tokenizer,
+    (function)kluere_model_label_count,
+    (function)kluere_model_label,
+    (function)kluere_model_parameter_count,
+    (function)kluere_model_label_indices,
+    (function)kluere_model_encode,
+    (function)kluere_model_tensor_count,
+    (function)kluere_model_tensor_describe,
+    (function)kluere_model_tensor_read,
+    (function)kluere_predictor_options_init,
+    (function)kluere_predictor_create,
+    (function)kluere_predictor_destroy,
+    (function)kluere_predictor_predict,
+    (function)kluere_predictor_predict_dataset,
+    (function)kluere_submission_write,
+    (function)kluere_metrics_options_init,
+    (function)kluere_metrics_compute,
+    (function)kluere_train_options_init,
+    (function)kluere_trainer_create,
+    (function)kluere_trainer_resume,
+    (function)kluere_trainer_destroy,
+    (function)kluere_trainer_step,
+    (function)kluere_trainer_run,
+    (function)kluere_trainer_request_stop,
+    (function)kluere_trainer_evaluate,
+    (function)kluere_trainer_export_model,
+    (function)kluere_trainer_save_checkpoint,
+    (function)kluere_trainer_gradient_read,
+};
+
+int main(void) {
+  size_t count = sizeof functions / sizeof functions[0];
+  for (size_t i = 0; i < count; i++)
+    if (!functions[i]) return 1;
+  printf("%d functions, the layout of version %u\n", (int)count, (unsigned)KLUERE_ABI_VERSION);
+  return kluere_abi_version() == KLUERE_ABI_VERSION ? 0 : 1;
+}

@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# Everything CI runs, cheap before slow; does its own set-up. `make test` calls it.
+#   Tests/run.sh [STEP...]      steps: gates header release c samples python unit address thread (default: all)
+#   Tests/run.sh --python-only  only makes the Python environment in .build/venv
+# A step's output goes to .build/logs; here come one line for each and the runners' closing lines.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+swift=${SWIFT:-swift}
+python=${PYTHON:-python3}
+clang=${CLANG:-$(dirname "$(command -v "$swift")")/clang}  # the sanitizers need the toolchain's own
+logs=.build/logs
+venv=$root/.build/venv
+requirements=bindings/python/requirements-test.txt
+swift_closing="Test run with|[0-9]+ tests?.*(passed|failed)"
+step_limit=900  # seconds; no step comes near it unless it hangs
+mkdir -p "$logs"
+
+all_steps=(gates header release c samples python unit address thread)
+steps=("$@")
+if [ ${#steps[@]} -eq 0 ]; then steps=("${all_steps[@]}"); fi
+
+wanted() { [[ " ${steps[*]} " == *" $1 "* ]]; }
+count=0
+
+# run NAME CLOSING COMMAND...: CLOSING is a pattern for the lines worth showing when all is well.
+run() {
+  local name=$1 closing=$2 log begun=$SECONDS status=0
+  shift 2
+  log=$logs/${name// /-}.log
+  timeout --kill-after=20 "$step_limit" "$@" > "$log" 2>&1 < /dev/null || status=$?
+  if [ "$status" -ne 0 ]; then
+    echo "FAILED  $name after $((SECONDS - begun)) s (status $status); the end of $log:"
+    tail -n 120 "$log" | sed 's/^/  | /'
+    exit 1
+  fi
+  count=$((count + 1))
+  printf 'ok  %4d s  %s\n' "$((SECONDS - begun))" "$name"
+  grep -E -- "$closing" "$log" | tail -n 4 | sed 's/^/             /' || true
+}
+
+environment() {
+  local stamp
+  if [ ! -f "$requirements" ]; then
+    echo "there is no $requirements"
+    return 1
+  fi
+  stamp=$(cat "$requirements" <("$python" --version) | sha256sum)
+  if [ "$(cat "$venv/stamp" 2> /dev/null)" != "$stamp" ]; then
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+    echo "$stamp" > "$venv/stamp"
+  fi
+}
+
+if [ "${1:-}" = --python-only ]; then
+  environment
+  exit
+fi
+for step in "${steps[@]}"; do
+  if [[ " ${all_steps[*]} " != *" $step "* ]]; then
+    echo "there is no step $step; steps: ${all_steps[*]}" >&2
+    exit 2
+  fi
+done
+
+# The environment is mostly waiting for the network and unpacking: it is made beside the first builds.
+venv_job=
+if wanted python; then
+  environment > "$logs/environment.log" 2>&1 < /dev/null &
+  venv_job=$!
+  trap 'if [ -n "$venv_job" ]; then kill "$venv_job" 2> /dev/null || true; fi' EXIT
+fi
+
+if wanted gates; then
+  run "exports list" . "$python" Sources/Kluere/make_exports.py --check
+  run "ctypes declarations" . "$python" bindings/python/generate_abi.py --check
+  run "sample corpus" . "$python" samples/data/make_corpus.py --check
+  run "traps" . "$python" Tests/gates/trap_gate.py
+  run "text rules" . "$python" Tests/gates/text_gate.py
+  run "readme" . "$python" Tests/gates/readme_gate.py
+  run "swift format" . "$swift" format lint --strict -r Sources Tests Package.swift
+fi
+
+if wanted header; then
+  run "header" "header gate" bash Tests/gates/header_gate.sh
+fi
+
+library=$root/dist/lib
+if wanted release || wanted c || wanted samples || wanted python; then
+  run "release build" "^dist/|Compiling,|Build of" make --no-print-directory build
+fi
+export KLUERE_LIBRARY=$library
+
+if wanted release; then
+  run "library" "library gate" "$python" Tests/gates/library_gate.py "$library/libkluere.so"
+  run "install" "install gate" bash Tests/gates/install_gate.sh
+fi
+
+if wanted c; then
+  run "C tests" "passed|failed" make --no-print-directory -C Tests/c LIB="$library" BUILD="$root/.build/c-tests" run
+fi
+
+if wanted samples; then
+  run "samples" "micro-F1|the same" bash Tests/samples_test.sh
+fi
+
+if wanted python; then
+  if ! wait "$venv_job"; then
+    echo "FAILED  python environment:"
+    sed 's/^/  | /' "$logs/environment.log"
+    exit 1
+  fi
+  venv_job=
+  run "python tests" "passed|failed" env PYTHONPATH="$root/bindings/python" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false \
+    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=15 bindings/python/tests
+fi
+
+if wanted unit; then
+  run "swift tests" "$swift_closing" "$swift" test --explicit-target-dependency-import-check error
+  if grep -E '(Sources|Tests)/.*: warning:' "$logs/swift-tests.log"; then
+    echo "FAILED  swift tests: the compiler warned"
+    exit 1
+  fi
+fi
+
+# Leak checking counts what the test runner itself leaves behind; C runs it on the library alone.
+if wanted address; then
+  run "swift tests, AddressSanitizer" "$swift_closing" \
+    env ASAN_OPTIONS=detect_leaks=0 "$swift" test --sanitize=address --scratch-path .build/address \
+    ${ASAN_FILTER:+--filter "$ASAN_FILTER"}
+  run "C tests, AddressSanitizer" "passed|failed" \
+    env ASAN_OPTIONS=detect_leaks=0 make --no-print-directory -C Tests/c CC="$clang" \
+    EXTRA="-fsanitize=address" LIB="$root/.build/address/debug" BUILD="$root/.build/c-tests-address" run
+fi
+
+if wanted thread; then
+  run "swift tests, ThreadSanitizer" "$swift_closing" \
+    "$swift" test --sanitize=thread --scratch-path .build/thread --filter "${TSAN_FILTER:-CKluereCPUTests|KluereABITests}"
+  programs=$root/.build/c-tests-thread
+  run "C threads, ThreadSanitizer: build" "^$" make --no-print-directory -C Tests/c CC="$clang" EXTRA=-fsanitize=thread \
+    LIB="$root/.build/thread/debug" BUILD="$programs" "$programs/threads"
+  rm -rf "$programs/scratch" && mkdir -p "$programs/scratch"
+  run "C threads, ThreadSanitizer" "passed|failed" "$programs/threads" "$programs/scratch"
+fi
+
+echo "$count steps passed, 0 failed, in $SECONDS s"

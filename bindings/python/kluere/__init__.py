@@ -1,0 +1,57 @@
+"""kluere: Korean relation extraction. Tokenizer, encoder, training, evaluation and prediction, in one native library.
+
+    import kluere
+    train = kluere.Dataset.read("train.json")
+    model = kluere.Model.create(kluere.Tokenizer("vocab.txt"))
+    trainer = kluere.Trainer(model, train, epochs=3, learning_rate=3e-4)
+    trainer.run(progress=True)
+    trained = trainer.export_model()
+    print(trained.best(kluere.Example("비틀즈의 조지 해리슨", subject=(0, 3, "ORG"), object=(5, 11, "PER"))))
+
+Offsets are code points with the end exclusive, as Python slices count. Tables of numbers are NumPy arrays where NumPy
+is importable, else lists of array.array. Failures raise KluereError.
+"""
+
+from ._library import library_path, library_version
+from .context import Context, default_context
+from .dataset import Dataset
+from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
+from .example import Entity, Example, convert_offset
+from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate
+from .model import Model, ModelConfig, Predictor, Tensors
+from .progress import ProgressBar, TrainingProgress
+from .tokenizer import Encoding, Tokenizer
+from .training import StepInfo, Trainer, TrainEvent
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Cancelled",
+    "ClassMetrics",
+    "Context",
+    "Dataset",
+    "Encoding",
+    "Entity",
+    "Example",
+    "InvalidArgument",
+    "KluereError",
+    "Metrics",
+    "Model",
+    "ModelConfig",
+    "NotFinite",
+    "OutOfMemory",
+    "Predictor",
+    "ProgressBar",
+    "StepInfo",
+    "Tensors",
+    "Tokenizer",
+    "TrainEvent",
+    "Trainer",
+    "TrainingProgress",
+    "compute_metrics",
+    "convert_offset",
+    "default_context",
+    "evaluate",
+    "library_path",
+    "library_version",
+]

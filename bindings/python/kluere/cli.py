@@ -1,0 +1,389 @@
+"""python -m kluere train|evaluate|predict"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import List, Optional
+
+from . import __version__
+from .context import Context
+from .dataset import Dataset
+from .errors import KluereError
+from .example import Entity, Example
+from .metrics import Metrics, evaluate
+from .model import Model
+from .progress import ProgressBar
+from .tokenizer import Tokenizer
+from .training import Trainer
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Runs a command line; returns the exit status: 0, 1 for a failure, 2 for a wrong command line, 130 for Ctrl-C."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        options.command(options, parser)
+        sys.stdout.flush()
+        return 0
+    except KeyboardInterrupt:
+        print("kluere: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `| head`: not our failure, but nothing more can be written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (KluereError, OSError, ImportError, ValueError) as problem:
+        print(f"kluere: {problem}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kluere", description="Korean relation extraction.")
+    parser.add_argument("--version", action="version", version=f"kluere {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="train|evaluate|predict")
+    for name, add, command, text in (
+        ("train", _add_train, _train, "train a model and save it"),
+        ("evaluate", _add_evaluate, _evaluate, "micro-F1 and AUPRC of a model on labelled sentences"),
+        ("predict", _add_predict, _predict, "relations of a file's sentences, or of one sentence"),
+    ):
+        sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        sub.set_defaults(command=command)
+        add(sub)
+        sub.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: every core)")
+        sub.add_argument("--device", default="cpu", help="cpu, auto or cuda:N (default: cpu)")
+        sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
+    return parser
+
+
+def _add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        default="auto",
+        choices=["auto", "klue_json", "competition_csv", "json_lines"],
+        help="of the data files (default: by content)",
+    )
+    parser.add_argument(
+        "--bad-rows",
+        default="stop",
+        choices=["stop", "skip"],
+        help="stop at the first bad row (default), or leave bad rows out and report them",
+    )
+
+
+def _context(options) -> Context:
+    return Context(device=options.device, threads=options.threads)
+
+
+def _read(path, labels, options, context: Context) -> Dataset:
+    dataset = Dataset.read(
+        path, format=options.format, labels=labels, bad_rows=options.bad_rows, context=context
+    )
+    if dataset.skipped_count:
+        for reason in dataset.skipped[:10]:
+            print(f"kluere: left out: {reason}", file=sys.stderr)
+        print(f"kluere: {path}: {dataset.skipped_count} bad rows left out", file=sys.stderr)
+    return dataset
+
+
+def _model_folder(path: str) -> str:
+    """The folder itself, or the model that `train -o` put into it."""
+    inside = os.path.join(path, "model")
+    if not os.path.exists(os.path.join(path, "config.json")) and os.path.isdir(inside):
+        return inside
+    return path
+
+
+# ---- train
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("train", metavar="TRAIN", help="labelled sentences: KLUE JSON, JSON Lines or the competition's CSV")
+    held_out = parser.add_mutually_exclusive_group()
+    held_out.add_argument("--dev", metavar="FILE", help="labelled sentences to evaluate on")
+    held_out.add_argument(
+        "--validation-fraction", type=float, metavar="F", help="hold out this share of TRAIN instead (0 < F < 1)"
+    )
+    add("-o", "--output", required=True, metavar="OUT", help="folder for model/, checkpoint-last/, checkpoint-best/")
+    add("--resume", action="store_true", help="go on from OUT/checkpoint-last, if it is there, as it was begun")
+    add(
+        "--labels",
+        choices=["klue", "competition", "custom"],
+        help="label set; custom: those of TRAIN (default: the model's, KLUE's 30 for random weights)",
+    )
+    add(
+        "--save",
+        default="last",
+        choices=["last", "best"],
+        help="which weights become OUT/model: the last (default) or those best on the held-out sentences",
+    )
+    _add_data_options(parser)
+
+    start = parser.add_argument_group("where the weights start")
+    which = start.add_mutually_exclusive_group()
+    which.add_argument("--model", metavar="FOLDER", help="a folder of kluere or of transformers (BERT, RoBERTa)")
+    which.add_argument("--tokenizer", metavar="PATH", help="random weights; a folder with vocab.txt, or a vocab.txt")
+    start.add_argument("--family", choices=["bert", "roberta"], help="of random weights (default: roberta)")
+    start.add_argument("--layers", type=int, metavar="N", help="of random weights (default: 4)")
+    start.add_argument("--hidden", type=int, metavar="N", help="of random weights (default: 256)")
+    start.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
+    start.add_argument("--intermediate", type=int, metavar="N", help="of random weights (default: 4 x hidden)")
+    start.add_argument("--max-tokens", type=int, metavar="N", help="longer sentences are cropped around the entities")
+    start.add_argument("--input-form", choices=["typed_marker_punct", "entity_pair"], help="how entities are shown")
+
+    run = parser.add_argument_group("training")
+    run.add_argument("--epochs", type=float, help="passes over the data (default: 3)")
+    run.add_argument("--max-steps", type=int, metavar="N", help="updates, in place of epochs")
+    run.add_argument("--lr", type=float, help="peak learning rate (default: 5e-5, or 3e-4 from random weights)")
+    run.add_argument("--batch-size", type=int, metavar="N", help="sentences of a micro-batch (default: 32)")
+    run.add_argument("--batch-tokens", type=int, metavar="N", help="tokens of a micro-batch, in place of sentences")
+    run.add_argument("--accumulation", type=int, metavar="N", help="micro-batches of an update (default: 1)")
+    run.add_argument("--weight-decay", type=float, metavar="X", help="default: 0.01")
+    run.add_argument("--max-grad-norm", type=float, metavar="X", help="0 = no clipping (default: 1)")
+    run.add_argument("--schedule", choices=["linear", "cosine", "constant"], help="default: linear")
+    run.add_argument("--warmup-ratio", type=float, metavar="X", help="share of all updates (default: 0.1)")
+    run.add_argument("--warmup-steps", type=int, metavar="N", help="in place of the ratio")
+    run.add_argument("--dropout", type=float, metavar="X", help="everywhere (default: the model's)")
+    run.add_argument("--group-by-length", action="store_true", default=None, help="like lengths share a batch")
+    run.add_argument("--seed", type=int, help="of weights, order of rows, dropout and split (default: 42)")
+    run.add_argument("--evaluate-every", type=int, metavar="N", help="updates (default: at the end of each epoch)")
+    run.add_argument("--checkpoint-every", type=int, metavar="N", help="updates (default: at each evaluation)")
+    run.add_argument("--patience", type=int, metavar="N", help="evaluations without improvement before it stops")
+    run.add_argument("--best-metric", choices=["micro_f1", "auprc", "loss"], help="default: micro_f1")
+
+
+def _train(options, parser: argparse.ArgumentParser) -> None:
+    output = Path(options.output)
+    last = output / "checkpoint-last"
+    resuming = options.resume and last.is_dir()
+    if not (options.model or options.tokenizer or resuming):
+        parser.error("train needs --model FOLDER or --tokenizer PATH")
+    if options.save == "best" and not (options.dev or options.validation_fraction):
+        parser.error("--save best needs --dev or --validation-fraction")
+    if last.exists() and not options.resume:
+        parser.error(f"{last} exists: add --resume to go on from it, or choose another folder")
+    shape = (options.family, options.layers, options.hidden, options.heads, options.intermediate)
+    if options.model and any(value is not None for value in shape):
+        parser.error("--family, --layers, --hidden, --heads and --intermediate are for random weights (--tokenizer)")
+
+    context = _context(options)
+    start, labels = _start(options, last if resuming else None, context)
+    train = _read(options.train, labels, options, context)
+    held_out = None
+    if options.dev:
+        held_out = _read(options.dev, train.labels, options, context)
+    elif options.validation_fraction is not None:
+        train, held_out = train.split(options.validation_fraction, 42 if options.seed is None else options.seed)
+    if resuming:
+        trainer = Trainer.resume(output, train, held_out, context=context)
+        print(f"kluere: going on from {last}", file=sys.stderr)
+    else:
+        if start is None:
+            start = _new_model(options, train.labels, context)
+        output.mkdir(parents=True, exist_ok=True)
+        trainer = _new_trainer(options, start, train, held_out)
+        print(f"kluere: {start!r}, {len(train)} sentences, {context.threads} threads", file=sys.stderr)
+
+    begun = time.monotonic()
+    trainer.run(progress=not options.quiet)
+    seconds = time.monotonic() - begun
+    if options.save == "best":
+        trained = Model.open(output / "checkpoint-best", context=context)
+    else:
+        trained = trainer.export_model()
+    trained.save(output / "model")
+    if held_out is not None:
+        print(_evaluated(trained, held_out, quiet=True))
+    print(f"trained in {seconds:.1f} s; model: {output / 'model'}")
+
+
+def _start(options, checkpoint: Optional[Path], context: Context):
+    """(model or None, labels to read the data with). The model's own labels rule unless --labels says otherwise."""
+    if checkpoint is not None:
+        with Model.open(checkpoint, context=context) as stopped:
+            return None, stopped.labels
+    if options.model and options.labels is None:
+        start = _open_start(options, None, context)
+        return start, start.labels
+    return None, options.labels or "klue"
+
+
+def _open_start(options, labels: Optional[List[str]], context: Context) -> Model:
+    return Model.open(
+        _model_folder(options.model),
+        labels=labels,
+        input_form=options.input_form,
+        max_tokens=options.max_tokens or 0,
+        seed=options.seed,
+        context=context,
+    )
+
+
+def _new_model(options, labels: List[str], context: Context) -> Model:
+    if options.model:
+        return _open_start(options, labels, context)
+    return Model.create(
+        Tokenizer(options.tokenizer, context=context),
+        labels=labels,
+        family=options.family,
+        layer_count=options.layers,
+        hidden_size=options.hidden,
+        head_count=options.heads,
+        intermediate_size=options.intermediate,
+        max_tokens=options.max_tokens,
+        input_form=options.input_form,
+        seed=options.seed,
+        context=context,
+    )
+
+
+def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Dataset]) -> Trainer:
+    # Weights that know nothing want a larger step than weights that are only fine-tuned.
+    rate = options.lr if options.lr is not None or options.model else 3e-4
+    return Trainer(
+        start,
+        train,
+        held_out,
+        epochs=options.epochs,
+        max_steps=options.max_steps,
+        learning_rate=rate,
+        batch_sentences=options.batch_size,
+        batch_tokens=options.batch_tokens,
+        accumulation=options.accumulation,
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_grad_norm,
+        schedule=options.schedule,
+        warmup_ratio=options.warmup_ratio,
+        warmup_steps=options.warmup_steps,
+        hidden_dropout=options.dropout,
+        attention_dropout=options.dropout,
+        classifier_dropout=options.dropout,
+        group_by_length=options.group_by_length,
+        seed=options.seed,
+        evaluate_every=options.evaluate_every,
+        checkpoint_every=options.checkpoint_every,
+        patience=options.patience,
+        best_metric=options.best_metric,
+        output_directory=options.output,
+    )
+
+
+# ---- evaluate
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("data", metavar="DATA", help="labelled sentences")
+    parser.add_argument("--per-class", action="store_true", help="the figures of each label too")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout, fractions of 1")
+    parser.add_argument(
+        "--missing-class",
+        default="skip",
+        choices=["skip", "half", "nan"],
+        help="how AUPRC takes labels without a sentence (default: leave them out)",
+    )
+    _add_data_options(parser)
+
+
+def _evaluated(model: Model, dataset: Dataset, quiet: bool, missing_class: str = "skip") -> Metrics:
+    if quiet:
+        return evaluate(model, dataset, missing_class=missing_class)
+    with ProgressBar("evaluate") as bar:
+        return evaluate(model, dataset, missing_class=missing_class, progress=bar.update)
+
+
+def _evaluate(options, parser: argparse.ArgumentParser) -> None:
+    context = _context(options)
+    model = Model.open(_model_folder(options.model), context=context)
+    dataset = _read(options.data, model.labels, options, context)
+    metrics = _evaluated(model, dataset, options.quiet, options.missing_class)
+    if options.json:
+        print(json.dumps(metrics.as_dict(per_class=options.per_class), ensure_ascii=False))
+        return
+    print(metrics)
+    if options.per_class:
+        print(metrics.table())
+
+
+# ---- predict
+
+
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="sentences with marked entities; labels are ignored")
+    parser.add_argument("--text", metavar="SENTENCE", help="one sentence in place of DATA")
+    for role in ("subject", "object"):
+        parser.add_argument(
+            f"--{role}",
+            metavar="WORD|BEGIN:END",
+            help=f"the {role}: a word that stands in it once, or code points, end exclusive",
+        )
+        parser.add_argument(f"--{role}-type", metavar="TYPE", help="PER, ORG, LOC, DAT, POH, NOH, or your own")
+    parser.add_argument("--top", type=int, default=3, metavar="N", help="with --text: how many relations (default: 3)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the competition's submission CSV")
+    parser.add_argument("--json", action="store_true", help="JSON lines with the probability of every label")
+    _add_data_options(parser)
+
+
+def _predict(options, parser: argparse.ArgumentParser) -> None:
+    if (options.data is None) == (options.text is None):
+        parser.error("predict needs DATA or --text, one of the two")
+    if options.text is not None and (not options.subject or not options.object):
+        parser.error("--text needs --subject and --object")
+    if options.text is not None and options.output:
+        parser.error("-o is for DATA")
+    if options.output and options.json:
+        parser.error("-o and --json exclude each other")
+    context = _context(options)
+    model = Model.open(_model_folder(options.model), context=context)
+    labels = model.labels
+    if options.text is not None:
+        example = Example(
+            options.text,
+            _entity(options.text, options.subject, options.subject_type),
+            _entity(options.text, options.object, options.object_type),
+        )
+        if options.json:
+            _print_json(None, labels, model.predict(example))
+        else:
+            for label, probability in model.best(example, options.top):
+                print(f"{probability:.4f}  {label}")
+        return
+
+    dataset = _read(options.data, labels, options, context)
+    if options.quiet:
+        probabilities = model.predict(dataset)
+    else:
+        with ProgressBar("predict") as bar:
+            probabilities = model.predict(dataset, progress=bar.update)
+    if options.output:
+        model.write_submission(options.output, dataset, probabilities)
+        print(f"{len(dataset)} rows: {options.output}")
+        return
+    for example, row in zip(dataset, probabilities):
+        if options.json:
+            _print_json(example.id, labels, row)
+        else:
+            best = max(range(len(labels)), key=row.__getitem__)
+            print(f"{example.id or ''}\t{labels[best]}\t{row[best]:.4f}")
+
+
+def _entity(text: str, where: str, type: Optional[str]) -> Entity:
+    offsets = re.fullmatch(r"(\d+):(\d+)", where)
+    if offsets:
+        return Entity(int(offsets[1]), int(offsets[2]), type)
+    return Entity.find(text, where, type)
+
+
+def _print_json(id: Optional[str], labels: List[str], row) -> None:
+    best = max(range(len(labels)), key=row.__getitem__)
+    result = {} if id is None else {"id": id}
+    result["label"] = labels[best]
+    result["probability"] = float(row[best])
+    result["probabilities"] = {label: float(value) for label, value in zip(labels, row)}
+    print(json.dumps(result, ensure_ascii=False))

@@ -1,0 +1,372 @@
+"""A relation classifier: encoder, head, tokenizer and labels; and prediction with it."""
+
+from __future__ import annotations
+
+import collections.abc
+import ctypes
+import dataclasses
+import threading
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
+
+from . import _abi
+from ._arrays import block, choice, choice_name, flat, rows_of
+from ._handle import Handle
+from ._library import assign, c_path, c_strings, check, initialized, library, sized, status_error, utf8
+from .context import Context, default_context
+from .dataset import Dataset
+from .errors import error
+from .example import Example, c_examples
+from .tokenizer import Encoding, Tokenizer, encoding
+
+# Rows handed to C at once: between two calls Python can see Ctrl-C, and progress can be shown.
+_ROWS_AT_ONCE = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Shape and settings of a model; lengths in tokens, special tokens included."""
+
+    family: str  # "bert", "roberta"
+    hidden_size: int
+    layer_count: int
+    head_count: int
+    intermediate_size: int
+    max_positions: int
+    input_form: str  # "entity_pair", "typed_marker_punct"
+    max_tokens: int
+    hidden_dropout: float
+    attention_dropout: float
+    classifier_dropout: float
+    layer_norm_epsilon: float
+    initializer_range: float
+    seed: int
+
+
+class Tensors(collections.abc.Mapping):
+    """Read-only mapping from the names in model.safetensors to float32 copies.
+
+    With NumPy: arrays of the tensor's shape. Without: array.array for rank 1, a list of array.array for rank 2.
+    """
+
+    def __init__(self, layout: dict, read: Callable, owner: Handle) -> None:
+        self._layout = layout  # name: (number, shape, newly initialized)
+        self._read = read
+        self._owner = owner
+
+    @property
+    def newly_initialized(self) -> List[str]:
+        """Names of tensors that the opened folder did not have."""
+        return [name for name, (_, _, new) in self._layout.items() if new]
+
+    def shape(self, name: str) -> Tuple[int, ...]:
+        return self._layout[name][1]
+
+    def __getitem__(self, name: str):
+        number, shape, _ = self._layout[name]
+        count = shape[0] * (shape[1] if len(shape) == 2 else 1)
+        container, pointer = block("f", count)
+        check(self._read(self._owner._handle, number, pointer, count))
+        return rows_of(container, *shape) if len(shape) == 2 else container
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layout)
+
+    def __len__(self) -> int:
+        return len(self._layout)
+
+
+class Model(Handle):
+    """Tokenizer, labels and weights. Immutable; any number of threads may use one (predict() takes turns).
+
+    Made by Model.open, Model.create or Trainer.export_model.
+    """
+
+    _destroy_name = "kluere_model_destroy"
+
+    def __init__(self, pointer: ctypes.c_void_p) -> None:
+        super().__init__(pointer)
+        self._predictors: dict = {}
+        self._predictor_lock = threading.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        directory,
+        *,
+        labels: Optional[Sequence[str]] = None,
+        input_form: Optional[str] = None,
+        max_tokens: int = 0,
+        read_into_memory: bool = False,
+        seed: Optional[int] = None,
+        context: Optional[Context] = None,
+    ) -> "Model":
+        """Opens a folder of kluere, or of transformers' Bert/Roberta models.
+
+        labels            None: kluere.json's, else config.json's id2label, else KLUE's 30
+        input_form        None: as kluere.json says, else "typed_marker_punct"
+        max_tokens        0: as kluere.json says, else min(256, positions)
+        read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
+        seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
+        """
+        options = initialized(_abi.kluere_model_open_options, "kluere_model_open_options_init")
+        if labels is not None:
+            options.labels, options.label_count = c_strings(labels, "labels")
+        assign(
+            options,
+            input_form=None if input_form is None else choice("input_form", input_form, "KLUERE_INPUT_"),
+            max_tokens=max_tokens,
+            read_into_memory=int(read_into_memory),
+            seed=seed,
+        )
+        pointer = ctypes.c_void_p()
+        handle = (context or default_context())._handle
+        check(library().kluere_model_open(handle, c_path(directory), ctypes.byref(options), ctypes.byref(pointer)))
+        return cls(pointer)
+
+    @classmethod
+    def create(
+        cls,
+        tokenizer: Tokenizer,
+        *,
+        labels: Optional[Sequence[str]] = None,
+        family: Optional[str] = None,
+        hidden_size: Optional[int] = None,
+        layer_count: Optional[int] = None,
+        head_count: Optional[int] = None,
+        intermediate_size: Optional[int] = None,
+        max_positions: Optional[int] = None,
+        input_form: Optional[str] = None,
+        max_tokens: Optional[int] = None,
+        hidden_dropout: Optional[float] = None,
+        attention_dropout: Optional[float] = None,
+        classifier_dropout: Optional[float] = None,
+        layer_norm_epsilon: Optional[float] = None,
+        initializer_range: Optional[float] = None,
+        seed: Optional[int] = None,
+        context: Optional[Context] = None,
+    ) -> "Model":
+        """A model with random weights. labels None: KLUE's 30. Everything else None: the library's default.
+
+        One exception: when hidden_size is given and intermediate_size is not, it is four times hidden_size.
+        """
+        config = initialized(_abi.kluere_model_config, "kluere_model_config_init")
+        if hidden_size is not None and intermediate_size is None:
+            intermediate_size = 4 * hidden_size
+        assign(
+            config,
+            family=None if family is None else choice("family", family, "KLUERE_FAMILY_"),
+            hidden_size=hidden_size,
+            layer_count=layer_count,
+            head_count=head_count,
+            intermediate_size=intermediate_size,
+            max_positions=max_positions,
+            input_form=None if input_form is None else choice("input_form", input_form, "KLUERE_INPUT_"),
+            max_tokens=max_tokens,
+            hidden_dropout=hidden_dropout,
+            attention_dropout=attention_dropout,
+            classifier_dropout=classifier_dropout,
+            layer_norm_epsilon=layer_norm_epsilon,
+            initializer_range=initializer_range,
+            seed=seed,
+        )
+        names, count = (None, 0) if labels is None else c_strings(labels, "labels")
+        pointer = ctypes.c_void_p()
+        check(
+            library().kluere_model_create(
+                (context or default_context())._handle,
+                tokenizer._handle,
+                ctypes.byref(config),
+                names,
+                count,
+                ctypes.byref(pointer),
+            )
+        )
+        return cls(pointer)
+
+    def save(self, directory) -> None:
+        """Writes the folder beside its place and swaps it in; an existing folder with files of others is refused."""
+        check(library().kluere_model_save(self._handle, c_path(directory)))
+
+    def close(self) -> None:
+        for predictor in self._predictors.values():
+            predictor.close()
+        self._predictors.clear()
+        super().close()
+
+    @property
+    def config(self) -> ModelConfig:
+        config = sized(_abi.kluere_model_config)
+        check(library().kluere_model_describe(self._handle, ctypes.byref(config)))
+        values = {field.name: getattr(config, field.name) for field in dataclasses.fields(ModelConfig)}
+        values["family"] = choice_name(config.family, "KLUERE_FAMILY_")
+        values["input_form"] = choice_name(config.input_form, "KLUERE_INPUT_")
+        return ModelConfig(**values)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        pointer = ctypes.c_void_p()
+        check(library().kluere_model_tokenizer(self._handle, ctypes.byref(pointer)))
+        return Tokenizer._adopt(pointer)
+
+    @property
+    def labels(self) -> List[str]:
+        lib, handle = library(), self._handle
+        return [lib.kluere_model_label(handle, i).decode("utf-8") for i in range(lib.kluere_model_label_count(handle))]
+
+    @property
+    def parameter_count(self) -> int:
+        return library().kluere_model_parameter_count(self._handle)
+
+    @property
+    def tensors(self) -> Tensors:
+        """The weights by name."""
+        return Tensors(self._tensor_layout(), library().kluere_model_tensor_read, self)
+
+    def _tensor_layout(self) -> dict:
+        lib, handle = library(), self._handle
+        layout = {}
+        for number in range(lib.kluere_model_tensor_count(handle)):
+            info = sized(_abi.kluere_tensor_info)
+            check(lib.kluere_model_tensor_describe(handle, number, ctypes.byref(info)))
+            new = bool(info.flags & _abi.KLUERE_TENSOR_NEWLY_INITIALIZED)
+            layout[info.name.decode("utf-8")] = (number, tuple(info.shape[: info.rank]), new)
+        return layout
+
+    def label_indices(self, dataset: Dataset):
+        """The dataset's labels as indices into this model's, -1 where hidden. int32."""
+        container, pointer = block("i", len(dataset))
+        check(library().kluere_model_label_indices(self._handle, dataset._handle, pointer, len(pointer)))
+        return container
+
+    def encode(self, example: Example) -> Encoding:
+        """The exact tokens the model sees. Offsets are code points of example.text; sequences is 0 for pieces of the
+        sentence or of an entity, -1 for everything inserted."""
+        rows = c_examples([example])
+        count = ctypes.c_size_t()
+        capacity = 512
+        while True:
+            tokens = (_abi.kluere_token * capacity)()
+            status = library().kluere_model_encode(
+                self._handle,
+                rows,
+                ctypes.sizeof(_abi.kluere_example),
+                _abi.KLUERE_OFFSETS_CODE_POINTS,
+                tokens,
+                capacity,
+                ctypes.byref(count),
+            )
+            if status != _abi.KLUERE_ERR_BUFFER_TOO_SMALL or count.value <= capacity:
+                break
+            capacity = count.value
+        check(status)
+        result = encoding(tokens, count.value)
+        place = _code_points(utf8(example.text))
+        return dataclasses.replace(result, offsets=[(place[b], place[e]) for b, e in result.offsets])
+
+    def predict(
+        self,
+        examples: Union[Example, Sequence[Example], Dataset],
+        *,
+        output: str = "probabilities",
+        progress: Optional[Callable[[int, int], None]] = None,
+    ):
+        """Probabilities (or output="logits") of every label: a table of rows x labels, float32.
+
+        For one Example the row alone. Labels in the examples are ignored. progress(done, total) is called now and then.
+        """
+        if isinstance(examples, Example):
+            return self.predict([examples], output=output)[0]
+        with self._predictor_lock:
+            predictor = self._predictors.get(output)
+            if predictor is None:
+                predictor = self._predictors[output] = Predictor(self, output=output)
+            return predictor.predict(examples, progress=progress)
+
+    def best(self, example: Example, top: int = 1) -> List[Tuple[str, float]]:
+        """The most probable labels of one example with their probabilities, the best first."""
+        probabilities = self.predict(example)
+        labels = self.labels
+        order = sorted(range(len(labels)), key=lambda i: -probabilities[i])
+        return [(labels[i], float(probabilities[i])) for i in order[:top]]
+
+    def write_submission(self, path, dataset: Dataset, probabilities) -> None:
+        """Writes the competition's CSV (id,pred_label,probs), labels re-ordered to the competition's 30.
+
+        probabilities: what predict(dataset) returned.
+        """
+        container, pointer, _ = flat(probabilities, "f")
+        check(
+            library().kluere_submission_write(self._handle, dataset._handle, pointer, len(pointer), c_path(path))
+        )
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return "<kluere.Model closed>"
+        c = self.config
+        return (
+            f"<kluere.Model {c.family}, {c.layer_count} layers of {c.hidden_size}, "
+            f"{self.parameter_count:,} parameters, {len(self.labels)} labels>"
+        )
+
+
+class Predictor(Handle):
+    """Scratch memory to predict with a model. One thread at a time; many predictors may share a model.
+
+    output        "probabilities" (softmax over the labels) or "logits"
+    batch_tokens  tokens worked on at once, bounds memory; None: the library's default
+    """
+
+    _destroy_name = "kluere_predictor_destroy"
+
+    def __init__(self, model: Model, *, output: str = "probabilities", batch_tokens: Optional[int] = None) -> None:
+        options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
+        assign(options, output=choice("output", output, "KLUERE_OUTPUT_"), batch_tokens=batch_tokens)
+        pointer = ctypes.c_void_p()
+        check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))
+        super().__init__(pointer)
+        self._columns = library().kluere_model_label_count(model._handle)
+
+    def predict(
+        self, examples: Union[Sequence[Example], Dataset], *, progress: Optional[Callable[[int, int], None]] = None
+    ):
+        """A table of rows x labels, float32. A row's result does not depend on the rows beside it."""
+        if not isinstance(examples, (Dataset, list, tuple)):
+            examples = list(examples)
+        total = len(examples)
+        container, pointer = block("f", total * self._columns)
+        for first in range(0, total, _ROWS_AT_ONCE):
+            rows = min(_ROWS_AT_ONCE, total - first)
+            cells = rows * self._columns
+            out = (ctypes.c_float * cells).from_buffer(pointer, 4 * first * self._columns)
+            if isinstance(examples, Dataset):
+                part = examples if rows == total else examples[first : first + rows]
+                status = library().kluere_predictor_predict_dataset(self._handle, part._handle, out, cells)
+            else:
+                part = c_examples(examples[first : first + rows])
+                status = library().kluere_predictor_predict(
+                    self._handle,
+                    part,
+                    ctypes.sizeof(_abi.kluere_example),
+                    rows,
+                    _abi.KLUERE_OFFSETS_CODE_POINTS,
+                    out,
+                    cells,
+                )
+            if status != _abi.KLUERE_OK:
+                problem = status_error(status)
+                if first:  # the library numbers the rows of this part from 0
+                    problem = error(status, problem.status_name, f"rows from {first} on: {problem.message}")
+                raise problem
+            if progress is not None:
+                progress(first + rows, total)
+        return rows_of(container, total, self._columns)
+
+
+def _code_points(raw: bytes) -> Sequence[int]:
+    """For every byte offset of UTF-8 text, the code points before it."""
+    if raw.isascii():
+        return range(len(raw) + 1)
+    places = [0]
+    for byte in raw:
+        places.append(places[-1] + (byte & 0xC0 != 0x80))  # the bytes after a character's first are 10xxxxxx
+    return places

@@ -1,0 +1,159 @@
+"""BERT WordPiece, as Hugging Face's BertTokenizerFast runs it."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import struct
+from typing import List, Optional, Sequence, Tuple
+
+from . import _abi
+from ._arrays import flat
+from ._handle import Handle
+from ._library import assign, c_path, c_string, c_strings, check, initialized, library, utf8
+from .context import Context, default_context
+
+_TOKEN = struct.Struct("@iiNNii")
+assert _TOKEN.size == ctypes.sizeof(_abi.kluere_token)
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """Tokens of one input, as parallel lists.
+
+    offsets    (begin, end) of each token in the text it came from, in code points: text[begin:end]; (0, 0) for tokens
+               that were added
+    sequences  0 = text, 1 = pair, -1 = added special token
+    words      number of the pre-token in its text, -1 for added special tokens
+    """
+
+    ids: List[int]
+    type_ids: List[int]
+    offsets: List[Tuple[int, int]]
+    sequences: List[int]
+    words: List[int]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def encoding(tokens, count: int) -> Encoding:
+    """The Encoding of the first count entries of a ctypes array of kluere_token."""
+    if count == 0:
+        return Encoding([], [], [], [], [])
+    raw = memoryview(tokens).cast("B")[: count * _TOKEN.size]
+    ids, types, begins, ends, sequences, words = zip(*_TOKEN.iter_unpack(raw))
+    return Encoding(list(ids), list(types), list(zip(begins, ends)), list(sequences), list(words))
+
+
+class Tokenizer(Handle):
+    """Vocabulary and rules. Immutable: any number of threads may use one.
+
+    path                  a folder with vocab.txt (and tokenizer_config.json, special_tokens_map.json,
+                          added_tokens.json where present), or a vocab.txt
+    added_special_tokens  new ones get the next free ids
+    """
+
+    _destroy_name = "kluere_tokenizer_destroy"
+
+    def __init__(self, path, *, added_special_tokens: Sequence[str] = (), context: Optional[Context] = None) -> None:
+        options = initialized(_abi.kluere_tokenizer_options, "kluere_tokenizer_options_init")
+        if added_special_tokens:
+            options.added_special_tokens, options.added_special_token_count = c_strings(
+                added_special_tokens, "added_special_tokens"
+            )
+        pointer = ctypes.c_void_p()
+        handle = (context or default_context())._handle
+        check(library().kluere_tokenizer_open(handle, c_path(path), ctypes.byref(options), ctypes.byref(pointer)))
+        super().__init__(pointer)
+
+    @classmethod
+    def _adopt(cls, pointer: ctypes.c_void_p) -> "Tokenizer":
+        tokenizer = cls.__new__(cls)
+        Handle.__init__(tokenizer, pointer)
+        return tokenizer
+
+    def __len__(self) -> int:
+        """Tokens in the vocabulary, added ones included."""
+        return library().kluere_tokenizer_vocabulary_size(self._handle)
+
+    def token(self, id: int) -> Optional[str]:
+        """The token with this id, None if there is none."""
+        if not -(2**31) <= id < 2**31:
+            return None
+        token = library().kluere_tokenizer_token(self._handle, id)
+        return None if token is None else token.decode("utf-8")
+
+    def id(self, token: str) -> Optional[int]:
+        """The id of a token, None if there is none."""
+        number = library().kluere_tokenizer_id(self._handle, c_string(token, "token"))
+        return None if number < 0 else number
+
+    def __contains__(self, token: str) -> bool:
+        return self.id(token) is not None
+
+    def encode(
+        self,
+        text: str,
+        pair: Optional[str] = None,
+        *,
+        add_special: bool = True,
+        allow_special: bool = False,
+        truncate: bool = False,
+        max_tokens: int = 0,
+    ) -> Encoding:
+        """Tokens of a text, or of a text and its pair.
+
+        add_special    [CLS] text [SEP] or [CLS] text [SEP] pair [SEP]
+        allow_special  "[SEP]" in the text becomes that token, as in Hugging Face; unsafe for the text of users
+        truncate       to max_tokens (0: the tokenizer's model_max_length), longest first, as Hugging Face splits it
+        """
+        options = initialized(_abi.kluere_encode_options, "kluere_encode_options_init")
+        flags = (
+            add_special * _abi.KLUERE_ENCODE_ADD_SPECIAL
+            | allow_special * _abi.KLUERE_ENCODE_ALLOW_SPECIAL
+            | truncate * _abi.KLUERE_ENCODE_TRUNCATE
+        )
+        assign(options, flags=flags, max_tokens=max_tokens, offset_unit=_abi.KLUERE_OFFSETS_CODE_POINTS)
+        raw = utf8(text)
+        raw_pair = None if pair is None else utf8(pair)
+        capacity = len(raw) + len(raw_pair or b"") + 3
+        count = ctypes.c_size_t()
+        while True:
+            tokens = (_abi.kluere_token * capacity)()
+            status = library().kluere_tokenizer_encode(
+                self._handle,
+                raw,
+                len(raw),
+                raw_pair,
+                len(raw_pair or b""),
+                ctypes.byref(options),
+                tokens,
+                capacity,
+                ctypes.byref(count),
+            )
+            if status != _abi.KLUERE_ERR_BUFFER_TOO_SMALL or count.value <= capacity:
+                break
+            capacity = count.value
+        check(status)
+        return encoding(tokens, count.value)
+
+    def decode(self, ids: Sequence[int], *, skip_special: bool = False, clean_up: bool = False) -> str:
+        """The text of token ids; the flags as in Hugging Face's decode()."""
+        container, pointer, _ = flat(ids, "i")
+        flags = skip_special * _abi.KLUERE_DECODE_SKIP_SPECIAL | clean_up * _abi.KLUERE_DECODE_CLEAN_UP
+        needed = ctypes.c_size_t()
+        capacity = 16 * len(pointer) + 64
+        while True:
+            buffer = ctypes.create_string_buffer(capacity)
+            status = library().kluere_tokenizer_decode(
+                self._handle, pointer, len(pointer), flags, buffer, capacity, ctypes.byref(needed)
+            )
+            if status != _abi.KLUERE_ERR_BUFFER_TOO_SMALL or needed.value <= capacity:
+                break
+            capacity = needed.value
+        check(status)
+        return buffer.raw[: needed.value - 1].decode("utf-8")
+
+    def __repr__(self) -> str:
+        return "<kluere.Tokenizer closed>" if self.closed else f"<kluere.Tokenizer of {len(self)} tokens>"

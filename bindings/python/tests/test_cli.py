@@ -1,0 +1,191 @@
+"""python -m kluere train, evaluate, predict, as a user types them."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import kluere
+import made_up
+from conftest import HERE
+
+KLUE = [
+    "no_relation", "org:top_members/employees", "org:members", "per:title", "per:employee_of", "org:place_of_headquarters"
+]
+SMALL = ["--layers", "1", "--hidden", "24", "--heads", "3", "--batch-size", "8", "--threads", "2", "--epochs", "1.5"]
+
+
+def command(*arguments, **options):
+    return [sys.executable, "-m", "kluere", *map(str, arguments)], dict(
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)}, **options
+    )
+
+
+def kluere_command(*arguments, status=0):
+    line, options = command(*arguments, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(line, **options)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    made_up.write_tokenizer(folder / "tokenizer")
+    made_up.write_klue_json(folder / "train.json", made_up.examples(80, KLUE, seed=1))
+    made_up.write_klue_json(folder / "dev.json", made_up.examples(30, KLUE, seed=2))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(files):
+    done = kluere_command(
+        "train", files / "train.json", "--dev", files / "dev.json", "--tokenizer", files / "tokenizer",
+        "-o", files / "out", *SMALL,
+    )
+    assert "micro-F1" in done.stdout and "train: 15/15" in done.stderr
+    return files / "out"
+
+
+def test_train_leaves_a_model_and_checkpoints(trained):
+    assert {"model", "checkpoint-last", "checkpoint-best"} <= set(os.listdir(trained))
+    model = kluere.Model.open(trained / "model")
+    assert model.config.layer_count == 1 and model.config.intermediate_size == 96 and len(model.labels) == 30
+
+
+def test_a_vocabulary_file_and_a_validation_fraction(files, tmp_path):
+    done = kluere_command(
+        "train", files / "train.json", "--validation-fraction", "0.25", "--tokenizer", files / "tokenizer" / "vocab.txt",
+        "-o", tmp_path / "out", "--save", "best", "--quiet", *SMALL,
+    )
+    assert "micro-F1" in done.stdout and "train:" not in done.stderr
+
+
+def test_training_goes_on_from_a_model_with_its_own_labels(trained, files, tmp_path):
+    done = kluere_command(
+        "train", files / "train.json", "--model", trained, "-o", tmp_path / "more", "--max-steps", "3", "--threads", "2"
+    )
+    assert "3/3" in done.stderr
+    assert kluere.Model.open(tmp_path / "more" / "model").labels == kluere.Model.open(trained / "model").labels
+
+
+def test_own_labels(files, tmp_path):
+    rows = made_up.examples(40, ["no_relation", "내 관계"], seed=5)
+    made_up.write_klue_json(tmp_path / "own.json", rows)
+    kluere_command(
+        "train", tmp_path / "own.json", "--labels", "custom", "--tokenizer", files / "tokenizer", "-o", tmp_path / "out",
+        *SMALL,
+    )
+    assert kluere.Model.open(tmp_path / "out" / "model").labels == ["no_relation", "내 관계"]
+
+
+def test_evaluate_prints_and_gives_json(trained, files):
+    done = kluere_command("evaluate", trained, files / "dev.json", "--per-class", "--threads", "2")
+    assert "micro-F1" in done.stdout and "org:members" in done.stdout
+    done = kluere_command("evaluate", trained / "model", files / "dev.json", "--json", "--per-class", "--quiet")
+    figures = json.loads(done.stdout)
+    assert figures["rows"] == 30 and len(figures["per_class"]) == 30 and done.stderr == ""
+    model = kluere.Model.open(trained / "model")
+    expected = kluere.evaluate(model, kluere.Dataset.read(files / "dev.json", labels=model.labels))
+    assert figures["micro_f1"] == pytest.approx(expected.micro_f1)
+    assert figures["auprc"] == pytest.approx(expected.auprc)
+
+
+def test_predict_a_file(trained, files, tmp_path):
+    lines = kluere_command("predict", trained, files / "dev.json", "--quiet").stdout.splitlines()
+    assert len(lines) == 30 and lines[0].startswith("made-up-0\t")
+    rows = [json.loads(x) for x in kluere_command("predict", trained, files / "dev.json", "--json").stdout.splitlines()]
+    assert [row["id"] for row in rows] == [line.split("\t")[0] for line in lines]
+    assert [row["label"] for row in rows] == [line.split("\t")[1] for line in lines]
+    assert sum(rows[0]["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    kluere_command("predict", trained, files / "dev.json", "-o", tmp_path / "submission.csv")
+    with open(tmp_path / "submission.csv", encoding="utf-8", newline="") as stream:
+        submission = list(csv.DictReader(stream))
+    assert [row["pred_label"] for row in submission] == [row["label"] for row in rows]
+    assert len(json.loads(submission[0]["probs"])) == 30
+
+
+def test_predict_a_typed_sentence(trained):
+    text = "가나다와 라마바."
+    by_word = kluere_command(
+        "predict", trained, "--text", text, "--subject", "가나다", "--subject-type", "PER", "--object", "라마바",
+        "--object-type", "ORG", "--top", "2",
+    ).stdout
+    by_offset = kluere_command(
+        "predict", trained, "--text", text, "--subject", "0:3", "--subject-type", "PER", "--object", "5:8",
+        "--object-type", "ORG", "--top", "2",
+    ).stdout
+    assert by_word == by_offset and len(by_word.splitlines()) == 2
+    model = kluere.Model.open(trained / "model")
+    expected = model.best(kluere.Example(text, (0, 3, "PER"), (5, 8, "ORG")))[0]
+    assert by_word.split()[:2] == [f"{expected[1]:.4f}", expected[0]]
+
+
+@pytest.mark.parametrize(
+    "arguments, status, message",
+    [
+        (["train", "{f}/none.json", "--tokenizer", "{f}/tokenizer", "-o", "{f}/x"], 1, "none.json"),
+        (["train", "{f}/train.json", "-o", "{f}/x"], 2, "--model FOLDER or --tokenizer PATH"),
+        (["train", "{f}/train.json", "--tokenizer", "{f}/tokenizer", "-o", "{f}/out"], 2, "add --resume"),
+        (["train", "{f}/train.json", "--model", "{f}/out", "--layers", "2", "-o", "{f}/x"], 2, "random weights"),
+        (["evaluate", "{f}/nowhere", "{f}/dev.json"], 1, "nowhere"),
+        (["predict", "{f}/out"], 2, "DATA or --text"),
+        (["predict", "{f}/out", "--text", "가가", "--subject", "가", "--object", "1:2"], 1, "more than once"),
+        (["predict", "{f}/out", "--text", "가나", "--subject", "다", "--object", "1:2"], 1, "is not in the sentence"),
+        (["predict", "{f}/out", "--text", "가나", "--subject", "0:9", "--object", "1:2"], 1, "KLUERE_ERR_INVALID"),
+    ],
+)
+def test_mistakes_get_a_line_and_a_status(trained, files, arguments, status, message):
+    done = kluere_command(*(argument.format(f=files) for argument in arguments), status=status)
+    assert message in done.stderr
+
+
+def test_ctrl_c_and_resume_end_with_the_identical_model(files, tmp_path):
+    def arguments(name):
+        return [
+            "train", files / "train.json", "--dev", files / "dev.json", "--tokenizer", files / "tokenizer",
+            "-o", tmp_path / name, "--epochs", "60", "--evaluate-every", "5", *SMALL[:-2],
+        ]
+
+    kluere_command(*arguments("whole"))
+    line, options = command(*arguments("stopped"), stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(line, **options)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "stopped" / "checkpoint-last").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130 and "kluere: stopped" in errors and "Traceback" not in errors
+    assert not (tmp_path / "stopped" / "model").exists()
+    done = kluere_command(*arguments("stopped"), "--resume")
+    assert "going on from" in done.stderr
+    name = "model/model.safetensors"
+    assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
+
+
+def test_a_terminal_gets_a_bar(files, tmp_path):
+    pty = pytest.importorskip("pty")
+    line, options = command(
+        "train", files / "train.json", "--tokenizer", files / "tokenizer", "-o", tmp_path / "out", *SMALL
+    )
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(line, stderr=theirs, stdout=subprocess.DEVNULL, **options)
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # the other side is closed
+            break
+        if not part:
+            break
+        seen += part
+    os.close(ours)
+    assert running.wait(timeout=60) == 0
+    assert "█".encode() in seen and b"15/15" in seen and b"loss" in seen

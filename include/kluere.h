@@ -1,0 +1,504 @@
+/* kluere.h - Korean relation extraction: tokenizer, encoder, training, evaluation, prediction. C99 and C++11.
+ *
+ * This header is the manual. The rules here hold everywhere unless a declaration says otherwise.
+ *
+ *  Handles   opaque and independent; destroy them in any order (each keeps alive what it needs).
+ *            kluere_*_destroy(NULL) does nothing. NULL, destroyed or wrong handles give KLUERE_ERR_BAD_HANDLE
+ *            (best effort: a destroyed handle is recognised as long as its memory was not reused).
+ *  Errors    fallible calls return kluere_status. On failure out-parameters are untouched unless the declaration
+ *            names one that is written, nothing is owed, the handle stays usable, and kluere_last_error() has one line
+ *            that says what, where, what was found and what was expected.
+ *  Text      UTF-8. A text is a pointer and a length in bytes, or KLUERE_NUL_TERMINATED as the length. Invalid UTF-8
+ *            (lone surrogates and overlong forms too) is refused, never replaced, never normalised. Paths are
+ *            NUL-terminated UTF-8.
+ *  Offsets   [begin, end), end exclusive, counted in the unit a call or struct names: bytes, code points or UTF-16
+ *            units. KLUE's own files count code points with an INCLUSIVE end: add 1 to their end_idx.
+ *  Memory    what you pass in is read only during the call. Strings handed out live as long as the handle they came
+ *            from. Arrays are yours: pass a capacity in elements; too small gives KLUERE_ERR_BUFFER_TOO_SMALL.
+ *  Structs   begin with struct_size; *_init writes it and the defaults of this library. Then change fields. New fields
+ *            are only ever appended: old callers keep working, newer callers too while the unknown tail is zero.
+ *  Threads   stated per handle below. Results do not depend on the number of threads: same seed, same bits (CPU).
+ *  Host      kluere never prints, exits, aborts or touches signals; it calls you back only on the thread that is
+ *            inside a call. It is not fork-safe once a context exists (Python: use spawn).
+ */
+#ifndef KLUERE_H
+#define KLUERE_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define KLUERE_VERSION_NUMBER 100u /* major * 10000 + minor * 100 + patch */
+#define KLUERE_ABI_VERSION 1u      /* rises only when an existing binary would break; the suffix of the .so */
+#define KLUERE_NUL_TERMINATED ((size_t)-1)
+#if defined(__GNUC__)
+#define KLUERE_API __attribute__((visibility("default")))
+#else
+#define KLUERE_API
+#endif
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Status ------------------------------------------------------------------------------------------------------
+ * Values are frozen; treat any unknown negative value as "failed". Branch on codes, never on messages. */
+typedef int32_t kluere_status;
+enum {
+  KLUERE_OK = 0,
+  KLUERE_ERR_INVALID_ARGUMENT = -1, /* an argument, option or row that cannot be right */
+  KLUERE_ERR_BAD_HANDLE = -2,       /* NULL, destroyed, or of another kind */
+  KLUERE_ERR_INVALID_UTF8 = -3,
+  KLUERE_ERR_STATE = -4,            /* the call does not fit what the handle is doing or has done */
+  KLUERE_ERR_IO = -10,              /* the operating system refused: missing file, permission, full disk */
+  KLUERE_ERR_BAD_FORMAT = -11,      /* a file's content is not what its format demands */
+  KLUERE_ERR_VERSION = -12,         /* file or struct from another version that this one cannot honour */
+  KLUERE_ERR_OUT_OF_MEMORY = -20,
+  KLUERE_ERR_DEVICE = -21,          /* a GPU or its driver failed */
+  KLUERE_ERR_UNSUPPORTED = -22,     /* well-formed, but not something this build or device can do */
+  KLUERE_ERR_BUFFER_TOO_SMALL = -30,
+  KLUERE_ERR_CANCELLED = -31,       /* a callback or kluere_trainer_request_stop asked to stop */
+  KLUERE_ERR_NOT_FINITE = -32,      /* loss or gradient became NaN or infinite */
+  KLUERE_ERR_INTERNAL = -99
+};
+
+/* Version of the loaded library: compare kluere_abi_version() with KLUERE_ABI_VERSION before anything else. */
+KLUERE_API uint32_t kluere_abi_version(void);
+KLUERE_API uint32_t kluere_version_number(void);
+KLUERE_API const char *kluere_version_string(void);              /* "0.1.0", static storage */
+KLUERE_API const char *kluere_status_name(kluere_status status); /* "KLUERE_ERR_IO"; static storage, never NULL */
+
+/* Copies the message of this OS thread's last failed call, NUL-terminated, cut between code points if it does not fit.
+ * Returns the bytes needed including the NUL (1 when there is no message). A successful call leaves it as it was.
+ * buffer may be NULL when capacity is 0. */
+KLUERE_API size_t kluere_last_error(char *buffer, size_t capacity);
+
+/* ---- Handles ----------------------------------------------------------------------------------------------------- */
+typedef struct kluere_context kluere_context;     /* device, threads, logger      | any number of threads at once */
+typedef struct kluere_tokenizer kluere_tokenizer; /* vocabulary and rules         | immutable: any number at once */
+typedef struct kluere_dataset kluere_dataset;     /* labelled sentences           | immutable: any number at once */
+typedef struct kluere_model kluere_model;         /* tokenizer, labels, weights   | immutable: any number at once */
+typedef struct kluere_predictor kluere_predictor; /* scratch memory to predict    | one thread at a time          */
+typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, position | one thread at a time          */
+
+/* ---- Context ----------------------------------------------------------------------------------------------------- */
+enum { KLUERE_LOG_OFF = 0, KLUERE_LOG_ERROR = 1, KLUERE_LOG_WARNING = 2, KLUERE_LOG_INFO = 3, KLUERE_LOG_DEBUG = 4 };
+/* utf8 is one line without a newline, NUL-terminated, valid during the call. Must not throw, longjmp or call kluere. */
+typedef void (*kluere_log_fn)(void *userdata, int32_t level, const char *utf8, size_t length);
+
+enum { KLUERE_DEVICE_AUTO = -1, KLUERE_DEVICE_CPU = 0 }; /* n > 0: CUDA device n - 1 */
+
+typedef struct kluere_context_options {
+  uint32_t struct_size;
+  int32_t device;       /* KLUERE_DEVICE_*; default CPU. AUTO takes a GPU this build can use, else the CPU */
+  int32_t thread_count; /* CPU threads that work on one call, the caller's included; 0 (default) = every core */
+  int32_t log_level;    /* default KLUERE_LOG_WARNING; nothing is logged without a callback */
+  kluere_log_fn log;
+  void *log_userdata;
+} kluere_context_options;
+
+typedef struct kluere_context_info {
+  uint32_t struct_size;
+  int32_t device;              /* what was chosen */
+  int32_t thread_count;        /* what was chosen */
+  int32_t reserved;
+  const char *device_name;     /* lives with the context */
+  const char *instruction_set; /* "avx512", "avx2", "neon" or "plain"; lives with the context */
+} kluere_context_info;
+
+KLUERE_API kluere_status kluere_context_options_init(kluere_context_options *options, size_t struct_size);
+/* options may be NULL: defaults. Worker threads start here, block every signal, and sleep between calls.
+ * Environment: KLUERE_CPU=plain|avx2|avx512|neon forces a code path; UNSUPPORTED if this machine lacks it. */
+KLUERE_API kluere_status kluere_context_create(const kluere_context_options *options, kluere_context **out);
+KLUERE_API void kluere_context_destroy(kluere_context *context);
+/* Set info->struct_size = sizeof *info before the call. */
+KLUERE_API kluere_status kluere_context_describe(const kluere_context *context, kluere_context_info *info);
+
+/* ---- Offsets ----------------------------------------------------------------------------------------------------- */
+enum { KLUERE_OFFSETS_BYTES = 0, KLUERE_OFFSETS_CODE_POINTS = 1, KLUERE_OFFSETS_UTF16 = 2 };
+/* Converts one offset into text from one unit to another. An offset inside a character, or past the end, is refused. */
+KLUERE_API kluere_status kluere_offset_convert(const char *text, size_t text_length, size_t offset, int32_t from_unit,
+                                               int32_t to_unit, size_t *out);
+
+/* ---- Examples ---------------------------------------------------------------------------------------------------- */
+typedef struct kluere_entity {
+  size_t begin; /* [begin, end) in the sentence, in the unit the call names; not empty */
+  size_t end;
+  const char *type; /* "PER", "ORG", ... or your own; NULL = no type */
+  size_t type_length;
+} kluere_entity;
+
+/* One sentence with two marked entities. Arrays of these pass sizeof(kluere_example) as the stride, so that the struct
+ * can grow. Zero it first: {0}. */
+typedef struct kluere_example {
+  const char *text;
+  size_t text_length;
+  kluere_entity subject;
+  kluere_entity object;
+  const char *label; /* relation, NULL = unknown */
+  size_t label_length;
+  const char *id; /* optional */
+  size_t id_length;
+  const char *source; /* optional, e.g. "wikipedia" */
+  size_t source_length;
+} kluere_example;
+
+/* ---- Dataset ------------------------------------------------------------------------------------------------------
+ * Reads and validates labelled sentences: spans inside the sentence, the span's text equal to the file's word, labels
+ * among the given labels.
+ *   KLUE JSON         an array of {"guid","sentence","subject_entity":{"word","start_idx","end_idx","type"},
+ *                     "object_entity":{...},"label","source"}; code points, inclusive end
+ *   competition CSV   id,sentence,subject_entity,object_entity,label,source; RFC 4180; the entity cells are Python dict
+ *                     literals with the same four keys
+ *   JSON Lines        one object a line, keys as in KLUE JSON ("id" or "guid"; "word", "label", "source" optional; labels
+ *                     and types of your own)
+ * Label "100" (or no label) means hidden: label index -1. */
+enum { KLUERE_FORMAT_AUTO = 0, KLUERE_FORMAT_KLUE_JSON = 1, KLUERE_FORMAT_COMPETITION_CSV = 2, KLUERE_FORMAT_JSON_LINES = 3 };
+/* CUSTOM: options.labels, or, without those, "no_relation" first and then in order of first appearance in the rows. */
+enum { KLUERE_LABELS_KLUE = 0, KLUERE_LABELS_COMPETITION = 1, KLUERE_LABELS_CUSTOM = 2 };
+enum { KLUERE_BAD_ROWS_STOP = 0, KLUERE_BAD_ROWS_SKIP = 1 };
+
+typedef struct kluere_dataset_options {
+  uint32_t struct_size;
+  int32_t format;      /* KLUERE_FORMAT_*; AUTO decides by content */
+  int32_t label_order; /* KLUERE_LABELS_*; default KLUE: the 30 relations in the order of relation_list.json */
+  int32_t bad_rows;    /* STOP (default): the first bad row fails the call; SKIP: left out and listed */
+  const char *const *labels; /* for CUSTOM: NUL-terminated, distinct */
+  size_t label_count;
+} kluere_dataset_options;
+
+KLUERE_API kluere_status kluere_dataset_options_init(kluere_dataset_options *options, size_t struct_size);
+KLUERE_API kluere_status kluere_dataset_read(const kluere_context *context, const char *path,
+                                             const kluere_dataset_options *options, kluere_dataset **out);
+/* From memory; example_size is the caller's sizeof(kluere_example). format is ignored. */
+KLUERE_API kluere_status kluere_dataset_create(const kluere_context *context, const kluere_example *examples,
+                                               size_t example_size, size_t count, int32_t offset_unit,
+                                               const kluere_dataset_options *options, kluere_dataset **out);
+KLUERE_API void kluere_dataset_destroy(kluere_dataset *dataset);
+KLUERE_API size_t kluere_dataset_count(const kluere_dataset *dataset); /* 0 for a bad handle */
+/* Borrowed view of row index; its strings live with the dataset. example_size as above. */
+KLUERE_API kluere_status kluere_dataset_get(const kluere_dataset *dataset, size_t index, int32_t offset_unit,
+                                            kluere_example *out, size_t example_size);
+KLUERE_API size_t kluere_dataset_label_count(const kluere_dataset *dataset);
+KLUERE_API const char *kluere_dataset_label(const kluere_dataset *dataset, size_t index); /* NULL if there is none */
+/* Label indices of all rows in this dataset's label order, -1 where hidden. */
+KLUERE_API kluere_status kluere_dataset_label_indices(const kluere_dataset *dataset, int32_t *out, size_t capacity);
+/* Rows that KLUERE_BAD_ROWS_SKIP left out: how many, and "file: row 17: why" of each (the first 1,000 are kept). */
+KLUERE_API size_t kluere_dataset_skipped_count(const kluere_dataset *dataset);
+KLUERE_API const char *kluere_dataset_skipped_reason(const kluere_dataset *dataset, size_t index);
+/* The rows at the given indices, in that order (repeats allowed). */
+KLUERE_API kluere_status kluere_dataset_subset(const kluere_dataset *dataset, const size_t *indices, size_t count,
+                                               kluere_dataset **out);
+/* Random split by seed, about second_fraction (0 < f < 1) of the rows in *second; rows with equal sentences always stay
+ * on one side, original order is kept on each side, and no side is empty. */
+KLUERE_API kluere_status kluere_dataset_split(const kluere_dataset *dataset, double second_fraction, uint64_t seed,
+                                              kluere_dataset **first, kluere_dataset **second);
+
+/* ---- Tokenizer ----------------------------------------------------------------------------------------------------
+ * BERT WordPiece as Hugging Face's BertTokenizerFast runs it: clean, space out CJK, accents, case, punctuation, longest
+ * match. Text never becomes a special token unless KLUERE_ENCODE_ALLOW_SPECIAL is set. */
+typedef struct kluere_tokenizer_options {
+  uint32_t struct_size;
+  int32_t reserved;
+  const char *const *added_special_tokens; /* NUL-terminated; new ones get the next free ids */
+  size_t added_special_token_count;
+} kluere_tokenizer_options;
+
+enum {
+  KLUERE_ENCODE_ADD_SPECIAL = 1u,   /* [CLS] A [SEP] or [CLS] A [SEP] B [SEP] */
+  KLUERE_ENCODE_ALLOW_SPECIAL = 2u, /* "[SEP]" in the text becomes that token, as in Hugging Face; unsafe for user text */
+  KLUERE_ENCODE_TRUNCATE = 4u       /* to max_tokens, longest first, as Hugging Face's fast tokenizers split it */
+};
+typedef struct kluere_encode_options {
+  uint32_t struct_size;
+  uint32_t flags;      /* default KLUERE_ENCODE_ADD_SPECIAL */
+  uint32_t max_tokens; /* with TRUNCATE; 0 = the tokenizer's model_max_length */
+  int32_t offset_unit; /* default bytes */
+} kluere_encode_options;
+
+typedef struct kluere_token {
+  int32_t id;
+  int32_t type_id; /* 0 for A, 1 for B */
+  size_t begin;    /* in the text it came from; 0, 0 for tokens that were added */
+  size_t end;
+  int32_t sequence; /* 0 = A, 1 = B, -1 = added special token */
+  int32_t word;     /* index of the pre-token in its text, -1 for added special tokens */
+} kluere_token;
+
+KLUERE_API kluere_status kluere_tokenizer_options_init(kluere_tokenizer_options *options, size_t struct_size);
+/* path: a folder with vocab.txt (and tokenizer_config.json, special_tokens_map.json, added_tokens.json where present),
+ * or a vocab.txt. options may be NULL. */
+KLUERE_API kluere_status kluere_tokenizer_open(const kluere_context *context, const char *path,
+                                               const kluere_tokenizer_options *options, kluere_tokenizer **out);
+KLUERE_API void kluere_tokenizer_destroy(kluere_tokenizer *tokenizer);
+KLUERE_API size_t kluere_tokenizer_vocabulary_size(const kluere_tokenizer *tokenizer); /* added tokens included */
+KLUERE_API const char *kluere_tokenizer_token(const kluere_tokenizer *tokenizer, int32_t id); /* NULL if none */
+KLUERE_API int32_t kluere_tokenizer_id(const kluere_tokenizer *tokenizer, const char *token); /* -1 if none */
+KLUERE_API kluere_status kluere_encode_options_init(kluere_encode_options *options, size_t struct_size);
+/* pair may be NULL. Always writes *count, the tokens there are, also with BUFFER_TOO_SMALL. A text never gives more
+ * tokens than it has bytes; special tokens come on top. options may be NULL. */
+KLUERE_API kluere_status kluere_tokenizer_encode(const kluere_tokenizer *tokenizer, const char *text,
+                                                 size_t text_length, const char *pair, size_t pair_length,
+                                                 const kluere_encode_options *options, kluere_token *out,
+                                                 size_t capacity, size_t *count);
+enum { KLUERE_DECODE_SKIP_SPECIAL = 1u, KLUERE_DECODE_CLEAN_UP = 2u }; /* as the flags of Hugging Face's decode() */
+/* Writes NUL-terminated UTF-8 and always *needed, the bytes including the NUL. */
+KLUERE_API kluere_status kluere_tokenizer_decode(const kluere_tokenizer *tokenizer, const int32_t *ids, size_t count,
+                                                 uint32_t flags, char *buffer, size_t capacity, size_t *needed);
+
+/* ---- Model --------------------------------------------------------------------------------------------------------
+ * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, vocab.txt,
+ * tokenizer_config.json, special_tokens_map.json, and kluere.json (labels in order, input form, versions). */
+enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1 };
+/* How a sentence with two entities becomes tokens. S, O: the entities' texts.
+ *   ENTITY_PAIR         [CLS] S [SEP] O [SEP] sentence [SEP]; token type 0 up to the second [SEP], then 1 (BERT)
+ *   TYPED_MARKER_PUNCT  [CLS] ... @ * type * S @ ... # ^ type ^ O # ... [SEP] (Zhou and Chen 2022, "typed entity marker
+ *                       (punct)"; Korean words for KLUE's six types, your own types as they are, no type: "* *" left out)
+ * Sentences longer than max_tokens are cropped around both entities; markers and entities are kept. */
+enum { KLUERE_INPUT_ENTITY_PAIR = 0, KLUERE_INPUT_TYPED_MARKER_PUNCT = 1 };
+
+typedef struct kluere_model_config {
+  uint32_t struct_size;
+  int32_t family;
+  uint32_t hidden_size; /* a multiple of head_count */
+  uint32_t layer_count;
+  uint32_t head_count;
+  uint32_t intermediate_size;
+  uint32_t max_positions;  /* longest input in tokens, special tokens included */
+  int32_t input_form;      /* default TYPED_MARKER_PUNCT */
+  uint32_t max_tokens;     /* sentences are cropped to this; 0 = min(256, max_positions) */
+  float hidden_dropout;    /* default 0.1 */
+  float attention_dropout; /* default 0.1 */
+  float classifier_dropout; /* -1 (default): hidden_dropout */
+  float layer_norm_epsilon; /* 0 (default): 1e-12 for BERT, 1e-5 for RoBERTa */
+  float initializer_range;  /* standard deviation of random weights, default 0.02 */
+  uint64_t seed;            /* of random weights, default 42 */
+} kluere_model_config; /* defaults: RoBERTa, 4 layers, hidden 256, 4 heads, intermediate 1024, 512 positions */
+
+typedef struct kluere_model_open_options {
+  uint32_t struct_size;
+  int32_t input_form;        /* -1 (default): as kluere.json says, else TYPED_MARKER_PUNCT */
+  uint32_t max_tokens;       /* 0 (default): as kluere.json says, else min(256, positions) */
+  uint32_t read_into_memory; /* 0 (default): map the weight file. 1: copy, if the file may be changed meanwhile */
+  uint64_t seed;             /* of weights that the folder does not have (a new head), default 42 */
+  const char *const *labels; /* NULL (default): kluere.json, else config.json's id2label, else KLUE's 30 */
+  size_t label_count;
+} kluere_model_open_options;
+
+KLUERE_API kluere_status kluere_model_config_init(kluere_model_config *config, size_t struct_size);
+KLUERE_API kluere_status kluere_model_open_options_init(kluere_model_open_options *options, size_t struct_size);
+/* Random weights: linear layers and embeddings normal(0, initializer_range), padding row and biases 0, layer norm 1 and
+ * 0. labels NULL: KLUE's 30. */
+KLUERE_API kluere_status kluere_model_create(const kluere_context *context, const kluere_tokenizer *tokenizer,
+                                             const kluere_model_config *config, const char *const *labels,
+                                             size_t label_count, kluere_model **out);
+/* Opens a folder: of kluere, or of BertModel, BertForSequenceClassification, RobertaModel or
+ * RobertaForSequenceClassification and relatives. Tensors that the head needs and the folder lacks are initialised at
+ * random, logged as a warning, and flagged in kluere_tensor_info. options may be NULL. */
+KLUERE_API kluere_status kluere_model_open(const kluere_context *context, const char *directory,
+                                           const kluere_model_open_options *options, kluere_model **out);
+/* Writes the folder beside its place and swaps it in: readers see the old or the new one, never a mixture. Files of
+ * others in an existing folder are refused rather than lost (STATE). Readable by every later version. */
+KLUERE_API kluere_status kluere_model_save(const kluere_model *model, const char *directory);
+KLUERE_API void kluere_model_destroy(kluere_model *model);
+/* Set config->struct_size first. */
+KLUERE_API kluere_status kluere_model_describe(const kluere_model *model, kluere_model_config *config);
+KLUERE_API kluere_status kluere_model_tokenizer(const kluere_model *model, kluere_tokenizer **out); /* you destroy it */
+KLUERE_API size_t kluere_model_label_count(const kluere_model *model);
+KLUERE_API const char *kluere_model_label(const kluere_model *model, size_t index); /* NULL if there is none */
+KLUERE_API uint64_t kluere_model_parameter_count(const kluere_model *model);
+/* The dataset's labels as indices into the model's labels, -1 where hidden; a label the model lacks is refused. */
+KLUERE_API kluere_status kluere_model_label_indices(const kluere_model *model, const kluere_dataset *dataset,
+                                                    int32_t *out, size_t capacity);
+/* The exact tokens the model sees for an example; begin and end refer to the example's text (bytes), sequence is 0 for
+ * pieces of the sentence or of an entity and -1 for everything inserted. Always writes *count. */
+KLUERE_API kluere_status kluere_model_encode(const kluere_model *model, const kluere_example *example,
+                                             size_t example_size, int32_t offset_unit, kluere_token *out,
+                                             size_t capacity, size_t *count);
+
+enum { KLUERE_TENSOR_NEWLY_INITIALIZED = 1u };
+typedef struct kluere_tensor_info {
+  uint32_t struct_size;
+  uint32_t flags;
+  const char *name; /* as in model.safetensors; lives with the model */
+  uint32_t rank;    /* 1 or 2 */
+  uint32_t reserved;
+  uint64_t shape[2]; /* [out, in] for linear layers; shape[1] = 1 for rank 1 */
+} kluere_tensor_info;
+KLUERE_API size_t kluere_model_tensor_count(const kluere_model *model);
+/* Set info->struct_size first. */
+KLUERE_API kluere_status kluere_model_tensor_describe(const kluere_model *model, size_t index, kluere_tensor_info *info);
+KLUERE_API kluere_status kluere_model_tensor_read(const kluere_model *model, size_t index, float *out, size_t capacity);
+
+/* ---- Prediction -------------------------------------------------------------------------------------------------- */
+enum { KLUERE_OUTPUT_PROBABILITIES = 0, KLUERE_OUTPUT_LOGITS = 1 };
+typedef struct kluere_predictor_options {
+  uint32_t struct_size;
+  int32_t output;        /* default probabilities: softmax over the labels */
+  uint32_t batch_tokens; /* tokens worked on at once, bounds memory; default 8192 */
+  uint32_t reserved;
+} kluere_predictor_options;
+
+KLUERE_API kluere_status kluere_predictor_options_init(kluere_predictor_options *options, size_t struct_size);
+/* Many predictors may share one model, each used by one thread at a time; contexts run one call's arithmetic at a time
+ * on their pool, so give each serving thread a context of thread_count 1 and open the model there, or queue. */
+KLUERE_API kluere_status kluere_predictor_create(const kluere_model *model, const kluere_predictor_options *options,
+                                                 kluere_predictor **out);
+KLUERE_API void kluere_predictor_destroy(kluere_predictor *predictor);
+/* out: count rows of label_count floats; capacity in floats. Labels in the examples are ignored. A row's result does
+ * not depend on the rows beside it. A bad example fails the call and names its index. */
+KLUERE_API kluere_status kluere_predictor_predict(kluere_predictor *predictor, const kluere_example *examples,
+                                                  size_t example_size, size_t count, int32_t offset_unit, float *out,
+                                                  size_t capacity);
+KLUERE_API kluere_status kluere_predictor_predict_dataset(kluere_predictor *predictor, const kluere_dataset *dataset,
+                                                          float *out, size_t capacity);
+/* Writes the competition's submission file (id,pred_label,probs): probabilities re-ordered from the model's labels to
+ * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */
+KLUERE_API kluere_status kluere_submission_write(const kluere_model *model, const kluere_dataset *dataset,
+                                                 const float *probabilities, size_t capacity, const char *path);
+
+/* ---- Metrics ------------------------------------------------------------------------------------------------------
+ * As KLUE defines them (KLUE-baseline, metrics/functional.py), as fractions of 1. micro-F1: over all labels but
+ * no_relation, rows of no_relation kept as possible false positives. AUPRC: mean over all classes of the trapezoid
+ * area under the precision-recall curve. 0/0 counts as 0. */
+enum {
+  KLUERE_MISSING_CLASS_SKIP = 0, /* AUPRC leaves out classes without a positive row (default; missing_classes counts) */
+  KLUERE_MISSING_CLASS_HALF = 1, /* such a class counts 0.5, as scikit-learn >= 1.1 computes it */
+  KLUERE_MISSING_CLASS_NAN = 2   /* such a class makes the mean NaN, as scikit-learn 0.24 did */
+};
+typedef struct kluere_metrics_options {
+  uint32_t struct_size;
+  int32_t no_relation;   /* index of the label left out of micro-F1; -1: none is. Default 0 */
+  int32_t missing_class; /* KLUERE_MISSING_CLASS_* */
+  int32_t score_space;   /* KLUERE_OUTPUT_PROBABILITIES (default: scores used as they are) or LOGITS (softmax first) */
+} kluere_metrics_options;
+
+typedef struct kluere_metrics {
+  uint32_t struct_size;
+  uint32_t missing_classes;
+  uint64_t rows;
+  double micro_f1;
+  double micro_precision;
+  double micro_recall;
+  double auprc;
+  double accuracy;
+  double loss; /* mean cross-entropy; NaN for scores that are not probabilities */
+} kluere_metrics;
+
+typedef struct kluere_class_metrics {
+  double precision;
+  double recall;
+  double f1;
+  double auprc;       /* by missing_class where the class has no positive row (SKIP: NaN) */
+  uint64_t support;   /* rows of the class */
+  uint64_t predicted; /* rows predicted as the class */
+  uint64_t correct;
+} kluere_class_metrics;
+
+KLUERE_API kluere_status kluere_metrics_options_init(kluere_metrics_options *options, size_t struct_size);
+/* scores: rows x classes; labels: rows, 0 <= label < classes. The prediction is the first largest score. per_class: NULL
+ * or classes entries. confusion: NULL or classes x classes counts [true][predicted]. Scores must be finite.
+ * Set out->struct_size first. options may be NULL. */
+KLUERE_API kluere_status kluere_metrics_compute(const float *scores, const int32_t *labels, size_t rows, size_t classes,
+                                                const kluere_metrics_options *options, kluere_metrics *out,
+                                                kluere_class_metrics *per_class, uint64_t *confusion);
+
+/* ---- Training -----------------------------------------------------------------------------------------------------
+ * step() is the primitive; run() is a loop over step() with evaluation and checkpoints that you could write yourself.
+ * The update is AdamW as torch.optim.AdamW does it (no decay on biases and layer norms). The loss is the mean over all
+ * sentences of an update, however they are split into micro-batches. */
+enum { KLUERE_SCHEDULE_LINEAR = 0, KLUERE_SCHEDULE_COSINE = 1, KLUERE_SCHEDULE_CONSTANT = 2 }; /* each after warm-up */
+enum { KLUERE_BEST_MICRO_F1 = 0, KLUERE_BEST_AUPRC = 1, KLUERE_BEST_LOSS = 2 };
+
+typedef struct kluere_train_options {
+  uint32_t struct_size;
+  uint32_t batch_sentences; /* per micro-batch, default 32 */
+  uint32_t batch_tokens;    /* > 0: micro-batches of at most this many tokens in place of batch_sentences */
+  uint32_t accumulation;    /* micro-batches per update, default 1 */
+  uint64_t seed;            /* order of the rows and dropout, default 42 */
+  uint64_t max_steps;       /* > 0: this many updates; 0 (default): by epochs */
+  double epochs;            /* default 3; fractions allowed */
+  double learning_rate;     /* peak, default 5e-5 */
+  double beta1;             /* 0.9 */
+  double beta2;             /* 0.999 */
+  double epsilon;           /* 1e-8 */
+  double weight_decay;      /* 0.01 */
+  double max_grad_norm;     /* global 2-norm, default 1; 0 = no clipping */
+  int32_t schedule;         /* KLUERE_SCHEDULE_* */
+  uint32_t group_by_length; /* 1: sentences of like length share a batch; 0 (default): random order */
+  uint64_t warmup_steps;    /* used when > 0 */
+  double warmup_ratio;      /* else this share of all updates, default 0.1 */
+  float hidden_dropout;     /* -1 (default): the model's */
+  float attention_dropout;  /* -1 (default): the model's */
+  float classifier_dropout; /* -1 (default): the model's */
+  int32_t best_metric;      /* KLUERE_BEST_*: decides checkpoint-best and early stopping */
+  uint64_t evaluate_every;  /* updates between evaluations in run(); 0 (default): at the end of each epoch */
+  uint64_t checkpoint_every; /* updates between writes of checkpoint-last in run(); 0 (default): at each evaluation */
+  uint64_t patience;        /* evaluations without improvement before run() stops early; 0 (default): never */
+  const char *output_directory; /* NULL (default): run() writes no files */
+} kluere_train_options;
+
+typedef struct kluere_step_info {
+  uint32_t struct_size;
+  uint32_t done; /* 1 after the last update */
+  uint64_t step; /* updates made so far */
+  uint64_t total_steps;
+  uint64_t sentences; /* in this update */
+  uint64_t tokens;    /* in this update */
+  double epoch;       /* passes over the data so far */
+  double loss;        /* mean over the update's sentences, with dropout */
+  double learning_rate;
+  double grad_norm; /* before clipping */
+  double seconds;   /* this update */
+} kluere_step_info;
+
+enum { KLUERE_EVENT_STEP = 0, KLUERE_EVENT_EVALUATION = 1, KLUERE_EVENT_CHECKPOINT = 2 };
+typedef struct kluere_train_event {
+  uint32_t struct_size;
+  int32_t kind;
+  const kluere_step_info *step;
+  const kluere_metrics *metrics; /* EVALUATION, else NULL */
+  const char *path;              /* CHECKPOINT: the folder written, else NULL */
+  uint32_t is_best;              /* EVALUATION, CHECKPOINT: the best so far */
+  uint32_t reserved;
+} kluere_train_event;
+/* Called inside run(), on its thread, after each event; the event is valid during the call. Return 0 to go on, anything
+ * else to stop: run() then writes checkpoint-last (if it has a folder) and returns CANCELLED. Must not throw or longjmp;
+ * may call any kluere function except on this trainer (request_stop excepted). */
+typedef int32_t (*kluere_train_fn)(void *userdata, const kluere_train_event *event);
+
+KLUERE_API kluere_status kluere_train_options_init(kluere_train_options *options, size_t struct_size);
+/* Copies the weights: initial stays as it is. evaluation may be NULL. options may be NULL. Every row of train needs a
+ * label that the model has. */
+KLUERE_API kluere_status kluere_trainer_create(const kluere_model *initial, const kluere_dataset *train,
+                                               const kluere_dataset *evaluation, const kluere_train_options *options,
+                                               kluere_trainer **out);
+/* Goes on where a checkpoint of run() or save_checkpoint stopped, bit for bit. directory: a checkpoint folder, or the
+ * output_directory of run(), whose checkpoint-last is taken. train and evaluation must hold the rows of then (checked).
+ * Further checkpoints go beside the one that was read. Options are those of then. */
+KLUERE_API kluere_status kluere_trainer_resume(const kluere_context *context, const char *directory,
+                                               const kluere_dataset *train, const kluere_dataset *evaluation,
+                                               kluere_trainer **out);
+KLUERE_API void kluere_trainer_destroy(kluere_trainer *trainer);
+/* One update. STATE after the last one. NOT_FINITE: the update was not made, the weights are those before it.
+ * Set info->struct_size first; info may be NULL. */
+KLUERE_API kluere_status kluere_trainer_step(kluere_trainer *trainer, kluere_step_info *info);
+/* All remaining updates, with evaluations, checkpoint-last and checkpoint-best in output_directory (both are model
+ * folders that kluere_model_open reads) and early stopping. on_event may be NULL. OK at the end; CANCELLED when stopped:
+ * call again to go on. */
+KLUERE_API kluere_status kluere_trainer_run(kluere_trainer *trainer, kluere_train_fn on_event, void *userdata);
+/* Makes step(), run() or evaluate() in progress on another thread, or else the next run(), return CANCELLED soon.
+ * Safe from any thread and from a signal handler while the trainer exists. */
+KLUERE_API void kluere_trainer_request_stop(kluere_trainer *trainer);
+/* The present weights on labelled rows, without dropout. Set out->struct_size first. */
+KLUERE_API kluere_status kluere_trainer_evaluate(kluere_trainer *trainer, const kluere_dataset *dataset,
+                                                 kluere_metrics *out);
+/* A model with a copy of the present weights. */
+KLUERE_API kluere_status kluere_trainer_export_model(kluere_trainer *trainer, kluere_model **out);
+/* For exact resume with the same version of the library; also a model folder. Written as model_save writes. */
+KLUERE_API kluere_status kluere_trainer_save_checkpoint(kluere_trainer *trainer, const char *directory);
+/* Gradient of the last step() before clipping, tensor numbered as in the model (kluere_model_tensor_describe). */
+KLUERE_API kluere_status kluere_trainer_gradient_read(kluere_trainer *trainer, size_t tensor, float *out,
+                                                      size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# make demo: trains a small model on samples/data, shows how good it is on held-out sentences, and asks it about a
+# sentence from C and from Python. A sentence of your own:
+#   make demo SENTENCE=... SUBJECT=... SUBJECT_TYPE=PER OBJECT=... OBJECT_TYPE=LOC
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+out=build/demo
+export KLUERE_LIBRARY=$PWD/dist/lib PYTHONPATH=$PWD/bindings/python${PYTHONPATH:+:$PYTHONPATH}
+
+echo "== a model of 3 layers, from random weights, on 1,000 invented sentences =="
+rm -rf "$out"
+"$python" -m kluere train samples/data/train.json --dev samples/data/dev.json --tokenizer samples/data --output "$out" \
+  --layers 3 --hidden 256 --heads 4 --batch-size 8 --lr 4e-4 --epochs 18 --evaluate-every 750 --seed 1
+
+echo
+echo "== the saved model on 200 held-out sentences with names it has never seen =="
+"$python" -m kluere evaluate "$out/model" samples/data/dev.json --quiet
+"$python" samples/data/make_corpus.py --check
+
+echo
+echo "== one sentence, asked from C and from Python =="
+CFLAGS="-O2 -g -Werror" make --no-print-directory -s -C samples/c predict \
+  KLUERE_LIB="$PWD/dist/lib" KLUERE_INCLUDE="$PWD/include"
+set --
+if [ -n "${SENTENCE:-}" ]; then
+  set -- "$SENTENCE" "${SUBJECT:?the subject's word}" "${SUBJECT_TYPE:-PER}" \
+    "${OBJECT:?the object's word}" "${OBJECT_TYPE:-LOC}"
+fi
+bash samples/same_answer.sh "$out/model" "$@"
