@@ -10,8 +10,10 @@ INCLUDEDIR ?= $(PREFIX)/include
 SWIFT ?= swift
 PYTHON ?= python3
 FILE := libkluere.so.$(ABI).$(VERSION)
-BUILT := .build/release/libkluere.so
-export SWIFT PYTHON
+# Where SwiftPM works; another folder keeps two builds apart.
+SCRATCH ?= .build
+BUILT := $(SCRATCH)/release/libkluere.so
+export SWIFT PYTHON SCRATCH
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test bench install uninstall clean format format-check
@@ -22,7 +24,7 @@ help: ## this list
 # The linker's list of exports is no input that SwiftPM tracks: a newer one forces a new link.
 build: ## dist/lib/libkluere.so, optimised and self-contained
 	@if [ -e $(BUILT) ] && [ Sources/Kluere/exports.map -nt $(BUILT) ]; then rm -f $(BUILT); fi
-	$(SWIFT) build -c release --product kluere < /dev/null
+	$(SWIFT) build -c release --product kluere --scratch-path $(SCRATCH) < /dev/null
 	@mkdir -p dist/lib
 	@install -m 755 $(BUILT) dist/lib/$(FILE)
 	@ln -sfn $(FILE) dist/lib/libkluere.so.$(ABI)
@@ -35,9 +37,12 @@ demo: build ## train a small model on samples/data, then ask it from C and from 
 test: ## everything CI runs; STEPS="gates unit" for some of it
 	@bash Tests/run.sh $(STEPS)
 
-bench: build ## speed and memory against PyTorch on the same sentences
+bench: build ## speed and memory against PyTorch on real KLUE-RE (ARGS="--data FOLDER")
 	@bash Tests/run.sh --python-only
-	KLUERE_LIBRARY=$(CURDIR)/dist/lib PYTHONPATH=bindings/python .build/venv/bin/python bindings/python/benchmarks $(ARGS)
+	for what in training inference; do \
+	  KLUERE_LIBRARY=$(CURDIR)/dist/lib PYTHONPATH=$(CURDIR)/bindings/python \
+	  .build/venv/bin/python bindings/python/benchmarks/bench_$$what.py $(ARGS) || exit 1; \
+	done
 
 install: build ## header, library and pkg-config file under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig

@@ -24,41 +24,50 @@ let package = Package(
   products: [.library(name: "kluere", type: .dynamic, targets: ["Kluere"])],
   targets: [
     .systemLibrary(name: "CKluere", path: "include"),
-    .target(name: "CKluereSupport", cSettings: plainC),
-    .target(name: "CKluereCPU", cSettings: arithmetic),
-    .target(name: "KluereBase", dependencies: ["CKluereSupport"], swiftSettings: strict),
-    .target(name: "KluereText", dependencies: ["KluereBase"], swiftSettings: strict),
-    .target(name: "KluereFormats", dependencies: ["KluereBase", "CKluereSupport"], swiftSettings: strict),
-    .target(name: "KluereMetrics", dependencies: ["KluereBase"], swiftSettings: strict),
-    .target(name: "KluereData", dependencies: ["KluereBase", "KluereText", "KluereFormats"], swiftSettings: strict),
-    .target(name: "KluereCompute", dependencies: ["KluereBase", "CKluereSupport", "CKluereCPU"], swiftSettings: strict),
+    .target(name: "CKluereSupport", exclude: ["README.md"], cSettings: plainC),
+    .target(name: "CKluereCPU", exclude: ["README.md"], cSettings: arithmetic),
+    .target(name: "KluereBase", dependencies: ["CKluereSupport"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "KluereText", dependencies: ["KluereBase"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "KluereFormats", dependencies: ["KluereBase", "CKluereSupport"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(name: "KluereMetrics", dependencies: ["KluereBase"], exclude: ["README.md"], swiftSettings: strict),
+    .target(
+      name: "KluereData", dependencies: ["KluereBase", "KluereText", "KluereFormats"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(
+      name: "KluereCompute", dependencies: ["KluereBase", "CKluereSupport", "CKluereCPU"], exclude: ["README.md"],
+      swiftSettings: strict),
     .target(
       name: "KluereModel",
       dependencies: ["KluereBase", "KluereText", "KluereFormats", "KluereData", "KluereCompute"],
+      exclude: ["README.md"],
       swiftSettings: strict),
     .target(
       name: "KluereTraining",
       dependencies: [
         "KluereBase", "KluereText", "KluereFormats", "KluereData", "KluereMetrics", "KluereCompute", "KluereModel",
         "CKluereSupport",
-      ],
+      ], exclude: ["README.md"],
       swiftSettings: strict),
     .target(
       name: "KluereABI",
       dependencies: [
         "CKluere", "CKluereSupport", "KluereBase", "KluereText", "KluereData", "KluereMetrics", "KluereCompute",
         "KluereModel", "KluereTraining",
-      ],
+      ], exclude: ["README.md"],
       swiftSettings: strict),
     // Link-only shell: its flags reach nothing but the product, so tests and sanitizers still link.
     .target(
-      name: "Kluere", dependencies: ["KluereABI"], exclude: ["symbols.txt", "exports.map"],
+      name: "Kluere", dependencies: ["KluereABI"],
+      exclude: ["README.md", "symbols.txt", "exports.map", "make_exports.py"],
       linkerSettings: [
-        .unsafeFlags([
-          "-static-stdlib", "-use-ld=lld",
-          "-Xlinker", "--version-script=\(root)/Sources/Kluere/exports.map",
-          "-Xlinker", "-soname=libkluere.so.1", "-Xlinker", "-z", "-Xlinker", "nodelete",
-        ], .when(configuration: .release)),
+        .unsafeFlags(
+          [
+            "-static-stdlib", "-use-ld=lld",
+            "-Xlinker", "--version-script=\(root)/Sources/Kluere/exports.map",
+            "-Xlinker", "-soname=libkluere.so.1", "-Xlinker", "-z", "-Xlinker", "nodelete",
+          ], .when(configuration: .release)),
         .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "defs", "-Xlinker", "-s"], .when(configuration: .release)),
       ]),
   ],

@@ -238,7 +238,9 @@ KLUERE_API kluere_status kluere_tokenizer_encode(const kluere_tokenizer *tokeniz
                                                  size_t text_length, const char *pair, size_t pair_length,
                                                  const kluere_encode_options *options, kluere_token *out,
                                                  size_t capacity, size_t *count);
-enum { KLUERE_DECODE_SKIP_SPECIAL = 1u, KLUERE_DECODE_CLEAN_UP = 2u }; /* as the flags of Hugging Face's decode() */
+/* CLEAN_UP takes the spaces out before punctuation, as tokenizers' WordPiece decoder does with cleanup=True; with both
+ * flags the text is that of transformers' decode(skip_special_tokens=True). Ids outside the vocabulary are refused. */
+enum { KLUERE_DECODE_SKIP_SPECIAL = 1u, KLUERE_DECODE_CLEAN_UP = 2u };
 /* Writes NUL-terminated UTF-8 and always *needed, the bytes including the NUL. */
 KLUERE_API kluere_status kluere_tokenizer_decode(const kluere_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                                  uint32_t flags, char *buffer, size_t capacity, size_t *needed);

@@ -1,10 +1,11 @@
 /* engine_pool.c - threads that share out the items of one region at a time.
  *
  * A region is over when its items have finished, not when the workers have noticed it: the caller claims items like any
- * worker, so a worker that wakes late costs nothing. Claims go through one 64-bit ticket, generation << 32 | next item.
- * A worker reads the ticket, then the region, then claims by compare-and-swap. If the swap succeeds, the ticket's
- * generation was still open, its region could not have been replaced before that item has finished, and so what was
- * read belongs to the item. If it fails, the worker starts over. */
+ * worker, so a worker that wakes late costs nothing. Claims go through one 64-bit ticket, generation << 32 | items not
+ * yet claimed. A worker reads the ticket, then the region, then claims by compare-and-swap, only if items are left. If
+ * the swap succeeds, that generation still had an unclaimed item, so it was not over, its region could not have been
+ * replaced, and what was read belongs to the item. If it fails, the worker starts over. (The items left have to be in
+ * the ticket: compared with a count beside it, the next region's count could revive a finished generation.) */
 #define _GNU_SOURCE
 #include "engine_pool.h"
 
@@ -33,7 +34,7 @@ struct kk_pool {
   /* The region, written before its ticket. */
   _Alignas(64) _Atomic(kk_pool_body) body;
   _Atomic(void *) context;
-  _Atomic(size_t) first; /* added to the ticket's item */
+  _Atomic(size_t) first; /* added to the item */
   _Atomic(uint64_t) items;
   _Alignas(64) _Atomic(int) sleepers; /* workers at `work_condition`, or about to be */
   _Atomic(int) caller_waits;
@@ -69,18 +70,16 @@ static inline uint32_t kk_generation(uint64_t ticket) { return (uint32_t)(ticket
 static uint32_t kk_pool_work(struct kk_pool *pool, size_t worker) {
   uint64_t ticket = atomic_load_explicit(&pool->ticket, memory_order_acquire);
   for (;;) {
+    uint32_t left = (uint32_t)ticket;
+    if (left == 0) return kk_generation(ticket);
     kk_pool_body body = atomic_load_explicit(&pool->body, memory_order_relaxed);
     void *context = atomic_load_explicit(&pool->context, memory_order_relaxed);
     size_t first = atomic_load_explicit(&pool->first, memory_order_relaxed);
     uint64_t items = atomic_load_explicit(&pool->items, memory_order_relaxed);
-    uint32_t item = (uint32_t)ticket;
-    /* With a ticket that is out of date, `items` may be the next region's; the caller of this function then sees a
-     * generation other than the one returned, and comes back. */
-    if (item >= items) return kk_generation(ticket);
-    if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket + 1, memory_order_acq_rel,
+    if (!atomic_compare_exchange_weak_explicit(&pool->ticket, &ticket, ticket - 1, memory_order_acq_rel,
                                                memory_order_acquire))
       continue;
-    body(context, first + item, worker);
+    body(context, first + (size_t)(items - left), worker);
     /* Sequentially consistent, as is the waiting caller's: one of the two sees the other. */
     if (atomic_fetch_add(&pool->finished, 1) + 1 == items && atomic_load(&pool->caller_waits)) {
       pthread_mutex_lock(&pool->mutex);
@@ -125,7 +124,7 @@ static void kk_pool_run_piece(struct kk_pool *pool, size_t first, uint64_t items
   atomic_store_explicit(&pool->first, first, memory_order_relaxed);
   atomic_store_explicit(&pool->items, items, memory_order_relaxed);
   uint32_t generation = kk_generation(atomic_load_explicit(&pool->ticket, memory_order_relaxed)) + 1;
-  atomic_store(&pool->ticket, (uint64_t)generation << 32);
+  atomic_store(&pool->ticket, (uint64_t)generation << 32 | items);
 
   int sleepers = atomic_load(&pool->sleepers);
   if (sleepers > 0) {

@@ -14,6 +14,7 @@
 
 #define KK_GEMM_HEIGHT 6
 #define KK_GEMM_VECTORS 2
+#define KK_GEMM_RESIDENT 32
 #include "gemm_kernel.h"
 #pragma clang attribute pop
 

@@ -15,6 +15,7 @@
 
 #define KK_GEMM_HEIGHT 14
 #define KK_GEMM_VECTORS 2
+#define KK_GEMM_RESIDENT 1
 #include "gemm_kernel.h"
 #pragma clang attribute pop
 

@@ -1,11 +1,9 @@
-/* gemm_kernel.h - packing and tiles, written once over the names of simd_*.h. The including file sets KK_GEMM_HEIGHT, the
- * rows of the largest tile (6 or 14), and KK_GEMM_VECTORS, the vectors across one. */
+/* gemm_kernel.h - packing and tiles, written once over the names of simd_*.h. The including file sets KK_GEMM_HEIGHT,
+ * the rows of the largest tile (6 or 14), KK_GEMM_VECTORS, the vectors across one, and KK_GEMM_RESIDENT, see kk_block. */
 #include "gemm.h"
 
 #define KK_GEMM_WIDTH (KK_GEMM_VECTORS * KK_WIDTH)
-#ifndef KK_GEMM_AHEAD
 #define KK_GEMM_AHEAD 8 /* steps of b that are fetched ahead */
-#endif
 #define KK_UNROLL _Pragma("clang loop unroll(full)")
 
 /* ---- packing ------------------------------------------------------------------------------------------------------ */
@@ -31,7 +29,8 @@ static void kk_pack_panel_transposed(float *out, const float *a, size_t stride, 
       size_t end = step + 16 <= depth ? step + 16 : step + (depth - step) / 4 * 4;
       for (size_t row = 0; row < height; row += 4) {
         size_t first = row + 4 <= height ? row : height - 4; /* the last four rows may be packed twice */
-        for (size_t s = step; s < end; s += 4) kk_pack_4x4(out + s * height + first, height, a + first * stride + s, stride);
+        for (size_t s = step; s < end; s += 4)
+          kk_pack_4x4(out + s * height + first, height, a + first * stride + s, stride);
       }
       step = end;
     }
@@ -52,10 +51,11 @@ static void kk_pack_rows_copied(float *out, float *sums, const float *a, size_t 
     for (size_t line = 0; line < lines; line += height) {
       float *panel = out + line * depth;
       size_t rows = lines - line < height ? lines - line : height, step = begin;
-      /* Whole vectors reach beyond the panel's row: into the next rows of a, and of the panel, which are written later. */
+      /* Whole vectors reach beyond the panel's row: into the next rows of a, and of the panel, written later. */
       if (line + REACH <= readable) {
         kk_vec total[VECTORS];
-        KK_UNROLL for (int v = 0; v < VECTORS; v++) total[v] = sums ? kk_v_load(panel_sums + v * KK_WIDTH) : kk_v_zero();
+        KK_UNROLL for (int v = 0; v < VECTORS; v++)
+            total[v] = sums ? kk_v_load(panel_sums + v * KK_WIDTH) : kk_v_zero();
         for (; step < end && step * rows + REACH <= depth * rows; step++)
           KK_UNROLL for (int v = 0; v < VECTORS; v++) {
             kk_vec x = kk_v_load(a + line + step * stride + v * KK_WIDTH);
@@ -119,12 +119,8 @@ static void kk_pack_columns(float *out, kk_gemm_operand b, size_t lines, size_t 
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------------------------- */
-/* c = (add ? c : 0) + a b for HEIGHT rows and PANELS panels of b. Low tiles take several panels, for enough independent
- * sums. */
-#define KK_TILE(HEIGHT, PANELS)                                                                                      \
-  static void kk_tile_##HEIGHT(const float *a, const float *b, size_t depth, float *c, size_t stride, int add) {     \
-    kk_tile(HEIGHT, PANELS, a, b, depth, c, stride, add);                                                            \
-  }
+/* c = (add ? c : 0) + a b for `height` rows and `panels` panels of b. Low tiles take several panels, for enough
+ * independent sums to hide the latency of an addition. */
 KK_INLINE void kk_tile(const int height, const int panels, const float *restrict a, const float *restrict b,
                        size_t depth, float *restrict c, size_t stride, int add) {
   kk_vec sum[KK_GEMM_HEIGHT][KK_GEMM_VECTORS * 4];
@@ -169,6 +165,10 @@ KK_INLINE void kk_tile(const int height, const int panels, const float *restrict
       kk_v_store(out, add ? kk_v_add(sum[i][v], kk_v_load(out)) : sum[i][v]);
     }
 }
+#define KK_TILE(HEIGHT, PANELS)                                                                                  \
+  static void kk_tile_##HEIGHT(const float *a, const float *b, size_t depth, float *c, size_t stride, int add) { \
+    kk_tile(HEIGHT, PANELS, a, b, depth, c, stride, add);                                                        \
+  }
 /* KK_FOR_HEIGHTS(F): F(height, panels) for every height of a tile. */
 #if KK_GEMM_HEIGHT == 14
 #define KK_FOR_HEIGHTS(F) \
@@ -239,28 +239,23 @@ static void kk_block_tile(const kk_gemm_block *block, const kk_tile_kind *kind, 
   }
 }
 
-/* A panel of a stays in the nearest cache while the panels of b, which are in the next, pass by. */
+/* With one resident panel: it stays in the nearest cache while the panels of b, which are in the next, pass by. With
+ * many: they stay in the second cache, and each panel of b in the nearest while they pass by. */
 static void kk_block(const kk_gemm_block *block) {
-#if KK_GEMM_COLUMNS_OUTER
-  for (size_t column = 0, panels; column < block->columns; column += panels * KK_GEMM_WIDTH) {
-    size_t left = (block->columns - column + KK_GEMM_WIDTH - 1) / KK_GEMM_WIDTH;
-    panels = 1;
-    if (block->rows <= 2 && left >= kk_tiles[block->rows].panels) panels = kk_tiles[block->rows].panels;
-    for (size_t row = 0; row < block->rows; row += block->height) {
-      size_t rows = block->rows - row < block->height ? block->rows - row : block->height;
-      kk_block_tile(block, kk_tiles[rows].panels == panels ? &kk_tiles[rows] : &kk_narrow_tiles[rows], row, column);
+  for (size_t begin = 0, end; begin < block->rows; begin = end) {
+    end = begin + KK_GEMM_RESIDENT * block->height;
+    if (end > block->rows) end = block->rows;
+    size_t panels;
+    for (size_t column = 0; column < block->columns; column += panels * KK_GEMM_WIDTH) {
+      panels = end - begin <= 2 ? kk_tiles[end - begin].panels : 1;
+      if (column + (panels - 1) * KK_GEMM_WIDTH >= block->columns) panels = 1;
+      for (size_t row = begin; row < end; row += block->height) {
+        size_t rows = end - row < block->height ? end - row : block->height;
+        const kk_tile_kind *kind = &kk_tiles[rows];
+        kk_block_tile(block, kind->panels == panels ? kind : &kk_narrow_tiles[rows], row, column);
+      }
     }
   }
-#else
-  for (size_t row = 0; row < block->rows; row += block->height) {
-    size_t rows = block->rows - row < block->height ? block->rows - row : block->height;
-    const kk_tile_kind *kind = &kk_tiles[rows];
-    for (size_t column = 0; column < block->columns; column += kind->panels * KK_GEMM_WIDTH) {
-      if (column + (kind->panels - 1) * KK_GEMM_WIDTH >= block->columns) kind = &kk_narrow_tiles[rows];
-      kk_block_tile(block, kind, row, column);
-    }
-  }
-#endif
 }
 
 #define KK_GEMM_TABLE {KK_GEMM_HEIGHT, KK_GEMM_WIDTH, kk_pack_rows, kk_pack_columns, kk_block}

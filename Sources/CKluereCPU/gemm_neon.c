@@ -4,6 +4,7 @@
 
 #define KK_GEMM_HEIGHT 6
 #define KK_GEMM_VECTORS 4
+#define KK_GEMM_RESIDENT 32
 #include "gemm_kernel.h"
 
 const struct kk_gemm_table kk_gemm_neon = KK_GEMM_TABLE;

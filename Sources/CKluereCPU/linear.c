@@ -10,19 +10,10 @@
 #include "gemm.h"
 
 enum {
-#ifndef T_DEPTH
-#define T_DEPTH 384
-#endif
-#ifndef T_PIECE
-#define T_PIECE 512
-#endif
-#ifndef T_GROUP
-#define T_GROUP 128
-#endif
-  KK_DEPTH = T_DEPTH,        /* most steps of a block */
+  KK_DEPTH = 384,        /* most steps of a block */
   KK_CHUNK_BLOCKS = 4,   /* blocks of a chunk */
-  KK_PIECE_ROWS = T_PIECE,   /* rows of an item, about */
-  KK_GROUP_COLUMNS = T_GROUP,
+  KK_PIECE_ROWS = 512,   /* rows of an item, about */
+  KK_GROUP_COLUMNS = 128,
   KK_PACK_PANELS = 8, /* panels of a that one item packs */
   KK_ENOUGH_ITEMS = 16,
 };

@@ -1,6 +1,5 @@
 internal import Glibc
 package import KluereBase
-internal import Synchronization
 
 /// Levels of log messages, as KLUERE_LOG_* in the header.
 package enum LogLevel: Int32, Sendable {
@@ -45,7 +44,7 @@ package final class Context: Sendable {
   package let deviceName: String
   package let instructionSet: String
   private let sink: LogSink
-  private let computing = Mutex<Void>(())
+  private let computing = Lock()
 
   /// `threads` 0: every core this process may use.
   package init(device: Int32, threads: Int32, log sink: LogSink) throws(KluereError) {
@@ -59,9 +58,10 @@ package final class Context: Sendable {
     if device > 0 {
       throw KluereError(.unsupported, "device: CUDA device \(device - 1), but this build has the CPU backend alone")
     }
-    let forced = unsafe getenv("KLUERE_CPU").map { unsafe String(cString: $0) }
+    let forced = getenv("KLUERE_CPU").map { String(cString: $0) }
     let cpu = try CPUBackend(
-      threads: threads == 0 ? CPUBackend.availableCores : Int(threads), instructionSet: forced?.isEmpty == true ? nil : forced)
+      threads: threads == 0 ? CPUBackend.availableCores : Int(threads),
+      instructionSet: forced?.isEmpty == true ? nil : forced)
     backend = cpu
     self.device = 0
     threadCount = cpu.threadCount
@@ -74,8 +74,8 @@ package final class Context: Sendable {
 
   /// Runs `body` while no other computation uses this context's backend.
   package func exclusive<Result>(_ body: () throws(KluereError) -> Result) throws(KluereError) -> Result {
-    computing._unsafeLock()
-    defer { computing._unsafeUnlock() }
+    computing.lock()
+    defer { computing.unlock() }
     return try body()
   }
 }

@@ -45,7 +45,8 @@ enum CompetitionCSVReader {
         if let place = places[Array(name.utf8)] { return place }
         throw KluereError(
           .badFormat,
-          "\(path): the header has no column \"\(name)\", expected id,sentence,subject_entity,object_entity,label,source")
+          "\(path): the header has no column \"\(name)\", expected id,sentence,subject_entity,object_entity,label,source"
+        )
       }
       count = csv.fieldCount
       sentence = try required("sentence")

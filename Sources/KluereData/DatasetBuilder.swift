@@ -71,7 +71,8 @@ struct DatasetBuilder: ~Copyable {
 
   consuming func finish() throws(KluereError) -> Dataset {
     guard rows.count > 0 else {
-      let why = skipped.first.map { "all \(skippedCount) rows are bad, the first: \($0)" } ?? "no rows, expected at least one"
+      let why =
+        skipped.first.map { "all \(skippedCount) rows are bad, the first: \($0)" } ?? "no rows, expected at least one"
       throw KluereError(fileName == nil ? .invalidArgument : .badFormat, "\(fileName ?? "examples"): \(why)")
     }
     return Dataset(
@@ -91,7 +92,9 @@ private struct LabelTable {
     switch options.labelOrder {
     case .klue: names = LabelSet.klue.names
     case .competition: names = LabelSet.competition.names
-    case .custom: names = try options.labels.map { names throws(KluereError) in try LabelSet(names).names } ?? ["no_relation"]
+    case .custom:
+      let given = try options.labels.map { names throws(KluereError) in try LabelSet(names).names }
+      names = given ?? ["no_relation"]
     }
     guard options.labels == nil || options.labelOrder == .custom else {
       throw KluereError(.invalidArgument, "labels are given, but the label order is not custom")

@@ -43,7 +43,8 @@ package enum Submission {
     var columns: [Int] = []
     for name in order.names {
       guard let column = labels.index(of: name) else {
-        throw KluereError(.invalidArgument, "the competition's label \"\(name)\" is not among the \(labels.count) labels")
+        throw KluereError(
+          .invalidArgument, "the competition's label \"\(name)\" is not among the \(labels.count) labels")
       }
       columns.append(column)
     }

@@ -131,7 +131,9 @@ enum FolderContent {
     let kind = ks_path_kind(path)
     if Int(kind) == KS_PATH_ABSENT { return }
     guard kind >= 0 else { throw fileError(shown, -kind) }
-    guard Int(kind) == KS_PATH_DIRECTORY else { throw KluereError(.state, "\(shown): is not a folder, and is not replaced by one") }
+    guard Int(kind) == KS_PATH_DIRECTORY else {
+      throw KluereError(.state, "\(shown): is not a folder, and is not replaced by one")
+    }
     for entry in try list(path, shown: shown) where entry.isFolder || !names.contains(entry.name) {
       throw KluereError(
         .state, "\(shown): has \"\(entry.name)\" in it, which is not of this library and would be lost")

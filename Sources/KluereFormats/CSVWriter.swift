@@ -22,9 +22,8 @@ package struct CSVWriter: ~Copyable {
   package mutating func field(_ text: UnsafeBufferPointer<UInt8>) throws(KluereError) {
     if !isAtLineStart { try buffer.append(UInt8(ascii: ",")) }
     isAtLineStart = false
-    let quoted = text.contains { byte in
-      byte == UInt8(ascii: ",") || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
-    }
+    let special = [UInt8(ascii: ","), UInt8(ascii: "\""), UInt8(ascii: "\n"), UInt8(ascii: "\r")]
+    let quoted = text.contains { special.contains($0) }
     guard quoted else { return try buffer.append(contentsOf: text) }
     try buffer.append(UInt8(ascii: "\""))
     for byte in text {

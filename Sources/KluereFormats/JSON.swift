@@ -189,7 +189,8 @@ package final class JSON: @unchecked Sendable {
 extension JSON.Value {
   /// The members of an object in the file's order, equal keys included; none of another value.
   package var members: Members {
-    node.kind == .object ? Members(document: document, place: index + 1, end: node.extent)
+    node.kind == .object
+      ? Members(document: document, place: index + 1, end: node.extent)
       : Members(document: document, place: 0, end: 0)
   }
 
@@ -209,7 +210,8 @@ extension JSON.Value {
 
   /// The elements of an array; none of another value.
   package var elements: Elements {
-    node.kind == .array ? Elements(document: document, place: index + 1, end: node.extent)
+    node.kind == .array
+      ? Elements(document: document, place: index + 1, end: node.extent)
       : Elements(document: document, place: 0, end: 0)
   }
 

@@ -200,7 +200,7 @@ struct JSONParser: ~Copyable {
     }
     guard valid else {
       position = start
-      throw failure("not a valid number")
+      throw failure("not a valid number, or one that no double holds")
     }
     try tape.append(JSONNode(kind, at: start, extent: source.count))
   }

@@ -12,8 +12,9 @@ enum PythonNumber {
     }
     let signs = position - start
     let body = position
-    while position < bytes.count, isWordByte(bytes[position]) || bytes[position] == UInt8(ascii: ".")
-      || isExponentSign(bytes, position, body)
+    while position < bytes.count,
+      isWordByte(bytes[position]) || bytes[position] == UInt8(ascii: ".")
+        || isExponentSign(bytes, position, body)
     { position += 1 }
     let text = UnsafeBufferPointer(rebasing: bytes[body..<position])
     if signs <= 1, let value = number(text, negative) { return value }
@@ -68,7 +69,8 @@ enum PythonNumber {
     let fraction = text[min(point + 1, mantissaEnd)..<mantissaEnd]
     guard !whole.isEmpty || !fraction.isEmpty else { return nil }
     var plain = negative ? "-" : ""
-    if whole.isEmpty { plain += "0" } else if let part = withoutUnderscores(whole, 10) { plain += part } else { return nil }
+    guard let part = whole.isEmpty ? "0" : withoutUnderscores(whole, 10) else { return nil }
+    plain += part
     if !fraction.isEmpty {
       guard let part = withoutUnderscores(fraction, 10) else { return nil }
       plain += "." + part

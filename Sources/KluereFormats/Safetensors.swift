@@ -151,7 +151,8 @@ private struct SafetensorsHeader {
     let stated = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
     guard let length = Int(exactly: stated), length <= Safetensors.headerLimit, length <= bytes.count - 8 else {
       throw KluereError(
-        .badFormat, "\(name): a header of \(stated) bytes, the file has \(bytes.count - 8) behind its length "
+        .badFormat,
+        "\(name): a header of \(stated) bytes, the file has \(bytes.count - 8) behind its length "
           + "and \(Safetensors.headerLimit) are allowed")
     }
     dataStart = 8 + length
@@ -229,7 +230,8 @@ private struct SafetensorsHeader {
     for tensor in tensors {
       guard tensor.begin == place else {
         throw KluereError(
-          .badFormat, "\(name): tensor \"\(tensor.name)\" begins at byte \(tensor.begin) of the data, expected \(place)")
+          .badFormat, "\(name): tensor \"\(tensor.name)\" begins at byte \(tensor.begin) of the data, expected \(place)"
+        )
       }
       place = tensor.end
     }

@@ -2,7 +2,6 @@ package import KluereBase
 package import KluereCompute
 package import KluereData
 package import KluereText
-internal import Synchronization
 
 /// Tokenizer, labels and weights. Immutable, so any number of threads may use it.
 package final class Model: Sendable {
@@ -15,7 +14,8 @@ package final class Model: Sendable {
   /// For each tensor of the layout: whether the folder lacked it and it was made at random.
   package let newlyInitialized: [Bool]
   private let encoder: InputEncoder
-  private let packing = Mutex<PackedWeights?>(nil)
+  /// Read and written inside `context.exclusive` alone.
+  nonisolated(unsafe) private var packed: PackedWeights?
 
   /// `weights` has `layout.count` floats and is not written any more.
   init(
@@ -71,10 +71,9 @@ package final class Model: Sendable {
 
   /// Linear weights in the backend's packed form, made at the first call. Call it inside `context.exclusive`.
   package func packedWeights() throws(KluereError) -> PackedWeights {
-    // Two first callers cannot meet: the context runs one computation at a time.
-    if let made = packing.withLock({ $0 }) { return made }
+    if let packed { return packed }
     let made = try PackedWeights(layout, weights, on: context.backend)
-    packing.withLock { $0 = made }
+    packed = made
     return made
   }
 }

@@ -78,8 +78,9 @@ package struct ModelConfiguration: Equatable, Sendable {
       }
     }
     func checkShare(_ name: String, _ value: Float) throws(KluereError) {
-      guard value >= 0, value < 1 else {
-        throw KluereError(.invalidArgument, "\(name): \(value), expected at least 0 and less than 1")
+      // Thresholds have 16 bits: nearer to 1 the scale of what is kept would be infinite.
+      guard value >= 0, value <= 0.99 else {
+        throw KluereError(.invalidArgument, "\(name): \(value), expected 0 to 0.99")
       }
     }
     try check("hidden_size", hiddenSize, 1...65_536)

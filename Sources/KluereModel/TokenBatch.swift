@@ -27,16 +27,14 @@ package struct TokenBatch {
 
   /// The caller has encoded the sentence with `Model.encode`, so every id and type is inside its table and the length
   /// within the positions.
-  package mutating func append(ids: some Sequence<Int32>, types: some Sequence<Int32>, sample: UInt32) {
-    var position: UInt32 = 0
-    for id in ids {
-      self.ids.append(id)
+  package mutating func append(ids: [Int32], types: [Int32], sample: UInt32) {
+    self.ids.append(contentsOf: ids)
+    self.types.append(contentsOf: types)
+    for position in 0..<UInt32(clamping: ids.count) {
       positions.append(firstPosition + Int32(truncatingIfNeeded: position))
       samples.append(sample)
       positionsInSentence.append(position)
-      position += 1
     }
-    self.types.append(contentsOf: types)
     offsets.append(Int32(clamping: self.ids.count))
   }
 }

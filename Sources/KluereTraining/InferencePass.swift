@@ -31,8 +31,8 @@ final class InferencePass {
     batch = TokenBatch(model.configuration)
   }
 
-  /// Overwrites `out` [rows, classes] in the order of the rows; `probabilities`: the same after softmax, if wanted. Both
-  /// stay untouched when this throws. `stop` is asked between batches.
+  /// Overwrites `logits` and `probabilities` [rows, classes], whichever is wanted, in the order of the rows; neither is
+  /// touched when this throws. `packed` is called inside `exclusive`; `stop` is asked between batches.
   func run(
     _ rows: EncodedRows, weights: FloatStorage, packed: () throws(KluereError) -> PackedWeights?,
     logits: UnsafeMutableBufferPointer<Float>?, probabilities: UnsafeMutableBufferPointer<Float>?,

@@ -256,11 +256,13 @@ package final class Trainer {
   private func apply(learningRate: Double, gradNorm: Double) throws(KluereError) {
     let clip = configuration.maxGradNorm > 0 ? min(1, configuration.maxGradNorm / (gradNorm + 1e-6)) : 1
     let number = Double(progress.step + 1)
+    // The corrections belong to the betas as the backend applies them: rounded to fp32.
+    let beta1 = Float(configuration.beta1)
+    let beta2 = Float(configuration.beta2)
     var update = AdamWUpdate(
-      learningRate: Float(learningRate), beta1: Float(configuration.beta1), beta2: Float(configuration.beta2),
-      epsilon: Float(configuration.epsilon), weightDecay: Float(configuration.weightDecay),
-      gradientScale: Float(clip), correction1: 1 - pow(configuration.beta1, number),
-      correction2: 1 - pow(configuration.beta2, number))
+      learningRate: Float(learningRate), beta1: beta1, beta2: beta2, epsilon: Float(configuration.epsilon),
+      weightDecay: Float(configuration.weightDecay), gradientScale: Float(clip),
+      correction1: 1 - pow(Double(beta1), number), correction2: 1 - pow(Double(beta2), number))
     let decaying = live.layout.decayingCount
     do throws(KluereError) {
       try applyRange(0..<decaying, update)

@@ -46,7 +46,8 @@ struct LibraryTests {
     for capacity in 1...whole.utf8.count + 1 {
       var buffer = [CChar](repeating: 7, count: capacity)
       #expect(kluere_last_error(&buffer, capacity) == whole.utf8.count + 1)
-      let part = try #require(String(validatingCString: buffer))
+      let part = try #require(
+        String(validating: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
       #expect(whole.hasPrefix(part) && part.utf8.count <= capacity - 1)
     }
   }

@@ -15,7 +15,7 @@ import Testing
 
   @Test func `typed markers stand around both entities`() throws {
     let model = try makeModel(try makeContext())
-    try withExample("가나은 다 라.", subject: (0, 6, "PER"), object: (10, 13, "ORG")) { example in
+    withExample("가나은 다 라.", subject: (0, 6, "PER"), object: (10, 13, "ORG")) { example in
       let (names, encoded) = tokens(model, example)
       #expect(
         names == [
@@ -30,7 +30,7 @@ import Testing
 
   @Test func `nested entities close from the inside`() throws {
     let model = try makeModel(try makeContext())
-    try withExample("가나", subject: (0, 6, nil), object: (3, 6, nil)) { example in
+    withExample("가나", subject: (0, 6, nil), object: (3, 6, nil)) { example in
       #expect(tokens(model, example).0 == ["[CLS]", "@", "가", "#", "나", "#", "@", "[SEP]"])
     }
   }
@@ -40,7 +40,7 @@ import Testing
       $0.inputForm = .entityPair
       $0.family = .bert
     }
-    try withExample("다 가 나.", subject: (4, 7, "PER"), object: (0, 3, "LOC")) { example in
+    withExample("다 가 나.", subject: (4, 7, "PER"), object: (0, 3, "LOC")) { example in
       let (names, encoded) = tokens(model, example)
       #expect(names == ["[CLS]", "가", "[SEP]", "다", "[SEP]", "다", "가", "나", ".", "[SEP]"])
       #expect(encoded.types == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1])
@@ -55,7 +55,7 @@ import Testing
     }
     let words = (0..<60).map { $0 == 10 ? "사" : $0 == 50 ? "마" : "가" }
     // Each word is 3 bytes and a space.
-    try withExample(words.joined(separator: " "), subject: (40, 43, "PER"), object: (200, 203, "ORG")) { example in
+    withExample(words.joined(separator: " "), subject: (40, 43, "PER"), object: (200, 203, "ORG")) { example in
       let (names, encoded) = tokens(model, example)
       #expect(names.count == 24)
       #expect(encoded.croppedCount > 0)

@@ -79,7 +79,7 @@ import Testing
     for sequence in lengths.indices {
       var alone = TokenBatch(model.configuration)
       let range = Int(together.offsets[sequence])..<Int(together.offsets[sequence + 1])
-      alone.append(ids: together.ids[range], types: together.types[range], sample: 0)
+      alone.append(ids: Array(together.ids[range]), types: Array(together.types[range]), sample: 0)
       let one = try network.forward(weights: model.weights, alone)
       #expect(Array(UnsafeBufferPointer(start: one, count: 4)) == Array(all[sequence * 4..<sequence * 4 + 4]))
     }
@@ -122,7 +122,7 @@ import Testing
     let together = makeBatch(model, lengths: [6, 8], seed: 21)
     let all = Array(UnsafeBufferPointer(start: try network.forward(weights: model.weights, together, plan), count: 8))
     var second = TokenBatch(model.configuration)
-    second.append(ids: together.ids[6..<14], types: together.types[6..<14], sample: 1)
+    second.append(ids: Array(together.ids[6..<14]), types: Array(together.types[6..<14]), sample: 1)
     let alone = Array(UnsafeBufferPointer(start: try network.forward(weights: model.weights, second, plan), count: 4))
     #expect(alone == Array(all[4..<8]))
   }

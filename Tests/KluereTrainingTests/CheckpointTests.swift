@@ -58,7 +58,6 @@ func `a run that was stopped and resumed ends with the files of one that was not
   let cut = try Scratch()
   // As kill -9 would: the trainer is dropped two updates after a checkpoint, without a word to it.
   let killed = try trainer(cut) { $0.checkpointEvery = 5 }
-  struct Kill: Error {}
   var copied = false
   let kept = try Scratch()
   try killed.run { event in

@@ -54,6 +54,10 @@ static void numbers(struct fixture *f) {
   HOLDS(model == NULL);
 }
 
+/* AddressSanitizer ends the program at such a size unless it is told to do as malloc does. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "allocator_may_return_null=1"; }
+
 /* Well-formed, and more than any machine has: an answer, not an end. */
 static void too_large(struct fixture *f) {
   kluere_model_config config = fixture_config();

@@ -166,9 +166,48 @@ static void callbacks(struct fixture *f) {
   REFUSES(KLUERE_ERR_BAD_HANDLE, kluere_trainer_run(trainer, NULL, NULL));
 }
 
+struct log {
+  int lines;
+  int wrong;
+};
+
+static void note_line(void *userdata, int32_t level, const char *utf8, size_t length) {
+  struct log *log = userdata;
+  log->lines++;
+  log->wrong += level != KLUERE_LOG_INFO || strlen(utf8) != length || length == 0 || strpbrk(utf8, "\n\r") != NULL;
+}
+
+/* Sentences that do not fit are said so, on the caller's thread, at the level that was asked for and to nobody else. */
+static void logs(struct fixture *f) {
+  for (int32_t level = KLUERE_LOG_WARNING; level <= KLUERE_LOG_INFO; level++) {
+    struct log log = {0, 0};
+    kluere_context *context = NULL;
+    kluere_model *model = NULL;
+    kluere_trainer *trainer = NULL;
+    kluere_context_options options;
+    kluere_model_open_options open;
+    kluere_train_options train = fixture_train_options();
+    SUCCEEDS(kluere_context_options_init(&options, sizeof options));
+    options.log = note_line;
+    options.log_userdata = &log;
+    options.log_level = level;
+    options.thread_count = 1;
+    SUCCEEDS(kluere_context_create(&options, &context));
+    SUCCEEDS(kluere_model_open_options_init(&open, sizeof open));
+    open.max_tokens = 8;
+    SUCCEEDS(kluere_model_open(context, f->model_folder, &open, &model));
+    SUCCEEDS(kluere_trainer_create(model, f->train, NULL, &train, &trainer));
+    HOLDS(log.wrong == 0 && (log.lines > 0) == (level == KLUERE_LOG_INFO));
+    kluere_context_destroy(context);
+    kluere_model_destroy(model);
+    kluere_trainer_destroy(trainer);
+  }
+}
+
 void bad_training(struct fixture *fixture) {
   options(fixture);
   states(fixture);
   not_finite(fixture);
   callbacks(fixture);
+  logs(fixture);
 }

@@ -129,14 +129,14 @@ static void destroy_contested(void) {
 
 struct run {
   kluere_trainer *trainer;
-  volatile sig_atomic_t started;
+  int started; /* by atomic builtins: C99 has no atomics */
   kluere_status status;
 };
 
 static int32_t note(void *userdata, const kluere_train_event *event) {
   struct run *run = userdata;
   (void)event;
-  run->started = 1;
+  __atomic_store_n(&run->started, 1, __ATOMIC_SEQ_CST);
   return 0;
 }
 
@@ -164,7 +164,7 @@ static void stop_from_outside(struct fixture *f) {
     metrics.struct_size = sizeof metrics;
     if (!SUCCEEDS(kluere_trainer_create(f->model, f->train, NULL, &options, &run.trainer))) return;
     HOLDS(pthread_create(&thread, NULL, train, &run) == 0);
-    while (!run.started) usleep(1000);
+    while (!__atomic_load_n(&run.started, __ATOMIC_SEQ_CST)) usleep(1000);
     HOLDS(kluere_trainer_step(run.trainer, NULL) == KLUERE_ERR_STATE); /* it is busy */
     if (by_signal) {
       interrupted = run.trainer;

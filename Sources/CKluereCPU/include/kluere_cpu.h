@@ -34,7 +34,7 @@ void kk_parallel(kk_engine *engine, size_t items, void (*body)(void *context, si
  * Counter: (j / 8, position[row], sample[row], site), key: seed; bits (j % 8) of the 128 as 8 x 16, low first.
  * threshold = round(p * 65536); kept elements are scaled by 65536 / (65536 - threshold). Same as the CUDA kernels.
  * In attention: j is the key's position in its sequence, position[row] the query's, site + head the site.
- * threshold 0: no dropout, sample and position may be NULL. */
+ * threshold 0, or a NULL kk_dropout: no dropout; sample and position may be NULL. */
 typedef struct kk_dropout {
   uint64_t seed; /* already mixed with the step */
   uint32_t threshold;
@@ -90,7 +90,7 @@ void kk_embedding(kk_engine *engine, float *y, float *xhat, float *rstd, const f
                   const float *type, const int32_t *ids, const int32_t *positions, const int32_t *types,
                   const float *gain, const float *bias, size_t rows, size_t width, float epsilon,
                   const kk_dropout *dropout);
-/* dword, dposition, dtype, dgain, dbias +=. padding: the row of dword that gets no gradient, -1 for none (and likewise
+/* dword, dposition, dtype, dgain, dbias +=, rows in order. padding: the row of dword that gets no gradient, -1 for none (and likewise
  * position_padding). dy is overwritten. vocabulary, positions_count, type_count: rows of the tables. */
 int kk_embedding_backward(kk_engine *engine, float *dword, float *dposition, float *dtype, float *dgain, float *dbias,
                           float *dy, const float *xhat, const float *rstd, const float *gain, const int32_t *ids,
@@ -103,7 +103,7 @@ void kk_scatter_add_rows(kk_engine *engine, float *dx, const float *dy, const in
 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ------------------ */
 /* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets [sequences + 1]:
- * sequence s owns rows offsets[s] .. offsets[s+1]. out [rows, heads * head_width]. lse [heads, rows]: log of the
+ * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads, rows]: log of the
  * softmax's denominator, natural, with the scale inside; NULL in inference. dropout on the probabilities: sample[] and
  * position[] per row as everywhere; head h uses site + h. */
 int kk_attention(kk_engine *engine, float *out, float *lse, const float *qkv, const int32_t *offsets, size_t sequences,
@@ -114,7 +114,8 @@ int kk_attention_backward(kk_engine *engine, float *dqkv, const float *dout, con
                           const kk_dropout *dropout);
 
 /* ---- loss.c -------------------------------------------------------------------------------------------------------- */
-/* loss[row] = -log softmax(logits[row])[label]; dlogits = scale * (softmax - onehot), NULL if not wanted. */
+/* loss[row] = -log softmax(logits[row])[label]; dlogits = scale * (softmax - onehot), NULL if not wanted. A label outside
+ * [0, classes) gives loss 0 and gradient 0. */
 void kk_cross_entropy(kk_engine *engine, double *loss, float *dlogits, const float *logits, const int32_t *labels,
                       size_t rows, size_t classes, float scale);
 void kk_softmax(kk_engine *engine, float *y, const float *x, size_t rows, size_t classes); /* y may be x */
@@ -123,7 +124,7 @@ void kk_softmax(kk_engine *engine, float *y, const float *x, size_t rows, size_t
 double kk_sum_of_squares(kk_engine *engine, const float *x, size_t count); /* summed in double, in fixed blocks */
 /* torch.optim.AdamW: w *= 1 - lr wd; m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
  * w -= lr / correction1 * m / (sqrt(v) / sqrt(correction2) + epsilon), g = grad_scale * gradient,
- * correction = 1 - beta^step. */
+ * correction = 1 - beta^step with beta as rounded to float. */
 typedef struct kk_adamw {
   float learning_rate, beta1, beta2, epsilon, weight_decay, grad_scale;
   double correction1, correction2;

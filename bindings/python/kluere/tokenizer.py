@@ -139,7 +139,11 @@ class Tokenizer(Handle):
         return encoding(tokens, count.value)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False, clean_up: bool = False) -> str:
-        """The text of token ids; the flags as in Hugging Face's decode()."""
+        """The text of token ids.
+
+        skip_special  leaves [CLS], [SEP] and the like out
+        clean_up      takes the space before punctuation away, as transformers' decode() does by default
+        """
         container, pointer, _ = flat(ids, "i")
         flags = skip_special * _abi.KLUERE_DECODE_SKIP_SPECIAL | clean_up * _abi.KLUERE_DECODE_CLEAN_UP
         needed = ctypes.c_size_t()

@@ -8,7 +8,10 @@ import kluere
 
 SYLLABLES = "가나다라마바사아자차카타파하고노도로모보소오조초코토포호구누두루무부수우주추쿠투푸후기니디리미비시이지"
 TYPES = ["PER", "ORG", "LOC", "DAT", "POH", "NOH"]
-SPECIAL = {"bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], "roberta": ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]}
+SPECIAL = {
+    "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
+    "roberta": ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"],
+}
 PUNCTUATION = "@#*^&.,!?()<>'\""
 
 
