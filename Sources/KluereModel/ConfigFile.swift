@@ -93,7 +93,11 @@ struct ConfigFile {
     file.add("architectures", [roberta ? "RobertaForSequenceClassification" : "BertForSequenceClassification"])
     file.add("attention_probs_dropout_prob", c.attentionDropout)
     if roberta { file.add("bos_token_id", Int(bosTokenID)) }
-    if let dropout = c.classifierDropout { file.add("classifier_dropout", dropout) } else { file.addNull("classifier_dropout") }
+    if let dropout = c.classifierDropout {
+      file.add("classifier_dropout", dropout)
+    } else {
+      file.addNull("classifier_dropout")
+    }
     if roberta { file.add("eos_token_id", Int(eosTokenID)) }
     file.add("hidden_act", "gelu")
     file.add("hidden_dropout_prob", c.hiddenDropout)

@@ -102,7 +102,8 @@ package struct ModelConfiguration: Equatable, Sendable {
     try checkShare("attention_dropout", attentionDropout)
     if let classifierDropout { try checkShare("classifier_dropout", classifierDropout) }
     guard layerNormEpsilon > 0, layerNormEpsilon < 1 else {
-      throw KluereError(.invalidArgument, "layer_norm_epsilon: \(layerNormEpsilon), expected more than 0 and less than 1")
+      throw KluereError(
+        .invalidArgument, "layer_norm_epsilon: \(layerNormEpsilon), expected more than 0 and less than 1")
     }
     guard initializerRange >= 0, initializerRange <= 10 else {
       throw KluereError(.invalidArgument, "initializer_range: \(initializerRange), expected 0 to 10")

@@ -139,7 +139,11 @@ package enum TokenizerFolder {
     configuration.add("do_basic_tokenize", true)
     configuration.add("do_lower_case", c.doLowerCase)
     if let length = c.modelMaxLength { configuration.add("model_max_length", length) }
-    if let strip = c.stripAccents { configuration.add("strip_accents", strip) } else { configuration.addNull("strip_accents") }
+    if let strip = c.stripAccents {
+      configuration.add("strip_accents", strip)
+    } else {
+      configuration.addNull("strip_accents")
+    }
     configuration.add("tokenize_chinese_chars", c.tokenizeChineseChars)
     configuration.add("tokenizer_class", "BertTokenizer")
     var map = JSONText()

@@ -86,11 +86,13 @@ private let header = "id,sentence,subject_entity,object_entity,label,source\n"
 
   @Test func `JSON Lines need no word, type, label and source`() throws {
     let read = try dataset(
-      """
-      {"id": "a", "sentence": "A B", "subject_entity": {"start_idx": 0, "end_idx": 0}, "object_entity": {"start_idx": 2, "end_idx": 2, "type": "약"}, "label": "치료"}
+      #"""
+      {"id": "a", "sentence": "A B", "subject_entity": {"start_idx": 0, "end_idx": 0}, \#
+      "object_entity": {"start_idx": 2, "end_idx": 2, "type": "약"}, "label": "치료"}
 
-      {"id": 7, "sentence": "A B", "subject_entity": {"start_idx": 0, "end_idx": 0, "type": null}, "object_entity": {"start_idx": 2, "end_idx": 2}, "label": 100}
-      """
+      {"id": 7, "sentence": "A B", "subject_entity": {"start_idx": 0, "end_idx": 0, "type": null}, \#
+      "object_entity": {"start_idx": 2, "end_idx": 2}, "label": 100}
+      """#
     ) { $0.labelOrder = .custom }
     #expect(read.count == 2 && read.labels.names == ["no_relation", "치료"])
     #expect(read.labelIndices == [1, -1])

@@ -16,7 +16,9 @@ import Testing
     return (loss / Double(labels.count), gradients)
   }
 
-  private func loss(_ model: Model, _ weights: FloatStorage, _ batch: TokenBatch, _ labels: [Int32], _ dropout: DropoutPlan)
+  private func loss(
+    _ model: Model, _ weights: FloatStorage, _ batch: TokenBatch, _ labels: [Int32], _ dropout: DropoutPlan
+  )
     throws -> Double
   {
     let network = Network(model.configuration, model.layout, on: model.context, training: true)
@@ -59,7 +61,8 @@ import Testing
       }
       let measured = (try shifted(1) - (try shifted(-1))) / (2 * Double(step)) * Double(slot.count).squareRoot()
       let scale = max(abs(expected), abs(measured), 0.05 * Double(slot.count).squareRoot())
-      #expect(abs(measured - expected) <= 2e-2 * scale, "\(slot.name): \(expected) by backward, \(measured) by differences")
+      #expect(
+        abs(measured - expected) <= 2e-2 * scale, "\(slot.name): \(expected) by backward, \(measured) by differences")
     }
   }
 

@@ -90,8 +90,8 @@ void kk_embedding(kk_engine *engine, float *y, float *xhat, float *rstd, const f
                   const float *type, const int32_t *ids, const int32_t *positions, const int32_t *types,
                   const float *gain, const float *bias, size_t rows, size_t width, float epsilon,
                   const kk_dropout *dropout);
-/* dword, dposition, dtype, dgain, dbias +=, rows in order. padding: the row of dword that gets no gradient, -1 for none (and likewise
- * position_padding). dy is overwritten. vocabulary, positions_count, type_count: rows of the tables. */
+/* dword, dposition, dtype, dgain, dbias +=, rows in order. padding: the row of dword that gets no gradient, -1 for none
+ * (and likewise position_padding). dy is overwritten. vocabulary, positions_count, type_count: rows of the tables. */
 int kk_embedding_backward(kk_engine *engine, float *dword, float *dposition, float *dtype, float *dgain, float *dbias,
                           float *dy, const float *xhat, const float *rstd, const float *gain, const int32_t *ids,
                           const int32_t *positions, const int32_t *types, size_t rows, size_t width,
@@ -103,8 +103,8 @@ void kk_scatter_add_rows(kk_engine *engine, float *dx, const float *dy, const in
 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ------------------ */
 /* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets [sequences + 1]:
- * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads, rows]: log of the
- * softmax's denominator, natural, with the scale inside; NULL in inference. dropout on the probabilities: sample[] and
+ * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads, rows]:
+ * log of the softmax's denominator, natural, with the scale inside; NULL in inference. dropout on the probabilities: sample[] and
  * position[] per row as everywhere; head h uses site + h. */
 int kk_attention(kk_engine *engine, float *out, float *lse, const float *qkv, const int32_t *offsets, size_t sequences,
                  size_t heads, size_t head_width, const kk_dropout *dropout);
