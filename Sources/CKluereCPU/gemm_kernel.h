@@ -1,12 +1,13 @@
-/* gemm_kernel.h - packing and tiles, written once over the names of simd_*.h. The including file sets KK_GEMM_HEIGHT,
- * the rows of the largest tile (6 or 14), KK_GEMM_VECTORS, the vectors across one, and KK_GEMM_RESIDENT, see kk_block. */
+/* gemm_kernel.h - packing and tiles, written once over the names of simd_*.h. The including file sets
+ * KK_GEMM_HEIGHT, the rows of the largest tile (6 or 14), KK_GEMM_VECTORS, the vectors across one, and KK_GEMM_RESIDENT, see
+ * kk_block. */
 #include "gemm.h"
 
 #define KK_GEMM_WIDTH (KK_GEMM_VECTORS * KK_WIDTH)
 #define KK_GEMM_AHEAD 8 /* steps of b that are fetched ahead */
 #define KK_UNROLL _Pragma("clang loop unroll(full)")
 
-/* ---- packing ------------------------------------------------------------------------------------------------------ */
+/* ---- packing ----------------------------------------------------------------------------------------------------- */
 typedef float kk_four __attribute__((vector_size(16), aligned(4)));
 
 /* out[step * height + row] for 4 rows and 4 steps. */
@@ -118,7 +119,7 @@ static void kk_pack_columns(float *out, kk_gemm_operand b, size_t lines, size_t 
           whole + j < lines ? b.data[(whole + j) * b.line_stride + step * b.step_stride] : 0.0f;
 }
 
-/* ---- tiles -------------------------------------------------------------------------------------------------------- */
+/* ---- tiles ------------------------------------------------------------------------------------------------------- */
 /* c = (add ? c : 0) + a b for `height` rows and `panels` panels of b. Low tiles take several panels, for enough
  * independent sums to hide the latency of an addition. */
 KK_INLINE void kk_tile(const int height, const int panels, const float *restrict a, const float *restrict b,

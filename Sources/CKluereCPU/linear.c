@@ -10,12 +10,12 @@
 #include "gemm.h"
 
 enum {
-  KK_DEPTH = 384,        /* most steps of a block */
-  KK_CHUNK_BLOCKS = 4,   /* blocks of a chunk */
-  KK_PIECE_ROWS = 512,   /* rows of an item, about */
-  KK_GROUP_COLUMNS = 128,
-  KK_PACK_PANELS = 8, /* panels of a that one item packs */
+  KK_DEPTH = 384,         /* most steps of a block */
+  KK_CHUNK_BLOCKS = 4,    /* blocks of a chunk */
+  KK_PIECE_ROWS = 512,    /* rows of an item, about */
+  KK_GROUP_COLUMNS = 128, /* columns of an item; fewer if that leaves too few items to share out */
   KK_ENOUGH_ITEMS = 16,
+  KK_PACK_PANELS = 8,     /* panels of a that one item packs */
 };
 /* Rough speeds of one thread, to tell whether a second one pays: multiply-adds and packed floats per microsecond, and
  * floats of weights from memory. */
@@ -155,7 +155,7 @@ static int kk_product_compute(kk_engine *engine, const kk_product *product, floa
   return 0;
 }
 
-/* ---- y = act(x w^T + bias) ---------------------------------------------------------------------------------------- */
+/* ---- y = act(x w^T + bias) --------------------------------------------------------------------------------------- */
 int kk_linear(kk_engine *engine, float *y, float *pre, const float *x, const float *w, const float *bias, size_t rows,
               size_t out, size_t in, int activation) {
   kk_product product = {.c = y, .m = rows, .n = out, .k = in, .a = {x, in, 1}, .b = {w, in, 1}, .bias = bias,
@@ -180,7 +180,7 @@ int kk_linear_backward_weight(kk_engine *engine, float *dw, float *dbias, const 
   return kk_product_compute(engine, &product, dbias);
 }
 
-/* ---- weights packed once: for each block of k, all panels ---------------------------------------------------------- */
+/* ---- weights packed once: for each block of k, all panels -------------------------------------------------------- */
 size_t kk_packed_size(const kk_engine *engine, size_t out, size_t in) {
   size_t width = engine->gemm->width, floats;
   if (__builtin_mul_overflow(kk_divide_up(out, width) * width, in, &floats)) return SIZE_MAX;

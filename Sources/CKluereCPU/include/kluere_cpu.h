@@ -103,9 +103,9 @@ void kk_scatter_add_rows(kk_engine *engine, float *dx, const float *dy, const in
 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ------------------ */
 /* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets [sequences + 1]:
- * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads, rows]:
- * log of the softmax's denominator, natural, with the scale inside; NULL in inference. dropout on the probabilities: sample[] and
- * position[] per row as everywhere; head h uses site + h. */
+ * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads,
+ * rows]: log of the softmax's denominator, natural, with the scale inside; NULL in inference. dropout on the
+ * probabilities: sample[] and position[] per row as everywhere; head h uses site + h. */
 int kk_attention(kk_engine *engine, float *out, float *lse, const float *qkv, const int32_t *offsets, size_t sequences,
                  size_t heads, size_t head_width, const kk_dropout *dropout);
 /* dqkv = gradient. */
