@@ -30,7 +30,7 @@ struct kk_engine {
 };
 
 /* Memory of at least `floats` floats, 64-byte aligned, contents undefined; NULL when memory ran out. It belongs to the
- * engine, is valid until the next call, and only grows, so a steady loop allocates nothing. Not from inside a region. */
+ * engine, is valid until the next call, and only grows: a steady loop allocates nothing. Not from inside a region. */
 float *kk_scratch(kk_engine *engine, size_t floats);
 /* The same for one worker; from inside a region only with the running worker's index. */
 float *kk_worker_scratch(kk_engine *engine, size_t worker, size_t floats);

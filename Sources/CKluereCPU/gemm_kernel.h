@@ -1,6 +1,6 @@
 /* gemm_kernel.h - packing and tiles, written once over the names of simd_*.h. The including file sets
- * KK_GEMM_HEIGHT, the rows of the largest tile (6 or 14), KK_GEMM_VECTORS, the vectors across one, and KK_GEMM_RESIDENT, see
- * kk_block. */
+ * KK_GEMM_HEIGHT, the rows of the largest tile (6 or 14), KK_GEMM_VECTORS, the vectors across one, and
+ * KK_GEMM_RESIDENT, see kk_block. */
 #include "gemm.h"
 
 #define KK_GEMM_WIDTH (KK_GEMM_VECTORS * KK_WIDTH)
