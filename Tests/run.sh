@@ -12,7 +12,7 @@ clang=${CLANG:-$(dirname "$(command -v "$swift")")/clang}  # the sanitizers need
 logs=.build/logs
 venv=$root/.build/venv
 requirements=bindings/python/requirements-test.txt
-swift_closing="Test run with|[0-9]+ tests?.*(passed|failed)"
+swift_closing="Test run with"
 step_limit=900  # seconds; no step comes near it unless it hangs
 mkdir -p "$logs"
 
@@ -99,7 +99,7 @@ if wanted release; then
 fi
 
 if wanted c; then
-  run "C tests" "passed|failed" make --no-print-directory -C Tests/c LIB="$library" BUILD="$root/.build/c-tests" run
+  run "C tests" "[0-9]+ (passed|failed)" make --no-print-directory -C Tests/c LIB="$library" BUILD="$root/.build/c-tests" run
 fi
 
 if wanted samples; then
@@ -113,8 +113,9 @@ if wanted python; then
     exit 1
   fi
   venv_job=
-  run "python tests" "passed|failed" env PYTHONPATH="$root/bindings/python" HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false \
-    PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -q -p no:cacheprovider --durations=15 bindings/python/tests
+  run "python tests" "[0-9]+ (passed|failed)" env PYTHONPATH="$root/bindings/python" PYTHONDONTWRITEBYTECODE=1 \
+    HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false "$venv/bin/python" \
+    -m pytest -q -p no:cacheprovider --durations=15 bindings/python/tests
 fi
 
 if wanted unit; then
@@ -125,14 +126,15 @@ if wanted unit; then
   fi
 fi
 
-# Leak checking counts what the test runner itself leaves behind; C runs it on the library alone.
+# Leak checking would count what the test runner itself leaves behind. An allocation too large to be had gives NULL, as it
+# does without a sanitizer: the tests ask for some.
+export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1
 if wanted address; then
   run "swift tests, AddressSanitizer" "$swift_closing" \
-    env ASAN_OPTIONS=detect_leaks=0 "$swift" test --sanitize=address --scratch-path .build/address \
-    ${ASAN_FILTER:+--filter "$ASAN_FILTER"}
-  run "C tests, AddressSanitizer" "passed|failed" \
-    env ASAN_OPTIONS=detect_leaks=0 make --no-print-directory -C Tests/c CC="$clang" \
-    EXTRA="-fsanitize=address" LIB="$root/.build/address/debug" BUILD="$root/.build/c-tests-address" run
+    "$swift" test --sanitize=address --scratch-path .build/address ${ASAN_FILTER:+--filter "$ASAN_FILTER"}
+  run "C tests, AddressSanitizer" "[0-9]+ (passed|failed)" \
+    make --no-print-directory -C Tests/c CC="$clang" EXTRA=-fsanitize=address \
+    LIB="$root/.build/address/debug" BUILD="$root/.build/c-tests-address" run
 fi
 
 if wanted thread; then
@@ -142,7 +144,8 @@ if wanted thread; then
   run "C threads, ThreadSanitizer: build" "^$" make --no-print-directory -C Tests/c CC="$clang" EXTRA=-fsanitize=thread \
     LIB="$root/.build/thread/debug" BUILD="$programs" "$programs/threads"
   rm -rf "$programs/scratch" && mkdir -p "$programs/scratch"
-  run "C threads, ThreadSanitizer" "passed|failed" "$programs/threads" "$programs/scratch"
+  run "C threads, ThreadSanitizer" "[0-9]+ (passed|failed)" "$programs/threads" "$programs/scratch"
 fi
 
-echo "$count steps passed, 0 failed, in $SECONDS s"
+echo "all steps in $SECONDS s"
+echo "$count passed, 0 failed"

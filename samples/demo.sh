@@ -11,7 +11,7 @@ export KLUERE_LIBRARY=$PWD/dist/lib PYTHONPATH=$PWD/bindings/python${PYTHONPATH:
 echo "== a model of 3 layers, from random weights, on 1,000 invented sentences =="
 rm -rf "$out"
 "$python" -m kluere train samples/data/train.json --dev samples/data/dev.json --tokenizer samples/data --output "$out" \
-  --layers 3 --hidden 256 --heads 4 --batch-size 8 --lr 4e-4 --epochs 18 --evaluate-every 750 --seed 1
+  --layers 3 --hidden 256 --heads 4 --batch-size 8 --lr 3e-4 --epochs 26 --evaluate-every 650 --seed 1
 
 echo
 echo "== the saved model on 200 held-out sentences with names it has never seen =="

@@ -43,10 +43,17 @@ package final class CPUBackend: Backend, @unchecked Sendable {
   // MARK: Memory
 
   package func allocate(bytes: Int) -> UnsafeMutableRawPointer? {
-    guard bytes >= 0, let memory = ks_allocate(bytes) else { return nil }
+    // Linux promises more memory than there is and kills the process that uses it: what cannot fit is refused here.
+    guard bytes >= 0, bytes <= CPUBackend.physicalMemory, let memory = ks_allocate(bytes) else { return nil }
     memset(memory, 0, bytes)
     return memory
   }
+
+  private static let physicalMemory: Int = {
+    let pages = sysconf(CInt(_SC_PHYS_PAGES))
+    let size = sysconf(CInt(_SC_PAGESIZE))
+    return pages > 0 && size > 0 ? pages.multipliedReportingOverflow(by: size).partialValue : Int.max
+  }()
 
   package func free(_ memory: UnsafeMutableRawPointer) { ks_free(memory) }
 

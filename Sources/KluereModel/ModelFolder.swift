@@ -87,20 +87,16 @@ extension Model {
     _ file: Safetensors, _ path: String, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
     _ context: Context, seed: UInt64
   ) throws(KluereError) -> (FloatStorage, [Bool]) {
-    let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
-    var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
-    var missing: [Bool] = []
-    var missingNames: [String] = []
-    var staging: [Float] = []
+    // All tensors are looked up before memory is taken: a configuration that claims a huge model without having it is
+    // refused at no cost.
+    var sources: [String?] = []
     for slot in layout.tensors {
       guard let name = names(of: slot.name, configuration.family).first(where: { file.tensor($0) != nil }),
         let tensor = file.tensor(name)
       else {
         let head = slot.name.hasPrefix("classifier.") || slot.name.hasPrefix("bert.pooler.")
         guard head else { throw KluereError(.badFormat, "\(path): tensor \(slot.name) is missing") }
-        try initializer.fill(slot, in: weights, on: context.backend)
-        missing.append(true)
-        missingNames.append(slot.name)
+        sources.append(nil)
         continue
       }
       let expected = slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
@@ -108,17 +104,29 @@ extension Model {
         throw KluereError(
           .badFormat, "\(path): \(name): shape \(tensor.shape), the configuration needs \(expected)")
       }
+      sources.append(name)
+    }
+
+    let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
+    var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
+    var missingNames: [String] = []
+    var staging: [Float] = []
+    for (slot, source) in zip(layout.tensors, sources) {
+      guard let source else {
+        try initializer.fill(slot, in: weights, on: context.backend)
+        missingNames.append(slot.name)
+        continue
+      }
       if staging.count < slot.count { staging = [Float](repeating: 0, count: slot.count) }
-      try file.readFloats(name, into: &staging)
+      try file.readFloats(source, into: &staging)
       try context.backend.copyIn(
         weights.pointer + slot.offset, staging, bytes: slot.count * MemoryLayout<Float>.size)
-      missing.append(false)
     }
     if !missingNames.isEmpty {
       context.log(
         .warning, "\(path): not in the file and initialised at random: \(missingNames.joined(separator: ", "))")
     }
-    return (weights, missing)
+    return (weights, sources.map { $0 == nil })
   }
 
   /// Names under which a tensor may stand: ours, without the family's prefix (AutoModel saves so), and with the older
