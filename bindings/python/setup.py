@@ -17,7 +17,7 @@ class Wheel(bdist_wheel):
         _, _, platform = super().get_tag()
         # One library serves every Python: ctypes needs no Python ABI. Its newest glibc symbol is of 2.34.
         if HAS_LIBRARY and platform.startswith("linux_"):
-            platform = platform.replace("linux_", "manylinux_2_34_", 1)
+            platform = platform.replace("linux_", "manylinux_2_35_", 1)
         return "py3", "none", platform
 
 
