@@ -1,6 +1,6 @@
 /* Trains a relation classifier from random weights and saves it.
  *
- *   ./train TRAIN DEV MODEL_OUT TOKENIZER [EPOCHS]
+ *   ./train TRAIN DEV MODEL_OUT TOKENIZER [EPOCHS [LEARNING_RATE]]
  *
  * TRAIN and DEV: KLUE JSON, JSON Lines or the competition's CSV. TOKENIZER: a folder with vocab.txt, or a vocab.txt.
  * Progress goes to stderr; the figures on DEV to stdout. */
@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
   kluere_metrics metrics = {0};
 
   if (argc < 5) {
-    fprintf(stderr, "usage: %s TRAIN DEV MODEL_OUT TOKENIZER [EPOCHS]\n", argv[0]);
+    fprintf(stderr, "usage: %s TRAIN DEV MODEL_OUT TOKENIZER [EPOCHS [LEARNING_RATE]]\n", argv[0]);
     return 2;
   }
   if (kluere_abi_version() != KLUERE_ABI_VERSION) {
@@ -58,7 +58,8 @@ int main(int argc, char **argv) {
 
   check(kluere_train_options_init(&options, sizeof options), "options");
   options.epochs = argc > 5 ? atof(argv[5]) : 3;
-  options.learning_rate = 3e-4; /* random weights want more than the 5e-5 of fine-tuning */
+  options.learning_rate = argc > 6 ? atof(argv[6]) : 3e-4; /* random weights want more than fine-tuning's 5e-5 */
+  options.group_by_length = 1;
   check(kluere_trainer_create(start, train, dev, &options, &trainer), "trainer");
   check(kluere_trainer_run(trainer, show, NULL), "training");
 
