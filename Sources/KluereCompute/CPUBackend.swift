@@ -44,9 +44,8 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   package func allocate(bytes: Int) -> UnsafeMutableRawPointer? {
     // Linux promises more memory than there is and kills the process that uses it: what cannot fit is refused here.
-    guard bytes >= 0, bytes <= CPUBackend.physicalMemory, let memory = ks_allocate(bytes) else { return nil }
-    memset(memory, 0, bytes)
-    return memory
+    guard bytes >= 0, bytes <= CPUBackend.physicalMemory else { return nil }
+    return ks_allocate_zeroed(bytes)
   }
 
   private static let physicalMemory: Int = {
@@ -55,7 +54,7 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     return pages > 0 && size > 0 ? pages.multipliedReportingOverflow(by: size).partialValue : Int.max
   }()
 
-  package func free(_ memory: UnsafeMutableRawPointer) { ks_free(memory) }
+  package func free(_ memory: UnsafeMutableRawPointer) { ks_free_zeroed(memory) }
 
   package func copyIn(_ device: UnsafeMutableRawPointer, _ host: UnsafeRawPointer, bytes: Int) throws(KluereError) {
     memcpy(device, host, bytes)

@@ -47,6 +47,11 @@ int64_t ks_flag_take(ks_flag *flag);
 void *ks_allocate(size_t bytes);
 void ks_free(void *memory);
 
+/// The same, all zero; freed with ks_free_zeroed. Large blocks (4 MiB and more) are untouched pages of the system: a part
+/// that nobody writes or reads takes no memory.
+void *ks_allocate_zeroed(size_t bytes);
+void ks_free_zeroed(void *memory);
+
 // ---- file_map.c ------------------------------------------------------------------------------------------------------
 
 /// The bytes of a regular file (else EINVAL; EISDIR for a folder): mapped, or copied if copy_into_memory. data is never
