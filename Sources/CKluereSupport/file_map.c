@@ -76,3 +76,12 @@ void ks_unmap_file(void *token) {
   }
   free(bytes);
 }
+
+void ks_release_pages(const void *data, size_t size) {
+  long page = sysconf(_SC_PAGESIZE);
+  if (page <= 0) return;
+  uintptr_t mask = (uintptr_t)page - 1, begin = (uintptr_t)data, end = begin + size;
+  uintptr_t first = (begin + mask) & ~mask, last = end & ~mask;
+  // A private mapping that nobody writes: what goes is the reference to the page, not data.
+  if (first < last) (void)madvise((void *)first, last - first, MADV_DONTNEED);
+}

@@ -222,10 +222,8 @@ public func modelTensorRead(
 ) -> kluere_status {
   boundary { () throws(KluereError) in
     let model = try Handle<ModelObject>.borrow(model, "model").model
-    let slot = model.layout.tensors[try index(tensor, below: model.layout.tensors.count, "tensor")]
-    let out = try output(out, capacity: capacity, needed: slot.count)
-    guard let host = out.baseAddress else { return }
-    try model.context.backend.copyOut(
-      host, model.weights.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.stride)
+    let number = try index(tensor, below: model.layout.tensors.count, "tensor")
+    let out = try output(out, capacity: capacity, needed: model.layout.tensors[number].count)
+    try model.weights.read(number, into: out)
   }
 }

@@ -71,6 +71,8 @@ package typealias ConstantFloats = UnsafePointer<Float>
 /// Thread rule: one operation at a time per backend (`Context.exclusive`).
 package protocol Backend: AnyObject, Sendable {
   // MARK: Memory
+  /// Whether device memory is the host's: pointers of either may stand for the other.
+  var isHost: Bool { get }
   /// Zeroed, 64-byte aligned device memory, nil when there is none.
   func allocate(bytes: Int) -> UnsafeMutableRawPointer?
   func free(_ memory: UnsafeMutableRawPointer)

@@ -42,6 +42,8 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   // MARK: Memory
 
+  package var isHost: Bool { true }
+
   package func allocate(bytes: Int) -> UnsafeMutableRawPointer? {
     // Linux promises more memory than there is and kills the process that uses it: what cannot fit is refused here.
     guard bytes >= 0, bytes <= CPUBackend.physicalMemory else { return nil }

@@ -18,6 +18,7 @@ package final class MappedFile: @unchecked Sendable {
   // Never written after init: any number of threads may read.
   package let bytes: UnsafeRawBufferPointer
   private let token: UnsafeMutableRawPointer?
+  private let isMapped: Bool
 
   package init(path: String, readIntoMemory: Bool = false) throws(KluereError) {
     var data: UnsafePointer<UInt8>?
@@ -26,6 +27,13 @@ package final class MappedFile: @unchecked Sendable {
     try checkFile(path, ks_map_file(path, readIntoMemory ? 1 : 0, &data, &size, &token))
     bytes = UnsafeRawBufferPointer(start: data, count: size)
     self.token = token
+    isMapped = !readIntoMemory
+  }
+
+  /// The pages inside [begin, end) are not needed for now; they are read again when they are.
+  func release(_ begin: Int, _ end: Int) {
+    guard isMapped, begin >= 0, begin <= end, end <= bytes.count, let base = bytes.baseAddress else { return }
+    ks_release_pages(base + begin, end - begin)
   }
 
   deinit { ks_unmap_file(token) }

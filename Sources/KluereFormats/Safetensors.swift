@@ -77,6 +77,13 @@ package final class Safetensors: Sendable {
     UnsafeRawBufferPointer(rebasing: file.bytes[dataStart + tensor.begin..<dataStart + tensor.end])
   }
 
+  /// The tensor's pages of a mapped file are not needed for now: they leave this process's memory and come back when they
+  /// are asked for.
+  package func release(_ name: String) {
+    guard let tensor = tensor(name) else { return }
+    file.release(dataStart + tensor.begin, dataStart + tensor.end)
+  }
+
   /// The tensor's values into the first elements of `target`: F32 as they are, F16 and BF16 widened.
   package func readFloats(_ name: String, into target: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
     guard let tensor = tensor(name) else { throw KluereError(.badFormat, "\(fileName): tensor \(name) is missing") }

@@ -10,17 +10,14 @@ package final class Model: Sendable {
   package let tokenizer: Tokenizer
   package let labels: LabelSet
   package let layout: ParameterLayout
-  package let weights: FloatStorage
+  package let weights: ModelWeights
   /// For each tensor of the layout: whether the folder lacked it and it was made at random.
   package let newlyInitialized: [Bool]
   private let encoder: InputEncoder
-  /// Read and written inside `context.exclusive` alone.
-  nonisolated(unsafe) private var packed: PackedWeights?
 
-  /// `weights` has `layout.count` floats and is not written any more.
   init(
     context: Context, configuration: ModelConfiguration, tokenizer: Tokenizer, labels: LabelSet,
-    layout: ParameterLayout, weights: FloatStorage, newlyInitialized: [Bool]
+    layout: ParameterLayout, weights: ModelWeights, newlyInitialized: [Bool]
   ) throws(KluereError) {
     self.context = context
     self.configuration = configuration
@@ -47,22 +44,20 @@ package final class Model: Sendable {
     for slot in layout.tensors { try initializer.fill(slot, in: weights, on: context.backend) }
     return try Model(
       context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
-      weights: weights, newlyInitialized: layout.tensors.map { _ in true })
+      weights: ModelWeights(arena: weights, layout, on: context.backend),
+      newlyInitialized: layout.tensors.map { _ in true })
   }
 
   /// The same model with other weights, which it takes over.
   package func with(weights: FloatStorage) throws(KluereError) -> Model {
     try Model(
       context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
-      weights: weights, newlyInitialized: layout.tensors.map { _ in false })
+      weights: ModelWeights(arena: weights, layout, on: context.backend),
+      newlyInitialized: layout.tensors.map { _ in false })
   }
 
   /// A copy of the weights that its owner may write.
-  package func copyWeights() throws(KluereError) -> FloatStorage {
-    let copy = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
-    try context.backend.copyIn(copy.pointer, weights.pointer, bytes: layout.count * MemoryLayout<Float>.size)
-    return copy
-  }
+  package func copyWeights() throws(KluereError) -> FloatStorage { try weights.copy() }
 
   /// Tokens of an example. `example` has been validated.
   package func encode(
@@ -70,10 +65,5 @@ package final class Model: Sendable {
   ) { encoder.encode(example, &scratch, into: &out) }
 
   /// Linear weights in the backend's packed form, made at the first call. Call it inside `context.exclusive`.
-  package func packedWeights() throws(KluereError) -> PackedWeights {
-    if let packed { return packed }
-    let made = try PackedWeights(layout, weights, on: context.backend)
-    packed = made
-    return made
-  }
+  package func packedWeights() throws(KluereError) -> PackedWeights { try weights.forInference(layout) }
 }

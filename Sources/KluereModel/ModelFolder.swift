@@ -82,11 +82,11 @@ extension Model {
     return try LabelSet((0..<rows).map { "LABEL_\($0)" })
   }
 
-  /// The arena filled from the file. Tensors of the head may be missing: they are made at random and named.
+  /// The weights, most of them still in the file. Tensors of the head may be missing: they are made at random and named.
   private static func readWeights(
     _ file: Safetensors, _ path: String, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
     _ context: Context, seed: UInt64
-  ) throws(KluereError) -> (FloatStorage, [Bool]) {
+  ) throws(KluereError) -> (ModelWeights, [Bool]) {
     // All tensors are looked up before memory is taken: a configuration that claims a huge model without having it is
     // refused at no cost.
     var sources: [String?] = []
@@ -104,29 +104,28 @@ extension Model {
         throw KluereError(
           .badFormat, "\(path): \(name): shape \(tensor.shape), the configuration needs \(expected)")
       }
+      guard [.f32, .f16, .bf16].contains(tensor.type) else {
+        throw KluereError(
+          .unsupported, "\(path): \(name): type \(tensor.type.rawValue), expected F32, F16 or BF16")
+      }
       sources.append(name)
     }
 
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
     var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
     var missingNames: [String] = []
-    var staging: [Float] = []
-    for (slot, source) in zip(layout.tensors, sources) {
-      guard let source else {
-        try initializer.fill(slot, in: weights, on: context.backend)
-        missingNames.append(slot.name)
-        continue
-      }
-      if staging.count < slot.count { staging = [Float](repeating: 0, count: slot.count) }
-      try file.readFloats(source, into: &staging)
-      try context.backend.copyIn(
-        weights.pointer + slot.offset, staging, bytes: slot.count * MemoryLayout<Float>.size)
+    for (slot, source) in zip(layout.tensors, sources) where source == nil {
+      try initializer.fill(slot, in: weights, on: context.backend)
+      missingNames.append(slot.name)
     }
     if !missingNames.isEmpty {
       context.log(
         .warning, "\(path): not in the file and initialised at random: \(missingNames.joined(separator: ", "))")
     }
-    return (weights, sources.map { $0 == nil })
+    let pending = sources.map { name in name.map { ModelWeights.Source(file: file, name: $0) } }
+    return (
+      ModelWeights(arena: weights, layout, pending: pending, on: context.backend), sources.map { $0 == nil }
+    )
   }
 
   /// Names under which a tensor may stand: ours, without the family's prefix (AutoModel saves so), and with the older
@@ -148,9 +147,12 @@ extension Model {
   package func save(
     _ directory: String, libraryVersion: String, extra: [ExtraFile] = [], weights other: FloatStorage? = nil
   ) throws(KluereError) {
+    // ?? would lose the error's type.
+    let arena: FloatStorage
+    if let other { arena = other } else { arena = try weights.whole() }
     let target = try AtomicDirectory(directory, replacing: Model.fileNames.union(extra.map(\.name)))
     do throws(KluereError) {
-      try write(to: target, libraryVersion, weights: other ?? weights)
+      try write(to: target, libraryVersion, weights: arena)
       for file in extra { try file.write(target) }
       try target.commit()
     } catch {

@@ -47,7 +47,8 @@ package final class Network {
     let pass = try makePass(weights, packed)
     guard let embedded = memory.embedded, let embeddingTokens else { throw Network.unprepared }
     try backend.embedding(
-      embedded, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd, tables(weights.pointer), embeddingTokens,
+      embedded, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd, tables(weights.pointer, word: packed?.word),
+      embeddingTokens,
       gain: pass.weights + layout.embeddingNorm.gain, bias: pass.weights + layout.embeddingNorm.bias, rows: tokens,
       width: configuration.hiddenSize, epsilon: configuration.layerNormEpsilon,
       pass.mask(dropout.hidden, DropoutSite.embedding))
@@ -93,9 +94,11 @@ package final class Network {
 
   private static let unprepared = KluereError(.internal, "network: no batch has been loaded")
 
-  private func tables(_ base: Floats) -> EmbeddingTables {
+  /// `word`: its place if that is not in the arena; only read then.
+  private func tables(_ base: Floats, word: ConstantFloats? = nil) -> EmbeddingTables {
     EmbeddingTables(
-      word: base + layout.word, position: base + layout.position, type: base + layout.type,
+      word: word.map { Floats(mutating: $0) } ?? base + layout.word, position: base + layout.position,
+      type: base + layout.type,
       wordRows: configuration.vocabularySize, positionRows: configuration.positionRows,
       typeRows: configuration.typeVocabularySize, wordPadding: configuration.padTokenID,
       positionPadding: configuration.family == .roberta ? configuration.padTokenID : -1)

@@ -1,25 +1,19 @@
-package import KluereBase
-package import KluereCompute
+internal import KluereCompute
 
-/// A model's linear weights in the form that the backend multiplies fastest; made once, shared by all predictors.
+/// What prediction reads in place of the arena: linear weights in the form that the backend multiplies fastest, and the
+/// table of word embeddings if it stays in the file. Made once, shared by all predictors.
 package final class PackedWeights: Sendable {
   private let packed: [Int: FloatStorage]
+  private let table: MappedTable?
 
-  /// Packs every linear layer of `layout`.
-  package init(_ layout: ParameterLayout, _ weights: FloatStorage, on backend: any Backend) throws(KluereError) {
-    var packed: [Int: FloatStorage] = [:]
-    var slots = [layout.headDense, layout.headOutput]
-    for layer in layout.layers { slots += [layer.qkv, layer.attentionOutput, layer.intermediate, layer.output] }
-    for slot in slots {
-      let count = backend.packedCount(out: slot.out, in: slot.width)
-      if count == 0 { continue }
-      let storage = try FloatStorage(count: count, on: backend, for: "packed weights")
-      try backend.pack(storage.pointer, weights.pointer + slot.weight, out: slot.out, in: slot.width)
-      packed[slot.weight] = storage
-    }
+  init(packed: [Int: FloatStorage], word: MappedTable?) {
     self.packed = packed
+    table = word
   }
 
   /// Packed weights of the layer whose plain weights begin at `offset`.
   subscript(offset: Int) -> UnsafePointer<Float>? { packed[offset].map { UnsafePointer($0.pointer) } }
+
+  /// [vocabulary, width] outside the arena, nil: it stands there.
+  var word: UnsafePointer<Float>? { table?.pointer }
 }

@@ -147,6 +147,16 @@ package struct ParameterLayout: Sendable {
     count = plan.offset
   }
 
+  /// Every linear layer.
+  var linears: [LinearSlot] {
+    layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] } + [headDense, headOutput]
+  }
+
+  /// Whether a tensor is the weights of a linear layer, or part of them.
+  func isLinear(_ slot: TensorSlot) -> Bool {
+    linears.contains { slot.offset >= $0.weight && slot.offset < $0.weight + $0.out * $0.width }
+  }
+
   /// Parameters, without the gaps.
   package var parameterCount: Int { tensors.reduce(0) { $0 + $1.count } }
 

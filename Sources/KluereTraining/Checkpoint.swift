@@ -23,7 +23,7 @@ extension Trainer {
       libraryVersion: libraryVersion, configuration: configuration, totalSteps: totalSteps, progress: progress,
       train: CheckpointState.Rows(count: train.count, contentHash: train.contentHash),
       evaluation: evaluation.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) },
-      labels: live.labels.names, weights: Trainer.checksum(live.weights),
+      labels: live.labels.names, weights: Trainer.checksum(live.weights.arena),
       firstMoments: Trainer.checksum(moments.first), secondMoments: Trainer.checksum(moments.second))
     let bytes = state.encoded()
     let (live, moments) = (live, moments)
@@ -87,7 +87,7 @@ extension Trainer {
     guard live.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
       throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
     }
-    guard checksum(live.weights) == state.weights else {
+    guard checksum(try live.weights.whole()) == state.weights else {
       throw KluereError(
         .badFormat, "\(checkpoint)/model.safetensors: its weights are not those that \(stateName) was written with")
     }

@@ -68,7 +68,7 @@ package final class Predictor {
   private func run(_ target: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
     let probabilities = options.output == .probabilities
     try pass.run(
-      rows, weights: model.weights, packed: { () throws(KluereError) in try model.packedWeights() },
+      rows, weights: model.weights.arena, packed: { () throws(KluereError) in try model.packedWeights() },
       logits: probabilities ? nil : target, probabilities: probabilities ? target : nil)
   }
 }

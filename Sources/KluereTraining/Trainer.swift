@@ -236,11 +236,11 @@ package final class Trainer {
         labels.append(train.labels[row])
       }
       tokens += batch.tokenCount
-      _ = try network.forward(weights: live.weights, batch, dropout)
+      _ = try network.forward(weights: live.weights.arena, batch, dropout)
       let loss = try network.loss(labels, scale: 1 / Float(sentences))
       try requireFinite(loss, "loss")
       sum += loss
-      try network.backward(weights: live.weights, gradients: gradients)
+      try network.backward(weights: live.weights.arena, gradients: gradients)
     }
     return sum
   }
@@ -277,7 +277,7 @@ package final class Trainer {
   private func applyRange(_ range: Range<Int>, _ update: AdamWUpdate) throws(KluereError) {
     let start = range.lowerBound
     try live.context.backend.adamW(
-      live.weights.pointer + start, m: moments.first.pointer + start, v: moments.second.pointer + start,
+      live.weights.arena.pointer + start, m: moments.first.pointer + start, v: moments.second.pointer + start,
       gradient: gradients.pointer + start, count: range.count, update)
   }
 
@@ -288,7 +288,7 @@ package final class Trainer {
     try alone { () throws(KluereError) in
       let stop = freshStop()
       let rows = try TrainingRows(dataset, live, "evaluation")
-      return try evaluator.measure(rows, weights: live.weights, stop: stop)
+      return try evaluator.measure(rows, weights: live.weights.arena, stop: stop)
     }
   }
 

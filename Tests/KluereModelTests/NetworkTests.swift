@@ -10,9 +10,9 @@ import Testing
   {
     let network = Network(model.configuration, model.layout, on: model.context, training: true)
     let gradients = try FloatStorage(count: model.layout.count, on: model.context.backend, for: "test")
-    _ = try network.forward(weights: model.weights, batch, dropout)
+    _ = try network.forward(weights: model.weights.arena, batch, dropout)
     let loss = try network.loss(labels, scale: 1 / Float(labels.count))
-    try network.backward(weights: model.weights, gradients: gradients)
+    try network.backward(weights: model.weights.arena, gradients: gradients)
     return (loss / Double(labels.count), gradients)
   }
 
@@ -50,11 +50,12 @@ import Testing
       func shifted(_ sign: Float) throws -> Double {
         for place in direction.indices {
           weights.pointer[slot.offset + place] =
-            model.weights.pointer[slot.offset + place] + sign * step * direction[place] / Float(slot.count).squareRoot()
+            model.weights.arena.pointer[slot.offset + place] + sign * step * direction[place]
+            / Float(slot.count).squareRoot()
         }
         defer {
           for place in direction.indices {
-            weights.pointer[slot.offset + place] = model.weights.pointer[slot.offset + place]
+            weights.pointer[slot.offset + place] = model.weights.arena.pointer[slot.offset + place]
           }
         }
         return try loss(model, weights, batch, labels, plan)
@@ -77,13 +78,13 @@ import Testing
     let lengths = [7, 1, 30, 2, 17]
     let network = Network(model.configuration, model.layout, on: model.context, training: false)
     let together = makeBatch(model, lengths: lengths, seed: 11)
-    let logits = try network.forward(weights: model.weights, together)
+    let logits = try network.forward(weights: model.weights.arena, together)
     let all = Array(UnsafeBufferPointer(start: logits, count: lengths.count * 4))
     for sequence in lengths.indices {
       var alone = TokenBatch(model.configuration)
       let range = Int(together.offsets[sequence])..<Int(together.offsets[sequence + 1])
       alone.append(ids: Array(together.ids[range]), types: Array(together.types[range]), sample: 0)
-      let one = try network.forward(weights: model.weights, alone)
+      let one = try network.forward(weights: model.weights.arena, alone)
       #expect(Array(UnsafeBufferPointer(start: one, count: 4)) == Array(all[sequence * 4..<sequence * 4 + 4]))
     }
   }
@@ -93,11 +94,11 @@ import Testing
     let batch = makeBatch(model, lengths: [9, 4], seed: 2)
     let inference = Network(model.configuration, model.layout, on: model.context, training: false)
     let training = Network(model.configuration, model.layout, on: model.context, training: true)
-    let plain = Array(UnsafeBufferPointer(start: try inference.forward(weights: model.weights, batch), count: 8))
+    let plain = Array(UnsafeBufferPointer(start: try inference.forward(weights: model.weights.arena, batch), count: 8))
     let packed = Array(
       UnsafeBufferPointer(
-        start: try inference.forward(weights: model.weights, packed: try model.packedWeights(), batch), count: 8))
-    let trained = Array(UnsafeBufferPointer(start: try training.forward(weights: model.weights, batch), count: 8))
+        start: try inference.forward(weights: model.weights.arena, packed: try model.packedWeights(), batch), count: 8))
+    let trained = Array(UnsafeBufferPointer(start: try training.forward(weights: model.weights.arena, batch), count: 8))
     #expect(plain == packed)
     #expect(plain == trained)
   }
@@ -123,10 +124,12 @@ import Testing
     let plan = DropoutPlan(seed: 31, hidden: 0.2, attention: 0.2, classifier: 0.2)
     let network = Network(model.configuration, model.layout, on: model.context, training: true)
     let together = makeBatch(model, lengths: [6, 8], seed: 21)
-    let all = Array(UnsafeBufferPointer(start: try network.forward(weights: model.weights, together, plan), count: 8))
+    let all = Array(
+      UnsafeBufferPointer(start: try network.forward(weights: model.weights.arena, together, plan), count: 8))
     var second = TokenBatch(model.configuration)
     second.append(ids: Array(together.ids[6..<14]), types: Array(together.types[6..<14]), sample: 1)
-    let alone = Array(UnsafeBufferPointer(start: try network.forward(weights: model.weights, second, plan), count: 4))
+    let alone = Array(
+      UnsafeBufferPointer(start: try network.forward(weights: model.weights.arena, second, plan), count: 4))
     #expect(alone == Array(all[4..<8]))
   }
 }

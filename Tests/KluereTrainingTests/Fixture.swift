@@ -99,7 +99,7 @@ extension Trainer {
   /// All weights of the present model, bit for bit.
   func weightBits() throws -> [UInt32] {
     let model = try exportModel()
-    return (0..<model.layout.count).map { model.weights.pointer[$0].bitPattern }
+    return (0..<model.layout.count).map { model.weights.arena.pointer[$0].bitPattern }
   }
 }
 

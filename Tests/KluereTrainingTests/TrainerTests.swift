@@ -26,17 +26,17 @@ import Testing
 
 @Test func `the initial model stays as it was and an exported one does not change any more`() throws {
   let model = try Fixture.model(try Fixture.context())
-  let before = (0..<model.layout.count).map { model.weights.pointer[$0] }
+  let before = (0..<model.layout.count).map { model.weights.arena.pointer[$0] }
   let trainer = try Trainer(
     model: model, train: try Fixture.dataset(0..<64), evaluation: nil, configuration: Fixture.training(),
     libraryVersion: "test")
   for _ in 0..<3 { _ = try trainer.step() }
-  #expect((0..<model.layout.count).allSatisfy { model.weights.pointer[$0] == before[$0] })
+  #expect((0..<model.layout.count).allSatisfy { model.weights.arena.pointer[$0] == before[$0] })
   let exported = try trainer.exportModel()
-  let copy = (0..<model.layout.count).map { exported.weights.pointer[$0] }
+  let copy = (0..<model.layout.count).map { exported.weights.arena.pointer[$0] }
   #expect(copy != before)
   _ = try trainer.step()
-  #expect((0..<model.layout.count).allSatisfy { exported.weights.pointer[$0] == copy[$0] })
+  #expect((0..<model.layout.count).allSatisfy { exported.weights.arena.pointer[$0] == copy[$0] })
 }
 
 @Test func `the same seed gives the same bits, also with another number of threads`() throws {

@@ -59,6 +59,8 @@ void ks_free_zeroed(void *memory);
 int ks_map_file(const char *path, int copy_into_memory, const uint8_t **data, size_t *size, void **token);
 /// NULL does nothing.
 void ks_unmap_file(void *token);
+/// The whole pages inside part of a mapped (not copied) file may leave memory; they are read again when touched.
+void ks_release_pages(const void *data, size_t size);
 
 // ---- atomic_files.c --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,196 @@
+package import KluereBase
+package import KluereCompute
+internal import KluereFormats
+
+/// A model's parameters: an arena of the layout's shape on the device. Tensors of an opened folder come out of the mapped
+/// file only when somebody needs them, and then where they are needed: a model that predicts holds its linear layers in
+/// packed form alone, a trainer's copy is filled straight from the file.
+package final class ModelWeights: @unchecked Sendable {
+  /// Where a tensor of the layout stands in a weight file.
+  struct Source: Sendable {
+    let file: Safetensors
+    let name: String
+  }
+
+  /// Complete for created and trained models. Of an opened one only small tensors and those made at random are in; the
+  /// rest is zero until `whole()`.
+  package let arena: FloatStorage
+  private let slots: [TensorSlot]
+  private let backend: any Backend
+  private let lock = Lock()
+  /// By the slot's number; nil: in the arena. Read and written under `lock`.
+  private var pending: [Source?]
+  private var inference: PackedWeights?
+
+  /// `arena` has the layout's shape and is not written by others any more.
+  init(arena: FloatStorage, _ layout: ParameterLayout, pending: [Source?]? = nil, on backend: any Backend) {
+    self.arena = arena
+    slots = layout.tensors
+    self.backend = backend
+    self.pending = pending ?? [Source?](repeating: nil, count: layout.tensors.count)
+  }
+
+  /// The arena with every tensor in it.
+  package func whole() throws(KluereError) -> FloatStorage {
+    try lock.locked { () throws(KluereError) in
+      var staging: [Float] = []
+      for (number, slot) in slots.enumerated() {
+        guard let source = pending[number] else { continue }
+        try read(slot, source, into: arena, &staging)
+        pending[number] = nil
+      }
+      return arena
+    }
+  }
+
+  /// A new arena with a copy of every tensor.
+  func copy() throws(KluereError) -> FloatStorage {
+    let sources = lock.locked { pending }
+    // In the file's own words until the end: the memory of `arena` is touched only where it holds something.
+    let copy = try FloatStorage(count: arena.count, on: backend, for: "weights")
+    var staging: [Float] = []
+    for (number, slot) in slots.enumerated() {
+      if let source = sources[number] {
+        try read(slot, source, into: copy, &staging)
+      } else {
+        try backend.copyIn(
+          copy.pointer + slot.offset, arena.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
+      }
+    }
+    return copy
+  }
+
+  /// One tensor's values to the host; `out` has room for them.
+  package func read(_ number: Int, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
+    let slot = slots[number]
+    if let source = lock.locked({ pending[number] }) {
+      return try source.file.readFloats(source.name, into: out)
+    }
+    guard let host = out.baseAddress else { return }
+    try backend.copyOut(host, arena.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
+  }
+
+  /// What a forward pass without gradients reads; made at the first call. Call it inside `Context.exclusive`.
+  func forInference(_ layout: ParameterLayout) throws(KluereError) -> PackedWeights {
+    try lock.locked { () throws(KluereError) in
+      if let inference { return inference }
+      let made = try pack(layout)
+      inference = made
+      return made
+    }
+  }
+
+  // MARK: Under the lock
+
+  private func pack(_ layout: ParameterLayout) throws(KluereError) -> PackedWeights {
+    var packed: [Int: FloatStorage] = [:]
+    var staging: [Float] = []
+    for linear in layout.linears {
+      let count = backend.packedCount(out: linear.out, in: linear.width)
+      // Without a packed form the plain one is used; so is that of a layer whose tensors also serve elsewhere.
+      if count == 0 {
+        try bringIn(linear, &staging)
+        continue
+      }
+      let storage = try FloatStorage(count: count, on: backend, for: "packed weights")
+      try withPlain(linear, &staging) { (plain) throws(KluereError) in
+        try backend.pack(storage.pointer, plain, out: linear.out, in: linear.width)
+      }
+      packed[linear.weight] = storage
+    }
+    var word: MappedTable?
+    for (number, slot) in slots.enumerated() {
+      guard let source = pending[number], !layout.isLinear(slot) else { continue }
+      if slot.offset == layout.word, let mapped = MappedTable(source.file, source.name, on: backend) {
+        // The largest tensor, of which a sentence reads some rows: it stays in the file.
+        word = mapped
+        continue
+      }
+      try read(slot, source, into: arena, &staging)
+      pending[number] = nil
+    }
+    return PackedWeights(packed: packed, word: word)
+  }
+
+  /// The slots that lie inside a linear layer's weights: one, or query, key and value.
+  private func numbers(of linear: LinearSlot) -> [Int] {
+    slots.indices.filter {
+      slots[$0].offset >= linear.weight && slots[$0].offset < linear.weight + linear.out * linear.width
+    }
+  }
+
+  private func bringIn(_ linear: LinearSlot, _ staging: inout [Float]) throws(KluereError) {
+    for number in numbers(of: linear) {
+      guard let source = pending[number] else { continue }
+      try read(slots[number], source, into: arena, &staging)
+      pending[number] = nil
+    }
+  }
+
+  /// Calls `body` with the layer's plain weights, from the arena or from the file. They are not kept.
+  private func withPlain(
+    _ linear: LinearSlot, _ staging: inout [Float], _ body: (UnsafePointer<Float>) throws(KluereError) -> Void
+  ) throws(KluereError) {
+    let numbers = numbers(of: linear)
+    guard backend.isHost, numbers.allSatisfy({ pending[$0] != nil }) else {
+      try bringIn(linear, &staging)
+      return try body(arena.pointer + linear.weight)
+    }
+    if numbers.count == 1, let source = pending[numbers[0]],
+      let mapped = MappedTable(source.file, source.name, on: backend)
+    {
+      try body(mapped.pointer)
+      source.file.release(source.name)
+      return
+    }
+    let count = linear.out * linear.width
+    if staging.count < count { staging = [Float](repeating: 0, count: count) }
+    // withUnsafeMutableBufferPointer rethrows untyped errors; a Result carries ours out.
+    let result: Result<Void, KluereError> = staging.withUnsafeMutableBufferPointer { buffer in
+      do throws(KluereError) {
+        for number in numbers {
+          guard let source = pending[number] else { continue }
+          let start = slots[number].offset - linear.weight
+          try source.file.readFloats(
+            source.name, into: UnsafeMutableBufferPointer(rebasing: buffer[start..<start + slots[number].count]))
+          source.file.release(source.name)
+        }
+        guard let base = buffer.baseAddress else { return .success(()) }
+        return .success(try body(base))
+      } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+
+  private func read(
+    _ slot: TensorSlot, _ source: Source, into target: FloatStorage, _ staging: inout [Float]
+  ) throws(KluereError) {
+    if backend.isHost {
+      try source.file.readFloats(
+        source.name, into: UnsafeMutableBufferPointer(start: target.pointer + slot.offset, count: slot.count))
+    } else {
+      if staging.count < slot.count { staging = [Float](repeating: 0, count: slot.count) }
+      try source.file.readFloats(source.name, into: &staging)
+      try backend.copyIn(
+        target.pointer + slot.offset, staging, bytes: slot.count * MemoryLayout<Float>.size)
+    }
+    // What has been read is kept elsewhere now; the file's pages come back if they are asked for again.
+    source.file.release(source.name)
+  }
+}
+
+/// A tensor of fp32 values that is read where it stands in a mapped file.
+struct MappedTable: @unchecked Sendable {
+  let pointer: UnsafePointer<Float>
+  /// Keeps the mapping.
+  private let file: Safetensors
+
+  /// nil if the backend cannot read host memory, or the file's bytes are of another type or not aligned.
+  init?(_ file: Safetensors, _ name: String, on backend: any Backend) {
+    guard backend.isHost, let tensor = file.tensor(name), tensor.type == .f32,
+      let base = file.bytes(of: tensor).baseAddress, Int(bitPattern: base) % MemoryLayout<Float>.alignment == 0
+    else { return nil }
+    pointer = base.assumingMemoryBound(to: Float.self)
+    self.file = file
+  }
+}

@@ -1,0 +1,60 @@
+import Foundation
+import KluereCompute
+import KluereModel
+import Testing
+
+/// An opened model's tensors stay in the file until they are needed; whatever comes first, the bits are the same.
+@Suite struct ModelWeightsTests {
+  private func values(_ storage: FloatStorage) -> [Float] {
+    Array(UnsafeBufferPointer(start: storage.pointer, count: storage.count))
+  }
+
+  private func read(_ model: Model, _ number: Int) throws -> [Float] {
+    var out = [Float](repeating: .nan, count: model.layout.tensors[number].count)
+    try out.withUnsafeMutableBufferPointer { try model.weights.read(number, into: $0) }
+    return out
+  }
+
+  private func logits(_ model: Model) throws -> [Float] {
+    let network = Network(model.configuration, model.layout, on: model.context, training: false)
+    let batch = makeBatch(model, lengths: [9, 4], seed: 2)
+    let packed = try model.packedWeights()
+    return Array(
+      UnsafeBufferPointer(start: try network.forward(weights: model.weights.arena, packed: packed, batch), count: 8))
+  }
+
+  @Test(arguments: [false, true]) func `every way to an opened model's weights gives the same bits`(
+    inMemory: Bool
+  ) throws {
+    let folder = NSTemporaryDirectory() + "kluere-weights-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    let context = try makeContext()
+    let made = try makeModel(context)
+    try made.save(folder, libraryVersion: "test")
+    let arena = values(try made.weights.whole())
+    let expected = try logits(made)
+    var options = ModelOpenOptions()
+    options.readIntoMemory = inMemory
+    func open() throws -> Model { try Model.open(context: context, directory: folder, options: options) }
+
+    let predicted = try open()
+    #expect(try logits(predicted) == expected)
+    for (number, slot) in predicted.layout.tensors.enumerated() {
+      #expect(try read(predicted, number) == Array(arena[slot.offset..<slot.offset + slot.count]), "\(slot.name)")
+    }
+    #expect(values(try predicted.copyWeights()) == arena)
+    #expect(values(try predicted.weights.whole()) == arena)
+    #expect(try logits(predicted) == expected)
+
+    let copied = try open()
+    #expect(values(try copied.copyWeights()) == arena)
+    #expect(values(copied.weights.arena).allSatisfy { $0 == 0 })
+    #expect(try logits(copied) == expected)
+
+    let whole = try open()
+    #expect(values(try whole.weights.whole()) == arena)
+    #expect(try logits(whole) == expected)
+    try whole.save(folder, libraryVersion: "test")
+    #expect(values(try predicted.copyWeights()) == arena)
+  }
+}
