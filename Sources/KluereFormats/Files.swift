@@ -19,6 +19,8 @@ package final class MappedFile: @unchecked Sendable {
   package let bytes: UnsafeRawBufferPointer
   private let token: UnsafeMutableRawPointer?
   private let isMapped: Bool
+  /// A copy that this object owns.
+  private let owned: UnsafeMutableRawPointer?
 
   package init(path: String, readIntoMemory: Bool = false) throws(KluereError) {
     var data: UnsafePointer<UInt8>?
@@ -28,6 +30,19 @@ package final class MappedFile: @unchecked Sendable {
     bytes = UnsafeRawBufferPointer(start: data, count: size)
     self.token = token
     isMapped = !readIntoMemory
+    owned = nil
+  }
+
+  /// A copy of bytes that are no file: what reads files can then be tried on any bytes.
+  package init(copying source: UnsafeRawBufferPointer) throws(KluereError) {
+    guard let memory = ks_allocate(source.count) else {
+      throw KluereError(.outOfMemory, "\(source.count) bytes for a copy are not to be had")
+    }
+    if let base = source.baseAddress { memory.copyMemory(from: base, byteCount: source.count) }
+    bytes = UnsafeRawBufferPointer(start: memory, count: source.count)
+    token = nil
+    isMapped = false
+    owned = memory
   }
 
   /// The pages inside [begin, end) are not needed for now; they are read again when they are.
@@ -36,7 +51,10 @@ package final class MappedFile: @unchecked Sendable {
     ks_release_pages(base + begin, end - begin)
   }
 
-  deinit { ks_unmap_file(token) }
+  deinit {
+    ks_unmap_file(token)
+    ks_free(owned)
+  }
 }
 
 package enum Files {
