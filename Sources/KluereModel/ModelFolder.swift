@@ -17,7 +17,7 @@ package struct ModelOpenOptions: Sendable {
 }
 
 extension Model {
-  static let weightsName = "model.safetensors"
+  static let weightsName = WeightFiles.safetensors
   /// Every file that a model folder of ours may hold; others in a folder to be replaced are refused rather than lost.
   package static let fileNames: Set<String> = [
     ConfigFile.name, KluereFile.name, weightsName, TokenizerFolder.vocabularyName, TokenizerFolder.configurationName,
@@ -54,13 +54,11 @@ extension Model {
     if let maximum = options.maxTokens { config.configuration.maxTokens = maximum }
     try config.configuration.validate()
 
-    let weightsPath = directory + "/" + weightsName
-    let file = try Safetensors(
-      file: try MappedFile(path: weightsPath, readIntoMemory: options.readIntoMemory), name: weightsPath)
-    let labels = try chooseLabels(config, options, file, weightsPath)
+    let files = try WeightFiles(directory: directory, readIntoMemory: options.readIntoMemory)
+    let labels = try chooseLabels(config, options, files)
     let layout = try ParameterLayout(config.configuration, labelCount: labels.count)
     let (weights, missing) = try readWeights(
-      file, weightsPath, layout, config.configuration, context, seed: options.seed)
+      files, layout, config.configuration, context, seed: options.seed)
     return try Model(
       context: context, configuration: config.configuration, tokenizer: tokenizer, labels: labels, layout: layout,
       weights: weights, newlyInitialized: missing)
@@ -69,46 +67,45 @@ extension Model {
   /// The caller's labels, else kluere.json's or config.json's names, else KLUE's 30 for a folder without a head, else
   /// generic names for a head whose labels nobody named.
   private static func chooseLabels(
-    _ config: ConfigFile, _ options: ModelOpenOptions, _ file: Safetensors, _ path: String
+    _ config: ConfigFile, _ options: ModelOpenOptions, _ files: WeightFiles
   ) throws(KluereError) -> LabelSet {
     if let names = options.labels ?? config.labels { return try LabelSet(names) }
     let head = config.configuration.family == .bert ? "classifier.weight" : "classifier.out_proj.weight"
-    guard let tensor = file.tensor(head) else { return .klue }
+    guard let tensor = files.tensor(head) else { return .klue }
     let rows = tensor.shape.first ?? 0
     if rows == LabelSet.klue.count { return .klue }
     guard rows > 0, rows <= 100_000 else {
-      throw KluereError(.badFormat, "\(path): \(head): shape \(tensor.shape), expected [labels, hidden]")
+      throw KluereError(.badFormat, "\(tensor.path): \(head): shape \(tensor.shape), expected [labels, hidden]")
     }
     return try LabelSet((0..<rows).map { "LABEL_\($0)" })
   }
 
   /// The weights, most of them still in the file. Tensors of the head may be missing: they are made at random and named.
   private static func readWeights(
-    _ file: Safetensors, _ path: String, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
+    _ files: WeightFiles, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
     _ context: Context, seed: UInt64
   ) throws(KluereError) -> (ModelWeights, [Bool]) {
     // All tensors are looked up before memory is taken: a configuration that claims a huge model without having it is
     // refused at no cost.
-    var sources: [String?] = []
+    var sources: [StoredTensor?] = []
     for slot in layout.tensors {
-      guard let name = names(of: slot.name, configuration.family).first(where: { file.tensor($0) != nil }),
-        let tensor = file.tensor(name)
-      else {
+      guard let tensor = names(of: slot.name, configuration.family).lazy.compactMap({ files.tensor($0) }).first else {
         let head = slot.name.hasPrefix("classifier.") || slot.name.hasPrefix("bert.pooler.")
-        guard head else { throw KluereError(.badFormat, "\(path): tensor \(slot.name) is missing") }
+        guard head else { throw KluereError(.badFormat, "\(files.path): tensor \(slot.name) is missing") }
         sources.append(nil)
         continue
       }
       let expected = slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
       guard tensor.shape == expected else {
         throw KluereError(
-          .badFormat, "\(path): \(name): shape \(tensor.shape), the configuration needs \(expected)")
+          .badFormat, "\(tensor.path): \(tensor.name): shape \(tensor.shape), the configuration needs \(expected)")
       }
-      guard [.f32, .f16, .bf16].contains(tensor.type) else {
+      guard tensor.type.isFloat else {
         throw KluereError(
-          .unsupported, "\(path): \(name): type \(tensor.type.rawValue), expected F32, F16 or BF16")
+          .unsupported,
+          "\(tensor.path): \(tensor.name): type \(tensor.type.rawValue), expected F32, F16, BF16 or F64")
       }
-      sources.append(name)
+      sources.append(tensor)
     }
 
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
@@ -120,11 +117,10 @@ extension Model {
     }
     if !missingNames.isEmpty {
       context.log(
-        .warning, "\(path): not in the file and initialised at random: \(missingNames.joined(separator: ", "))")
+        .warning, "\(files.path): not in the file and initialised at random: \(missingNames.joined(separator: ", "))")
     }
-    let pending = sources.map { name in name.map { ModelWeights.Source(file: file, name: $0) } }
     return (
-      ModelWeights(arena: weights, layout, pending: pending, on: context.backend), sources.map { $0 == nil }
+      ModelWeights(arena: weights, layout, pending: sources, on: context.backend), sources.map { $0 == nil }
     )
   }
 

@@ -6,12 +6,6 @@ internal import KluereFormats
 /// file only when somebody needs them, and then where they are needed: a model that predicts holds its linear layers in
 /// packed form alone, a trainer's copy is filled straight from the file.
 package final class ModelWeights: @unchecked Sendable {
-  /// Where a tensor of the layout stands in a weight file.
-  struct Source: Sendable {
-    let file: Safetensors
-    let name: String
-  }
-
   /// Complete for created and trained models. Of an opened one only small tensors and those made at random are in; the
   /// rest is zero until `whole()`.
   package let arena: FloatStorage
@@ -19,15 +13,15 @@ package final class ModelWeights: @unchecked Sendable {
   private let backend: any Backend
   private let lock = Lock()
   /// By the slot's number; nil: in the arena. Read and written under `lock`.
-  private var pending: [Source?]
+  private var pending: [StoredTensor?]
   private var inference: PackedWeights?
 
   /// `arena` has the layout's shape and is not written by others any more.
-  init(arena: FloatStorage, _ layout: ParameterLayout, pending: [Source?]? = nil, on backend: any Backend) {
+  init(arena: FloatStorage, _ layout: ParameterLayout, pending: [StoredTensor?]? = nil, on backend: any Backend) {
     self.arena = arena
     slots = layout.tensors
     self.backend = backend
-    self.pending = pending ?? [Source?](repeating: nil, count: layout.tensors.count)
+    self.pending = pending ?? [StoredTensor?](repeating: nil, count: layout.tensors.count)
   }
 
   /// The arena with every tensor in it.
@@ -64,7 +58,7 @@ package final class ModelWeights: @unchecked Sendable {
   package func read(_ number: Int, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
     let slot = slots[number]
     if let source = lock.locked({ pending[number] }) {
-      return try source.file.readFloats(source.name, into: out)
+      return try source.readFloats(into: out)
     }
     guard let host = out.baseAddress else { return }
     try backend.copyOut(host, arena.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
@@ -101,7 +95,7 @@ package final class ModelWeights: @unchecked Sendable {
     var word: MappedTable?
     for (number, slot) in slots.enumerated() {
       guard let source = pending[number], !layout.isLinear(slot) else { continue }
-      if slot.offset == layout.word, let mapped = MappedTable(source.file, source.name, on: backend) {
+      if slot.offset == layout.word, let mapped = MappedTable(source, on: backend) {
         // The largest tensor, of which a sentence reads some rows: it stays in the file.
         word = mapped
         continue
@@ -137,10 +131,10 @@ package final class ModelWeights: @unchecked Sendable {
       return try body(arena.pointer + linear.weight)
     }
     if numbers.count == 1, let source = pending[numbers[0]],
-      let mapped = MappedTable(source.file, source.name, on: backend)
+      let mapped = MappedTable(source, on: backend)
     {
       try body(mapped.pointer)
-      source.file.release(source.name)
+      source.release()
       return
     }
     let count = linear.out * linear.width
@@ -151,9 +145,9 @@ package final class ModelWeights: @unchecked Sendable {
         for number in numbers {
           guard let source = pending[number] else { continue }
           let start = slots[number].offset - linear.weight
-          try source.file.readFloats(
-            source.name, into: UnsafeMutableBufferPointer(rebasing: buffer[start..<start + slots[number].count]))
-          source.file.release(source.name)
+          try source.readFloats(
+            into: UnsafeMutableBufferPointer(rebasing: buffer[start..<start + slots[number].count]))
+          source.release()
         }
         guard let base = buffer.baseAddress else { return .success(()) }
         return .success(try body(base))
@@ -163,19 +157,19 @@ package final class ModelWeights: @unchecked Sendable {
   }
 
   private func read(
-    _ slot: TensorSlot, _ source: Source, into target: FloatStorage, _ staging: inout [Float]
+    _ slot: TensorSlot, _ source: StoredTensor, into target: FloatStorage, _ staging: inout [Float]
   ) throws(KluereError) {
     if backend.isHost {
-      try source.file.readFloats(
-        source.name, into: UnsafeMutableBufferPointer(start: target.pointer + slot.offset, count: slot.count))
+      try source.readFloats(
+        into: UnsafeMutableBufferPointer(start: target.pointer + slot.offset, count: slot.count))
     } else {
       if staging.count < slot.count { staging = [Float](repeating: 0, count: slot.count) }
-      try source.file.readFloats(source.name, into: &staging)
+      try source.readFloats(into: &staging)
       try backend.copyIn(
         target.pointer + slot.offset, staging, bytes: slot.count * MemoryLayout<Float>.size)
     }
     // What has been read is kept elsewhere now; the file's pages come back if they are asked for again.
-    source.file.release(source.name)
+    source.release()
   }
 }
 
@@ -183,14 +177,14 @@ package final class ModelWeights: @unchecked Sendable {
 struct MappedTable: @unchecked Sendable {
   let pointer: UnsafePointer<Float>
   /// Keeps the mapping.
-  private let file: Safetensors
+  private let tensor: StoredTensor
 
-  /// nil if the backend cannot read host memory, or the file's bytes are of another type or not aligned.
-  init?(_ file: Safetensors, _ name: String, on backend: any Backend) {
-    guard backend.isHost, let tensor = file.tensor(name), tensor.type == .f32,
-      let base = file.bytes(of: tensor).baseAddress, Int(bitPattern: base) % MemoryLayout<Float>.alignment == 0
+  /// nil if the backend cannot read host memory, or the file's bytes are of another type, scattered or not aligned.
+  init?(_ tensor: StoredTensor, on backend: any Backend) {
+    guard backend.isHost, tensor.type == .f32, let base = tensor.bytes?.baseAddress,
+      Int(bitPattern: base) % MemoryLayout<Float>.alignment == 0
     else { return nil }
     pointer = base.assumingMemoryBound(to: Float.self)
-    self.file = file
+    self.tensor = tensor
   }
 }

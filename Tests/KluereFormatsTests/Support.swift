@@ -10,6 +10,20 @@ func failure(_ body: () throws(KluereError) -> Void) -> KluereError? {
   } catch { return error }
 }
 
+/// Names in a folder, sorted; none if there is no such folder.
+func namesIn(_ folder: String) -> [String] {
+  guard let directory = opendir(folder) else { return [] }
+  defer { closedir(directory) }
+  var names: [String] = []
+  while let entry = readdir(directory) {
+    let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+      String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+    }
+    if name != ".", name != ".." { names.append(name) }
+  }
+  return names.sorted()
+}
+
 /// A new empty folder that goes away with this object.
 final class TemporaryFolder {
   let path: String
@@ -24,18 +38,7 @@ final class TemporaryFolder {
   }
 
   /// Names in it, sorted.
-  func names(in folder: String = "") -> [String] {
-    guard let directory = opendir(path + "/" + folder) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted()
-  }
+  func names(in folder: String = "") -> [String] { namesIn(path + "/" + folder) }
 
   /// Without fsync: tests write many files.
   func write(_ name: String, _ bytes: [UInt8]) throws(KluereError) {

@@ -27,12 +27,16 @@ public func testOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
       }
     }
   }
-#elseif FUZZ_SAFETENSORS
+#elseif FUZZ_INDEX
   private func read(_ bytes: UnsafeRawBufferPointer) throws {
-    let file = try Safetensors(file: try MappedFile(copying: bytes), name: "fuzz")
-    for tensor in file.tensors.prefix(64) {
+    _ = try WeightFiles.readIndex(Array(bytes), path: "fuzz")
+  }
+#elseif FUZZ_WEIGHTS
+  /// safetensors, and both forms of torch.save: the first bytes tell.
+  private func read(_ bytes: UnsafeRawBufferPointer) throws {
+    for tensor in try WeightFiles.read(try MappedFile(copying: bytes), name: "fuzz").prefix(64) {
       var values = [Float](repeating: 0, count: tensor.elementCount)
-      try? file.readFloats(tensor.name, into: &values)
+      try? tensor.readFloats(into: &values)
     }
   }
 #endif

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Coverage-guided fuzzing of everything that reads untrusted files, under AddressSanitizer. Not part of `make test`, which
 # replays the corpus (FuzzCorpusTests).
-#   Tests/fuzz/run.sh RUNS [READER...]     readers: json safetensors (default: all)
+#   Tests/fuzz/run.sh RUNS [READER...]     readers: json index weights (default: all)
 # New inputs are collected in .build-fuzz/found/READER; what crashes, hangs for a second or takes more than 512 MB ends the
 # run and is left beside them. Seeds are Tests/fuzz/corpus/READER.
 set -euo pipefail
@@ -9,10 +9,12 @@ cd "$(dirname "$0")/../.."
 runs=${1:?number of runs}
 shift
 readers=("$@")
-if [ ${#readers[@]} -eq 0 ]; then readers=(json safetensors); fi
+if [ ${#readers[@]} -eq 0 ]; then readers=(json index weights); fi
 swift=${SWIFT:-swift}
 scratch=.build-fuzz
 sanitizers=fuzzer,address
+# SwiftPM names the package after its folder.
+package=$(basename "$PWD" | tr '[:upper:]' '[:lower:]')
 
 targets=(KluereFormats)
 for target in "${targets[@]}"; do
@@ -24,11 +26,10 @@ objects=$(find $scratch/release/CKluereSupport.build $scratch/release/KluereBase
   $scratch/release/KluereText.build $scratch/release/KluereModel.build -name '*.o' 2> /dev/null)
 for reader in "${readers[@]}"; do
   upper=$(echo "$reader" | tr '[:lower:]' '[:upper:]')
-  # SwiftPM names the package after its folder.
   # shellcheck disable=SC2086
-  "${swift}c" -O -parse-as-library -sanitize=$sanitizers -package-name "$(basename "$PWD" | tr "[:upper:]" "[:lower:]")" -D "FUZZ_$upper" \
-    -I $scratch/release/Modules -Xcc -fmodule-map-file=$scratch/release/CKluereSupport.build/module.modulemap -o "$scratch/fuzz-$reader" Tests/fuzz/FuzzTarget.swift \
-    $objects
+  "${swift}c" -O -parse-as-library -sanitize=$sanitizers -package-name "$package" -D "FUZZ_$upper" \
+    -I $scratch/release/Modules -Xcc -fmodule-map-file=$scratch/release/CKluereSupport.build/module.modulemap \
+    -o "$scratch/fuzz-$reader" Tests/fuzz/FuzzTarget.swift $objects
   found=$scratch/found/$reader
   mkdir -p "$found" "Tests/fuzz/corpus/$reader"
   echo "== $reader"
