@@ -248,7 +248,11 @@ KLUERE_API kluere_status kluere_tokenizer_decode(const kluere_tokenizer *tokeniz
 /* ---- Model --------------------------------------------------------------------------------------------------------
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, vocab.txt,
  * tokenizer_config.json, special_tokens_map.json, and kluere.json (labels in order, input form, versions). */
-enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1 };
+enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1, KLUERE_FAMILY_XLM_ROBERTA = 2, KLUERE_FAMILY_ELECTRA = 3 };
+/* What stands on the encoder: the [CLS] head of transformers' sequence classifiers, its masked-LM head, or nothing. */
+enum { KLUERE_TASK_CLASSIFICATION = 0, KLUERE_TASK_MASKED_LM = 1, KLUERE_TASK_ENCODER = 2 };
+/* Of the feed-forward layers: x/2 (1 + erf(x / sqrt 2)), its tanh form ("gelu_new"), max(0, x). */
+enum { KLUERE_ACTIVATION_GELU = 0, KLUERE_ACTIVATION_GELU_NEW = 1, KLUERE_ACTIVATION_RELU = 2 };
 /* How a sentence with two entities becomes tokens. S, O: the entities' texts.
  *   ENTITY_PAIR         [CLS] S [SEP] O [SEP] sentence [SEP]; token type 0 up to the second [SEP], then 1 (BERT)
  *   TYPED_MARKER_PUNCT  [CLS] ... @ * type * S @ ... # ^ type ^ O # ... [SEP] (Zhou and Chen 2022, "typed entity marker
@@ -272,16 +276,22 @@ typedef struct kluere_model_config {
   float layer_norm_epsilon; /* 0 (default): 1e-12 for BERT, 1e-5 for RoBERTa */
   float initializer_range;  /* standard deviation of random weights, default 0.02 */
   uint64_t seed;            /* of random weights, default 42 */
+  int32_t task;             /* KLUERE_TASK_*, default classification */
+  int32_t activation;       /* KLUERE_ACTIVATION_*, default GELU */
+  uint32_t embedding_size;  /* ELECTRA: width of the embeddings; 0 (default): hidden_size */
+  uint32_t untied_decoder;  /* masked LM: 1: the decoder has weights of its own; 0 (default): the word embeddings */
 } kluere_model_config; /* defaults: RoBERTa, 4 layers, hidden 256, 4 heads, intermediate 1024, 512 positions */
 
 typedef struct kluere_model_open_options {
   uint32_t struct_size;
   int32_t input_form;        /* -1 (default): as kluere.json says, else TYPED_MARKER_PUNCT */
   uint32_t max_tokens;       /* 0 (default): as kluere.json says, else min(256, positions) */
-  uint32_t read_into_memory; /* 0 (default): map the weight file. 1: copy, if the file may be changed meanwhile */
+  uint32_t read_into_memory; /* 0 (default): map the weight files as long as the model lives. 1: copy, if they may change */
   uint64_t seed;             /* of weights that the folder does not have (a new head), default 42 */
   const char *const *labels; /* NULL (default): kluere.json, else config.json's id2label, else KLUE's 30 */
   size_t label_count;
+  int32_t task; /* KLUERE_TASK_*, default classification */
+  int32_t reserved;
 } kluere_model_open_options;
 
 KLUERE_API kluere_status kluere_model_config_init(kluere_model_config *config, size_t struct_size);
@@ -291,13 +301,17 @@ KLUERE_API kluere_status kluere_model_open_options_init(kluere_model_open_option
 KLUERE_API kluere_status kluere_model_create(const kluere_context *context, const kluere_tokenizer *tokenizer,
                                              const kluere_model_config *config, const char *const *labels,
                                              size_t label_count, kluere_model **out);
-/* Opens a folder: of kluere, or of BertModel, BertForSequenceClassification, RobertaModel or
- * RobertaForSequenceClassification and relatives. Tensors that the head needs and the folder lacks are initialised at
- * random, logged as a warning, and flagged in kluere_tensor_info. options may be NULL. */
+/* Opens a folder of kluere or of transformers: BERT, RoBERTa, XLM-RoBERTa and ELECTRA, encoders alone, sequence classifiers
+ * and masked-LM models. Weights, the first that is there: model.safetensors, its shards by model.safetensors.index.json,
+ * pytorch_model.bin (both forms of torch.save; nothing is imported or called), its shards by their index; F32, F16, BF16,
+ * F64. Tensors that the task's head needs and the folder lacks are initialised at random, logged as a warning, and flagged
+ * in kluere_tensor_info; those that it does not need are listed by kluere_model_unused_tensor. What config.json asks for
+ * and this library cannot do is refused by name. options may be NULL. */
 KLUERE_API kluere_status kluere_model_open(const kluere_context *context, const char *directory,
                                            const kluere_model_open_options *options, kluere_model **out);
 /* Writes the folder beside its place and swaps it in: readers see the old or the new one, never a mixture. Files of
- * others in an existing folder are refused rather than lost (STATE). Readable by every later version. */
+ * others in an existing folder are refused rather than lost (STATE). Readable by every later version. Weights that came
+ * from a folder go back with the type and the bytes they had there. */
 KLUERE_API kluere_status kluere_model_save(const kluere_model *model, const char *directory);
 KLUERE_API void kluere_model_destroy(kluere_model *model);
 /* Set config->struct_size first. */
@@ -328,6 +342,9 @@ KLUERE_API size_t kluere_model_tensor_count(const kluere_model *model);
 /* Set info->struct_size first. */
 KLUERE_API kluere_status kluere_model_tensor_describe(const kluere_model *model, size_t index, kluere_tensor_info *info);
 KLUERE_API kluere_status kluere_model_tensor_read(const kluere_model *model, size_t index, float *out, size_t capacity);
+/* Tensors of the opened folder that the model has no use for (another task's head, say). */
+KLUERE_API size_t kluere_model_unused_tensor_count(const kluere_model *model);
+KLUERE_API const char *kluere_model_unused_tensor(const kluere_model *model, size_t index); /* NULL if there is none */
 
 /* ---- Prediction -------------------------------------------------------------------------------------------------- */
 enum { KLUERE_OUTPUT_PROBABILITIES = 0, KLUERE_OUTPUT_LOGITS = 1 };
@@ -351,6 +368,40 @@ KLUERE_API kluere_status kluere_predictor_predict(kluere_predictor *predictor, c
                                                   size_t capacity);
 KLUERE_API kluere_status kluere_predictor_predict_dataset(kluere_predictor *predictor, const kluere_dataset *dataset,
                                                           float *out, size_t capacity);
+/* ---- Encoder outputs: token ids in, whatever made them ----
+ * Inputs lie end to end: input s owns ids offsets[s] to offsets[s + 1]; offsets has input_count + 1 elements, the first 0.
+ * Special tokens are the caller's (kluere_tokenizer_encode adds them). Without padding there is no mask. */
+typedef struct kluere_token_batch {
+  uint32_t struct_size;
+  uint32_t reserved;
+  const int32_t *ids;
+  const int32_t *type_ids; /* one for each id, or NULL: all 0 */
+  const size_t *offsets;
+  size_t input_count;
+} kluere_token_batch;
+/* CLS: the first token's state. MEAN: over all tokens, special ones included, as sentence-transformers does. POOLER: the
+ * tanh layer over the first token that BertModel calls pooler_output; UNSUPPORTED if the model has none. */
+enum { KLUERE_POOLING_CLS = 0, KLUERE_POOLING_MEAN = 1, KLUERE_POOLING_POOLER = 2 };
+enum { KLUERE_EMBED_NORMALIZE = 1u }; /* each vector to length 1 */
+
+/* Last hidden states: out [ids, hidden_size]; capacities count floats. Set batch->struct_size first. */
+KLUERE_API kluere_status kluere_predictor_hidden_states(kluere_predictor *predictor, const kluere_token_batch *batch,
+                                                        float *out, size_t capacity);
+/* One vector for each input: out [inputs, hidden_size]. */
+KLUERE_API kluere_status kluere_predictor_embed(kluere_predictor *predictor, const kluere_token_batch *batch,
+                                                int32_t pooling, uint32_t flags, float *out, size_t capacity);
+/* The same for texts: with special tokens, cut to the model's positions. lengths NULL: NUL-terminated texts. */
+KLUERE_API kluere_status kluere_predictor_embed_texts(kluere_predictor *predictor, const char *const *texts,
+                                                      const size_t *lengths, size_t count, int32_t pooling,
+                                                      uint32_t flags, float *out, size_t capacity);
+/* The classification head: out [inputs, labels], probabilities or logits as the predictor's options say. */
+KLUERE_API kluere_status kluere_predictor_classify(kluere_predictor *predictor, const kluere_token_batch *batch,
+                                                   float *out, size_t capacity);
+/* The masked-LM head (STATE without one) at places among all ids: out [position_count, vocabulary], logits. */
+KLUERE_API kluere_status kluere_predictor_mask_logits(kluere_predictor *predictor, const kluere_token_batch *batch,
+                                                      const size_t *positions, size_t position_count, float *out,
+                                                      size_t capacity);
+
 /* Writes the competition's submission file (id,pred_label,probs): probabilities re-ordered from the model's labels to
  * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */
 KLUERE_API kluere_status kluere_submission_write(const kluere_model *model, const kluere_dataset *dataset,

@@ -31,10 +31,9 @@ typedef struct kk_adamw_constants {
 } kk_adamw_constants;
 
 struct kk_elementwise_table {
-  void (*gelu)(float *y, const float *x, size_t count);
-  void (*gelu_backward)(float *dx, const float *dy, const float *x, size_t count);
-  void (*tanh)(float *y, const float *x, size_t count);
-  void (*tanh_backward)(float *dx, const float *dy, const float *y, size_t count);
+  /* By KK_ACT_*. Backward: the slope is taken at x, for tanh at y. */
+  void (*activate[KK_ACT_COUNT])(float *y, const float *x, size_t count);
+  void (*activate_backward[KK_ACT_COUNT])(float *dx, const float *dy, const float *at, size_t count);
 
   void (*dropout)(float *y, const float *x, kk_rows rows, const kk_dropout *dropout);
 

@@ -12,8 +12,10 @@
 
 #define KK_ELEMENTWISE_TABLE                                                                                     \
   {                                                                                                              \
-    .gelu = kk_gelu_piece, .gelu_backward = kk_gelu_backward_piece, .tanh = kk_tanh_piece,                       \
-    .tanh_backward = kk_tanh_backward_piece, .dropout = kk_dropout_piece,                                        \
+    .activate = {NULL, kk_gelu_piece, kk_tanh_piece, kk_gelu_new_piece, kk_relu_piece},                          \
+    .activate_backward = {NULL, kk_gelu_backward_piece, kk_tanh_backward_piece, kk_gelu_new_backward_piece,      \
+                          kk_relu_backward_piece},                                                               \
+    .dropout = kk_dropout_piece,                                                                                 \
     .residual_norm = kk_residual_norm_piece, .norm_backward = kk_norm_backward_piece,                            \
     .add_parts = kk_add_parts_piece, .embedding = kk_embedding_piece, .scatter_add = kk_scatter_add_piece,       \
     .attention_scratch = kk_attention_scratch, .attention = kk_attention_forward_piece,                          \

@@ -194,9 +194,11 @@ typedef struct kk_tile_kind {
 static const kk_tile_kind kk_tiles[] = {{NULL, 0}, KK_FOR_HEIGHTS(KK_TILE_KIND)};
 static const kk_tile_kind kk_narrow_tiles[] = {{NULL, 0}, {kk_tile_narrow_1, 1}, {kk_tile_narrow_2, 1}};
 
-KK_INLINE kk_vec kk_activate(kk_vec x, int activation) {
+KK_INLINE kk_vec kk_v_activate(kk_vec x, int activation) {
   if (activation == KK_ACT_GELU) return kk_v_gelu(x);
   if (activation == KK_ACT_TANH) return kk_v_tanh(x);
+  if (activation == KK_ACT_GELU_NEW) return kk_v_gelu_new(x);
+  if (activation == KK_ACT_RELU) return kk_v_relu(x);
   return x;
 }
 
@@ -215,12 +217,12 @@ static void kk_finish_tile(const kk_gemm_block *block, const float *tile, size_t
         if (block->add) x = kk_v_add(x, kk_v_load(c + j));
         if (bias) x = kk_v_add(x, kk_v_load(bias + j));
         if (pre) kk_v_store(pre + j, x);
-        kk_v_store(c + j, finish ? kk_activate(x, finish->activation) : x);
+        kk_v_store(c + j, finish ? kk_v_activate(x, finish->activation) : x);
       } else {
         if (block->add) x = kk_v_add(x, kk_v_load_part(c + j, n));
         if (bias) x = kk_v_add(x, kk_v_load_part(bias + j, n));
         if (pre) kk_v_store_part(pre + j, x, n);
-        kk_v_store_part(c + j, finish ? kk_activate(x, finish->activation) : x, n);
+        kk_v_store_part(c + j, finish ? kk_v_activate(x, finish->activation) : x, n);
       }
     }
   }

@@ -62,6 +62,28 @@ KK_INLINE kk_vec kk_v_tanh(kk_vec x) {
   return kk_v_select(kk_v_less(a, kk_v_set(0.625f)), small, kk_v_with_sign(large, x));
 }
 
+/* gelu_new(x) = x/2 (1 + tanh u), u = sqrt(2 / pi) (x + 0.044715 x^3). */
+KK_INLINE kk_vec kk_v_gelu_new_tanh(kk_vec x) {
+  kk_vec s = kk_v_mul(x, x);
+  return kk_v_tanh(kk_v_mul(kk_v_mul(x, kk_v_set(0.79788456f)), kk_v_fma(s, kk_v_set(0.044715f), kk_v_set(1.0f))));
+}
+KK_INLINE kk_vec kk_v_gelu_new(kk_vec x) {
+  kk_vec half = kk_v_mul(x, kk_v_set(0.5f));
+  return kk_v_fma(half, kk_v_gelu_new_tanh(x), half);
+}
+/* (1 + t) / 2 + x / 2 (1 - t^2) sqrt(2 / pi) (1 + 3 * 0.044715 x^2), t = tanh u. */
+KK_INLINE kk_vec kk_v_gelu_new_slope(kk_vec x) {
+  kk_vec t = kk_v_gelu_new_tanh(x), s = kk_v_mul(x, x);
+  kk_vec inner = kk_v_fma(s, kk_v_set(0.134145f), kk_v_set(1.0f));
+  kk_vec rise = kk_v_mul(kk_v_mul(x, kk_v_set(0.39894228f)), kk_v_mul(inner, kk_v_fnma(t, t, kk_v_set(1.0f))));
+  return kk_v_add(kk_v_fma(t, kk_v_set(0.5f), kk_v_set(0.5f)), rise);
+}
+
+KK_INLINE kk_vec kk_v_relu(kk_vec x) { return kk_v_max(kk_v_set(0.0f), x); }
+KK_INLINE kk_vec kk_v_relu_slope(kk_vec x) {
+  return kk_v_select(kk_v_less(kk_v_set(0.0f), x), kk_v_set(1.0f), kk_v_set(0.0f));
+}
+
 /* Philox4x32-7 on KK_WIDTH counters at once; out: 8 * KK_WIDTH values of 16 bits, counter after counter. */
 KK_INLINE void kk_philox(uint16_t *out, kk_uvec c0, kk_uvec c1, kk_uvec c2, kk_uvec c3, uint64_t seed) {
   uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);

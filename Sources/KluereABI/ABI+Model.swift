@@ -13,18 +13,20 @@ final class ModelObject: Handled {
   /// What C borrows.
   let labels: CStrings
   let tensorNames: CStrings
+  let unusedTensors: CStrings
 
   init(_ model: Model) {
     self.model = model
     labels = CStrings(model.labels.names)
     tensorNames = CStrings(model.layout.tensors.map(\.name))
+    unusedTensors = CStrings(model.unusedTensors)
   }
 }
 
 private func defaultOpenOptions() -> kluere_model_open_options {
   kluere_model_open_options(
     struct_size: UInt32(MemoryLayout<kluere_model_open_options>.size), input_form: -1, max_tokens: 0,
-    read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0)
+    read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0, task: 0, reserved: 0)
 }
 
 @_cdecl("kluere_model_config_init")
@@ -81,6 +83,7 @@ public func modelOpen(
     if given.max_tokens != 0 { options.maxTokens = Int(given.max_tokens) }
     options.readIntoMemory = given.read_into_memory == 1
     options.seed = given.seed
+    options.task = try task(given.task)
     options.labels = try texts(given.labels, given.label_count, "labels")
     try out.store(ModelObject(try Model.open(context: context, directory: directory, options: options)))
   }
@@ -225,5 +228,19 @@ public func modelTensorRead(
     let number = try index(tensor, below: model.layout.tensors.count, "tensor")
     let out = try output(out, capacity: capacity, needed: model.layout.tensors[number].count)
     try model.weights.read(number, into: out)
+  }
+}
+
+@_cdecl("kluere_model_unused_tensor_count")
+public func modelUnusedTensorCount(_ model: OpaquePointer?) -> Int {
+  value(otherwise: 0) { () throws(KluereError) in
+    try Handle<ModelObject>.borrow(model, "model").model.unusedTensors.count
+  }
+}
+
+@_cdecl("kluere_model_unused_tensor")
+public func modelUnusedTensor(_ model: OpaquePointer?, _ index: Int) -> UnsafePointer<CChar>? {
+  value(otherwise: nil) { () throws(KluereError) in
+    try Handle<ModelObject>.borrow(model, "model").unusedTensors[index]
   }
 }

@@ -1,5 +1,6 @@
 internal import CKluere
 internal import KluereBase
+internal import KluereCompute
 internal import KluereModel
 
 /// The seed of random weights; it is no part of a model's configuration.
@@ -11,6 +12,7 @@ func defaultModelConfig() -> kluere_model_config {
   var config = modelConfigStruct(ModelConfiguration())
   config.max_tokens = 0
   config.layer_norm_epsilon = 0
+  config.embedding_size = 0
   return config
 }
 
@@ -25,13 +27,15 @@ func modelConfigStruct(_ configuration: ModelConfiguration) -> kluere_model_conf
     max_tokens: UInt32(clamping: configuration.maxTokens), hidden_dropout: configuration.hiddenDropout,
     attention_dropout: configuration.attentionDropout, classifier_dropout: configuration.classifierDropout ?? notGiven,
     layer_norm_epsilon: configuration.layerNormEpsilon, initializer_range: configuration.initializerRange,
-    seed: defaultSeed)
+    seed: defaultSeed, task: configuration.task.rawValue,
+    activation: activationCodes.first { $0.value == configuration.activation }?.code ?? 0,
+    embedding_size: UInt32(clamping: configuration.embeddingWidth), untied_decoder: configuration.tiesDecoder ? 0 : 1)
 }
 
 /// The header's struct as a configuration; ranges are checked by the model.
 func modelConfiguration(_ config: kluere_model_config) throws(KluereError) -> ModelConfiguration {
   var configuration = ModelConfiguration()
-  configuration.family = try choice(config.family, "family", "0 (BERT) or 1 (RoBERTa)")
+  configuration.family = try choice(config.family, "family", "0 (BERT), 1 (RoBERTa), 2 (XLM-RoBERTa) or 3 (ELECTRA)")
   configuration.hiddenSize = Int(config.hidden_size)
   configuration.layerCount = Int(config.layer_count)
   configuration.headCount = Int(config.head_count)
@@ -42,10 +46,27 @@ func modelConfiguration(_ config: kluere_model_config) throws(KluereError) -> Mo
   configuration.hiddenDropout = config.hidden_dropout
   configuration.attentionDropout = config.attention_dropout
   configuration.classifierDropout = config.classifier_dropout == notGiven ? nil : config.classifier_dropout
-  let usual: Float = configuration.family == .bert ? 1e-12 : 1e-5
+  let usual: Float = configuration.family == .bert || configuration.family == .electra ? 1e-12 : 1e-5
   configuration.layerNormEpsilon = config.layer_norm_epsilon == 0 ? usual : config.layer_norm_epsilon
   configuration.initializerRange = config.initializer_range
+  configuration.task = try task(config.task)
+  guard let activation = activationCodes.first(where: { $0.code == config.activation })?.value else {
+    throw KluereError(.invalidArgument, "activation: \(config.activation), expected 0 (GELU), 1 (GELU_NEW) or 2 (RELU)")
+  }
+  configuration.activation = activation
+  if config.embedding_size != 0 { configuration.embeddingSize = Int(config.embedding_size) }
+  guard config.untied_decoder <= 1 else {
+    throw KluereError(.invalidArgument, "untied_decoder: \(config.untied_decoder), expected 0 or 1")
+  }
+  configuration.tiesDecoder = config.untied_decoder == 0
   return configuration
+}
+
+/// KLUERE_ACTIVATION_*
+private let activationCodes: [(code: Int32, value: Activation)] = [(0, .gelu), (1, .geluNew), (2, .relu)]
+
+func task(_ value: Int32) throws(KluereError) -> ModelTask {
+  try choice(value, "task", "0 (classification), 1 (masked LM) or 2 (encoder)")
 }
 
 func inputForm(_ value: Int32) throws(KluereError) -> InputForm {

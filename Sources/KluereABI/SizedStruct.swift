@@ -1,3 +1,4 @@
+internal import CKluere
 internal import Glibc
 internal import KluereBase
 
@@ -9,9 +10,16 @@ enum SizedStruct<Struct: BitwiseCopyable> {
   private static var absurdSize: Int { 4096 }
   private static var knownSize: Int { MemoryLayout<Struct>.size }
 
+  /// The size with which the struct first appeared: smaller ones are no struct of any version.
+  static var firstSize: Int {
+    if Struct.self == kluere_model_config.self { return 64 }
+    if Struct.self == kluere_model_open_options.self { return 40 }
+    return knownSize
+  }
+
   /// `*_init`: writes the defaults and the caller's size, and zeroes what this version does not know.
   static func initialize(
-    _ pointer: UnsafeMutablePointer<Struct>?, _ structSize: Int, firstSize: Int = MemoryLayout<Struct>.size,
+    _ pointer: UnsafeMutablePointer<Struct>?, _ structSize: Int, firstSize: Int = SizedStruct.firstSize,
     defaults: Struct
   ) throws(KluereError) {
     let pointer = UnsafeMutableRawPointer(try required(pointer, "options"))
@@ -21,7 +29,7 @@ enum SizedStruct<Struct: BitwiseCopyable> {
 
   /// A copy of the caller's struct in ours; NULL gives `defaults`.
   static func read(
-    _ pointer: UnsafePointer<Struct>?, _ name: String, firstSize: Int = MemoryLayout<Struct>.size, defaults: Struct
+    _ pointer: UnsafePointer<Struct>?, _ name: String, firstSize: Int = SizedStruct.firstSize, defaults: Struct
   ) throws(KluereError) -> Struct {
     guard let pointer = UnsafeRawPointer(pointer) else { return defaults }
     let size = try sizeField(pointer, firstSize, name)
@@ -42,7 +50,7 @@ enum SizedStruct<Struct: BitwiseCopyable> {
     private let size: Int
 
     init(
-      _ pointer: UnsafeMutablePointer<Struct>?, _ name: String, firstSize: Int = MemoryLayout<Struct>.size
+      _ pointer: UnsafeMutablePointer<Struct>?, _ name: String, firstSize: Int = SizedStruct.firstSize
     ) throws(KluereError) {
       self.pointer = UnsafeMutableRawPointer(try required(pointer, name))
       size = try sizeField(UnsafeRawPointer(self.pointer), firstSize, name)

@@ -3,8 +3,12 @@ package import KluereBase
 /// What a linear layer applies to its result.
 package enum Activation: Sendable {
   case none
+  /// x/2 (1 + erf(x / sqrt 2))
   case gelu
   case tanh
+  /// x/2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
+  case geluNew
+  case relu
 }
 
 /// Which elements a dropout keeps: a pure function of these values and the column, recomputed in the backward pass.
@@ -102,9 +106,10 @@ package protocol Backend: AnyObject, Sendable {
     in width: Int, _ activation: Activation) throws(KluereError)
 
   // MARK: Elementwise
-  func gelu(_ y: Floats, _ x: ConstantFloats, count: Int) throws(KluereError)
-  func geluBackward(_ dx: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, count: Int) throws(KluereError)
-  func tanhBackward(_ dx: Floats, _ dy: ConstantFloats, _ y: ConstantFloats, count: Int) throws(KluereError)
+  func activate(_ y: Floats, _ x: ConstantFloats, count: Int, _ activation: Activation) throws(KluereError)
+  /// dx = dy f'(x), for tanh with x its result. dx may be dy.
+  func activateBackward(
+    _ dx: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, count: Int, _ activation: Activation) throws(KluereError)
   /// y = dropout(x); the backward is the same call on the gradient.
   func dropout(_ y: Floats, _ x: ConstantFloats, rows: Int, width: Int, _ mask: DropoutMask) throws(KluereError)
 

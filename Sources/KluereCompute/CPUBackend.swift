@@ -75,6 +75,8 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     case .none: CInt(KK_ACT_NONE)
     case .gelu: CInt(KK_ACT_GELU)
     case .tanh: CInt(KK_ACT_TANH)
+    case .geluNew: CInt(KK_ACT_GELU_NEW)
+    case .relu: CInt(KK_ACT_RELU)
     }
   }
 
@@ -114,17 +116,13 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   // MARK: Elementwise
 
-  package func gelu(_ y: Floats, _ x: ConstantFloats, count: Int) throws(KluereError) {
-    kk_gelu(engine, y, x, count)
-  }
+  package func activate(
+    _ y: Floats, _ x: ConstantFloats, count: Int, _ activation: Activation
+  ) throws(KluereError) { kk_activate(engine, code(activation), y, x, count) }
 
-  package func geluBackward(
-    _ dx: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, count: Int
-  ) throws(KluereError) { kk_gelu_backward(engine, dx, dy, x, count) }
-
-  package func tanhBackward(
-    _ dx: Floats, _ dy: ConstantFloats, _ y: ConstantFloats, count: Int
-  ) throws(KluereError) { kk_tanh_backward(engine, dx, dy, y, count) }
+  package func activateBackward(
+    _ dx: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, count: Int, _ activation: Activation
+  ) throws(KluereError) { kk_activate_backward(engine, code(activation), dx, dy, x, count) }
 
   private func descriptor(_ mask: DropoutMask) -> kk_dropout {
     kk_dropout(

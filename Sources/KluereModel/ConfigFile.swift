@@ -1,8 +1,9 @@
 internal import KluereBase
+internal import KluereCompute
 internal import KluereData
 internal import KluereFormats
 
-/// config.json of Hugging Face transformers: read with the defaults of its BertConfig and RobertaConfig, written so that
+/// config.json of Hugging Face transformers: read with the defaults of its configuration classes, written so that
 /// AutoConfig and AutoModelForSequenceClassification open it.
 struct ConfigFile {
   static let name = "config.json"
@@ -24,18 +25,25 @@ struct ConfigFile {
     func unsupported(_ field: String, _ value: String, _ expected: String) -> KluereError {
       KluereError(.unsupported, "\(path): \(field) \"\(value)\" is not supported, expected \(expected)")
     }
+    let families = ModelFamily.allCases.map { "\"\($0.name)\"" }.joined(separator: ", ")
     guard let type = try file.string("model_type") else {
-      throw KluereError(.badFormat, "\(path): model_type is missing, expected \"bert\" or \"roberta\"")
+      throw KluereError(.badFormat, "\(path): model_type is missing, expected one of \(families)")
     }
     var c = ModelConfiguration()
-    switch type {
-    case "bert": c.family = .bert
-    case "roberta": c.family = .roberta
-    default: throw unsupported("model_type", type, "\"bert\" or \"roberta\"")
+    guard let family = ModelFamily.allCases.first(where: { $0.name == type }) else {
+      throw unsupported("model_type", type, "one of \(families)")
     }
-    if let activation = try file.string("hidden_act"), activation != "gelu" {
-      throw unsupported("hidden_act", activation, "\"gelu\"")
+    c.family = family
+    switch try file.string("hidden_act") ?? "gelu" {
+    case "gelu": c.activation = .gelu
+    case "gelu_new", "gelu_pytorch_tanh", "gelu_fast": c.activation = .geluNew
+    case "relu": c.activation = .relu
+    case let other: throw unsupported("hidden_act", other, "\"gelu\", \"gelu_new\" or \"relu\"")
     }
+    if let pruned = try file.object("pruned_heads"), pruned.count > 0 {
+      throw unsupported("pruned_heads", "of \(pruned.count) layers", "none")
+    }
+    c.tiesDecoder = try file.bool("tie_word_embeddings") ?? true
     if let positions = try file.string("position_embedding_type"), positions != "absolute" {
       throw unsupported("position_embedding_type", positions, "\"absolute\"")
     }
@@ -45,11 +53,13 @@ struct ConfigFile {
     if let problem = try file.string("problem_type"), problem != "single_label_classification" {
       throw unsupported("problem_type", problem, "\"single_label_classification\"")
     }
-    let roberta = c.family == .roberta
-    c.hiddenSize = try file.int("hidden_size") ?? 768
+    let roberta = c.family.countsPositionsFromPadding
+    let electra = c.family == .electra
+    c.hiddenSize = try file.int("hidden_size") ?? (electra ? 256 : 768)
     c.layerCount = try file.int("num_hidden_layers") ?? 12
-    c.headCount = try file.int("num_attention_heads") ?? 12
-    c.intermediateSize = try file.int("intermediate_size") ?? 3072
+    c.headCount = try file.int("num_attention_heads") ?? (electra ? 4 : 12)
+    c.intermediateSize = try file.int("intermediate_size") ?? (electra ? 1024 : 3072)
+    if electra { c.embeddingSize = try file.int("embedding_size") ?? 128 }
     c.vocabularySize = try file.int("vocab_size") ?? (roberta ? 50265 : 30522)
     c.typeVocabularySize = try file.int("type_vocab_size") ?? 2
     let padding = try file.int("pad_token_id") ?? (roberta ? 1 : 0)
@@ -87,10 +97,10 @@ struct ConfigFile {
   /// The file's bytes. `dtype` and `transformers_version` are left to transformers.
   func encoded(bosTokenID: Int32, eosTokenID: Int32) -> [UInt8] {
     let c = configuration
-    let roberta = c.family == .roberta
+    let roberta = c.family.countsPositionsFromPadding
     let names = labels ?? []
     var file = JSONText()
-    file.add("architectures", [roberta ? "RobertaForSequenceClassification" : "BertForSequenceClassification"])
+    file.add("architectures", [c.family.className + c.task.classSuffix])
     file.add("attention_probs_dropout_prob", c.attentionDropout)
     if roberta { file.add("bos_token_id", Int(bosTokenID)) }
     if let dropout = c.classifierDropout {
@@ -98,8 +108,9 @@ struct ConfigFile {
     } else {
       file.addNull("classifier_dropout")
     }
+    if c.family == .electra { file.add("embedding_size", c.embeddingWidth) }
     if roberta { file.add("eos_token_id", Int(eosTokenID)) }
-    file.add("hidden_act", "gelu")
+    file.add("hidden_act", c.activation == .relu ? "relu" : c.activation == .geluNew ? "gelu_new" : "gelu")
     file.add("hidden_dropout_prob", c.hiddenDropout)
     file.add("hidden_size", c.hiddenSize)
     file.addObject("id2label", names.enumerated().map { (String($0.offset), .string($0.element)) })
@@ -113,7 +124,8 @@ struct ConfigFile {
     file.add("num_hidden_layers", c.layerCount)
     file.add("pad_token_id", Int(c.padTokenID))
     file.add("position_embedding_type", "absolute")
-    file.add("problem_type", "single_label_classification")
+    if c.task == .classification { file.add("problem_type", "single_label_classification") }
+    file.add("tie_word_embeddings", c.tiesDecoder)
     // KLUE's RoBERTa is tokenized as BERT is; without this AutoTokenizer would look for RoBERTa's own BPE files.
     file.add("tokenizer_class", "BertTokenizer")
     file.add("type_vocab_size", c.typeVocabularySize)

@@ -79,7 +79,9 @@ struct EncoderLayer {
       residual: memory.input, gain: pass.weights + slots.attentionNorm.gain,
       bias: pass.weights + slots.attentionNorm.bias, rows: pass.tokens, width: c.hiddenSize,
       epsilon: c.layerNormEpsilon, pass.mask(pass.dropout.hidden, DropoutSite.attentionOutput(layer: number)))
-    try pass.linear(scratch.activation, pre: memory.pre, memory.middle, slots.intermediate, rows: pass.tokens, .gelu)
+    try pass.linear(
+      scratch.activation, pre: memory.pre, memory.middle, slots.intermediate, rows: pass.tokens,
+      c.activation)
     try pass.linear(scratch.projection, scratch.activation, slots.output, rows: pass.tokens)
     try pass.backend.residualNorm(
       memory.output, xhat: memory.outputXhat, rstd: memory.outputRstd, scratch.projection, residual: memory.middle,
@@ -105,10 +107,11 @@ struct EncoderLayer {
       gain: pass.weights + slots.outputNorm.gain, rows: pass.tokens, width: c.hiddenSize,
       pass.mask(pass.dropout.hidden, DropoutSite.output(layer: number)))
     // The activation is cheaper to compute again than to keep for every layer.
-    try pass.backend.gelu(scratch.activation, pre, count: pass.tokens * c.intermediateSize)
+    try pass.backend.activate(
+      scratch.activation, pre, count: pass.tokens * c.intermediateSize, c.activation)
     try pass.linearBackwardWeight(parameters, scratch.projection, scratch.activation, slots.output, rows: pass.tokens)
     try pass.linearBackwardInput(wide, scratch.projection, slots.output, rows: pass.tokens, accumulate: false)
-    try pass.backend.geluBackward(wide, wide, pre, count: pass.tokens * c.intermediateSize)
+    try pass.backend.activateBackward(wide, wide, pre, count: pass.tokens * c.intermediateSize, c.activation)
     try pass.linearBackwardWeight(parameters, wide, memory.middle, slots.intermediate, rows: pass.tokens)
     try pass.linearBackwardInput(gradient, wide, slots.intermediate, rows: pass.tokens, accumulate: true)
 

@@ -1,6 +1,7 @@
 package import KluereBase
 package import KluereCompute
 package import KluereData
+internal import KluereFormats
 package import KluereText
 
 /// Tokenizer, labels and weights. Immutable, so any number of threads may use it.
@@ -13,11 +14,16 @@ package final class Model: Sendable {
   package let weights: ModelWeights
   /// For each tensor of the layout: whether the folder lacked it and it was made at random.
   package let newlyInitialized: [Bool]
+  /// Names of tensors in the opened folder's files that this model has no use for.
+  package let unusedTensors: [String]
+  /// Second copies of tied tensors, which go back into the folder as they were.
+  let copies: [StoredTensor]
   private let encoder: InputEncoder
 
   init(
     context: Context, configuration: ModelConfiguration, tokenizer: Tokenizer, labels: LabelSet,
-    layout: ParameterLayout, weights: ModelWeights, newlyInitialized: [Bool]
+    layout: ParameterLayout, weights: ModelWeights, newlyInitialized: [Bool],
+    unusedTensors: [String] = [], copies: [StoredTensor] = []
   ) throws(KluereError) {
     self.context = context
     self.configuration = configuration
@@ -26,7 +32,12 @@ package final class Model: Sendable {
     self.layout = layout
     self.weights = weights
     self.newlyInitialized = newlyInitialized
-    encoder = try InputEncoder(tokenizer, configuration)
+    self.unusedTensors = unusedTensors
+    self.copies = copies
+    // Only a classifier needs the markers of its input form.
+    var form = configuration
+    if configuration.task != .classification { form.inputForm = .entityPair }
+    encoder = try InputEncoder(tokenizer, form)
   }
 
   /// A model with random weights; its vocabulary size and padding id are the tokenizer's.
@@ -36,7 +47,7 @@ package final class Model: Sendable {
     var configuration = configuration
     configuration.vocabularySize = tokenizer.vocabularySize
     configuration.padTokenID = tokenizer.padID
-    configuration.typeVocabularySize = configuration.family == .bert ? 2 : 1
+    configuration.typeVocabularySize = configuration.family.countsPositionsFromPadding ? 1 : 2
     try configuration.validate()
     let layout = try ParameterLayout(configuration, labelCount: labels.count)
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")

@@ -1,15 +1,60 @@
 package import KluereBase
+package import KluereCompute
 
-/// Encoder families. They differ in names, position numbers and the head, not in the layers.
-package enum ModelFamily: Int32, Sendable {
+/// Encoder families. They differ in names, position numbers, the embedding's width and the head, not in the layers. Raw
+/// values are KLUERE_FAMILY_*.
+package enum ModelFamily: Int32, Sendable, CaseIterable {
   case bert = 0
   case roberta = 1
+  case xlmRoberta = 2
+  case electra = 3
 
-  /// `model_type` in config.json, and the prefix of tensor names.
+  /// `model_type` in config.json.
   package var name: String {
     switch self {
     case .bert: "bert"
     case .roberta: "roberta"
+    case .xlmRoberta: "xlm-roberta"
+    case .electra: "electra"
+    }
+  }
+
+  /// Of the encoder's tensors.
+  var prefix: String {
+    switch self {
+    case .bert: "bert."
+    case .roberta, .xlmRoberta: "roberta."
+    case .electra: "electra."
+    }
+  }
+
+  /// RoBERTa counts a sentence's positions from the padding id + 1 (modeling_roberta.py,
+  /// create_position_ids_from_input_ids).
+  var countsPositionsFromPadding: Bool { self == .roberta || self == .xlmRoberta }
+
+  /// Begins the names of transformers' classes.
+  var className: String {
+    switch self {
+    case .bert: "Bert"
+    case .roberta: "Roberta"
+    case .xlmRoberta: "XLMRoberta"
+    case .electra: "Electra"
+    }
+  }
+}
+
+/// What stands on top of the encoder. Raw values are KLUERE_TASK_*.
+package enum ModelTask: Int32, Sendable {
+  case classification = 0
+  case maskedLM = 1
+  case encoder = 2
+
+  /// Ends the names of transformers' classes.
+  var classSuffix: String {
+    switch self {
+    case .classification: "ForSequenceClassification"
+    case .maskedLM: "ForMaskedLM"
+    case .encoder: "Model"
     }
   }
 }
@@ -39,7 +84,16 @@ package enum InputForm: Int32, Sendable {
 /// Everything that decides a model's shape and arithmetic.
 package struct ModelConfiguration: Equatable, Sendable {
   package var family: ModelFamily = .roberta
+  package var task: ModelTask = .classification
   package var hiddenSize = 256
+  /// Width of the embeddings, nil: the hidden size. Only ELECTRA has another.
+  package var embeddingSize: Int?
+  /// Of the feed-forward layers.
+  package var activation: Activation = .gelu
+  /// The masked-LM decoder's weights are the word embeddings.
+  package var tiesDecoder = true
+  /// Of a model without a head: whether it has the dense layer over [CLS].
+  package var hasPooler = false
   package var layerCount = 4
   package var headCount = 4
   package var intermediateSize = 1024
@@ -62,9 +116,10 @@ package struct ModelConfiguration: Equatable, Sendable {
 
   package var headWidth: Int { hiddenSize / headCount }
 
-  /// Number of a sentence's first position. RoBERTa counts from the padding id + 1 (modeling_roberta.py,
-  /// create_position_ids_from_input_ids).
-  package var firstPosition: Int32 { family == .roberta ? padTokenID + 1 : 0 }
+  package var embeddingWidth: Int { embeddingSize ?? hiddenSize }
+
+  /// Number of a sentence's first position.
+  package var firstPosition: Int32 { family.countsPositionsFromPadding ? padTokenID + 1 : 0 }
 
   /// Rows of the position table: `max_position_embeddings` in config.json.
   package var positionRows: Int { maxPositions + Int(firstPosition) }
@@ -84,6 +139,16 @@ package struct ModelConfiguration: Equatable, Sendable {
       }
     }
     try check("hidden_size", hiddenSize, 1...65_536)
+    if let embeddingSize {
+      try check("embedding_size", embeddingSize, 1...65_536)
+      guard family == .electra || embeddingSize == hiddenSize else {
+        throw KluereError(
+          .invalidArgument, "embedding_size: \(embeddingSize), a model of \(family.name) has hidden_size \(hiddenSize)")
+      }
+    }
+    guard [.gelu, .geluNew, .relu].contains(activation) else {
+      throw KluereError(.invalidArgument, "activation: expected gelu, gelu_new or relu")
+    }
     try check("layer_count", layerCount, 1...1024)
     try check("head_count", headCount, 1...1024)
     guard hiddenSize % headCount == 0 else {

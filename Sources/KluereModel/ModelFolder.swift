@@ -12,6 +12,7 @@ package struct ModelOpenOptions: Sendable {
   package var readIntoMemory = false
   package var seed: UInt64 = 42
   package var labels: [String]?
+  package var task = ModelTask.classification
 
   package init() {}
 }
@@ -26,7 +27,7 @@ extension Model {
 
   // MARK: Opening
 
-  /// Opens a folder of kluere's or of Hugging Face's BERT and RoBERTa encoders and sequence classifiers.
+  /// Opens a folder of kluere's or of Hugging Face's encoders, sequence classifiers and masked-LM models.
   package static func open(
     context: Context, directory: String, options: ModelOpenOptions
   ) throws(KluereError) -> Model {
@@ -52,16 +53,24 @@ extension Model {
     }
     if let form = options.inputForm { config.configuration.inputForm = form }
     if let maximum = options.maxTokens { config.configuration.maxTokens = maximum }
+    config.configuration.task = options.task
     try config.configuration.validate()
 
     let files = try WeightFiles(directory: directory, readIntoMemory: options.readIntoMemory)
     let labels = try chooseLabels(config, options, files)
+    let names = TensorNames(config.configuration)
+    config.configuration.hasPooler = names.alternatives(names.pooler + ".weight").contains { files.tensor($0) != nil }
     let layout = try ParameterLayout(config.configuration, labelCount: labels.count)
-    let (weights, missing) = try readWeights(
-      files, layout, config.configuration, context, seed: options.seed)
+    let sources = try findTensors(files, layout, names)
+    let weights = try makeWeights(sources, files.path, layout, config.configuration, context, seed: options.seed)
+    let used = Set(sources.compactMap { $0.map { Array($0.name.utf8) } })
+    let others = files.tensors.filter { !used.contains(Array($0.name.utf8)) && !names.isBuffer($0.name) }
+    let hasDecoder = layout.maskedLM != nil
     return try Model(
       context: context, configuration: config.configuration, tokenizer: tokenizer, labels: labels, layout: layout,
-      weights: weights, newlyInitialized: missing)
+      weights: weights, newlyInitialized: sources.map { $0 == nil },
+      unusedTensors: others.filter { !(hasDecoder && names.isCopy($0.name)) }.map(\.name),
+      copies: others.filter { hasDecoder && names.isCopy($0.name) })
   }
 
   /// The caller's labels, else kluere.json's or config.json's names, else KLUE's 30 for a folder without a head, else
@@ -80,18 +89,17 @@ extension Model {
     return try LabelSet((0..<rows).map { "LABEL_\($0)" })
   }
 
-  /// The weights, most of them still in the file. Tensors of the head may be missing: they are made at random and named.
-  private static func readWeights(
-    _ files: WeightFiles, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
-    _ context: Context, seed: UInt64
-  ) throws(KluereError) -> (ModelWeights, [Bool]) {
-    // All tensors are looked up before memory is taken: a configuration that claims a huge model without having it is
-    // refused at no cost.
+  /// Where each tensor of the layout stands; nil for those of a head that are missing. All are looked up before memory is
+  /// taken: a configuration that claims a huge model without having it is refused at no cost.
+  private static func findTensors(
+    _ files: WeightFiles, _ layout: ParameterLayout, _ names: TensorNames
+  ) throws(KluereError) -> [StoredTensor?] {
     var sources: [StoredTensor?] = []
     for slot in layout.tensors {
-      guard let tensor = names(of: slot.name, configuration.family).lazy.compactMap({ files.tensor($0) }).first else {
-        let head = slot.name.hasPrefix("classifier.") || slot.name.hasPrefix("bert.pooler.")
-        guard head else { throw KluereError(.badFormat, "\(files.path): tensor \(slot.name) is missing") }
+      guard let tensor = names.alternatives(slot.name).lazy.compactMap({ files.tensor($0) }).first else {
+        guard names.isHead(slot.name) else {
+          throw KluereError(.badFormat, "\(files.path): tensor \(slot.name) is missing")
+        }
         sources.append(nil)
         continue
       }
@@ -107,34 +115,26 @@ extension Model {
       }
       sources.append(tensor)
     }
-
-    let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
-    var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
-    var missingNames: [String] = []
-    for (slot, source) in zip(layout.tensors, sources) where source == nil {
-      try initializer.fill(slot, in: weights, on: context.backend)
-      missingNames.append(slot.name)
-    }
-    if !missingNames.isEmpty {
-      context.log(
-        .warning, "\(files.path): not in the file and initialised at random: \(missingNames.joined(separator: ", "))")
-    }
-    return (
-      ModelWeights(arena: weights, layout, pending: sources, on: context.backend), sources.map { $0 == nil }
-    )
+    return sources
   }
 
-  /// Names under which a tensor may stand: ours, without the family's prefix (AutoModel saves so), and with the older
-  /// LayerNorm.gamma and beta.
-  private static func names(of name: String, _ family: ModelFamily) -> [String] {
-    var names = [name]
-    let prefix = family.name + "."
-    if name.hasPrefix(prefix) { names.append(String(name.dropFirst(prefix.count))) }
-    for name in names {
-      if name.hasSuffix("LayerNorm.weight") { names.append(name.dropLast("weight".count) + "gamma") }
-      if name.hasSuffix("LayerNorm.bias") { names.append(name.dropLast("bias".count) + "beta") }
+  /// The weights, most of them still in the file. Those that are missing are made at random, and named in the log.
+  private static func makeWeights(
+    _ sources: [StoredTensor?], _ path: String, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
+    _ context: Context, seed: UInt64
+  ) throws(KluereError) -> ModelWeights {
+    let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
+    var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
+    var missing: [String] = []
+    for (slot, source) in zip(layout.tensors, sources) where source == nil {
+      try initializer.fill(slot, in: weights, on: context.backend)
+      missing.append(slot.name)
     }
-    return names
+    if !missing.isEmpty {
+      context.log(
+        .warning, "\(path): not in the file and initialised at random: \(missing.joined(separator: ", "))")
+    }
+    return ModelWeights(arena: weights, layout, pending: sources, on: context.backend)
   }
 
   // MARK: Saving
@@ -143,12 +143,9 @@ extension Model {
   package func save(
     _ directory: String, libraryVersion: String, extra: [ExtraFile] = [], weights other: FloatStorage? = nil
   ) throws(KluereError) {
-    // ?? would lose the error's type.
-    let arena: FloatStorage
-    if let other { arena = other } else { arena = try weights.whole() }
     let target = try AtomicDirectory(directory, replacing: Model.fileNames.union(extra.map(\.name)))
     do throws(KluereError) {
-      try write(to: target, libraryVersion, weights: arena)
+      try write(to: target, libraryVersion, weights: other)
       for file in extra { try file.write(target) }
       try target.commit()
     } catch {
@@ -169,7 +166,7 @@ extension Model {
   }
 
   private func write(
-    to target: AtomicDirectory, _ libraryVersion: String, weights: FloatStorage
+    to target: AtomicDirectory, _ libraryVersion: String, weights other: FloatStorage?
   ) throws(KluereError) {
     let config = ConfigFile(configuration: configuration, labels: labels.names)
     try target.add(
@@ -178,7 +175,36 @@ extension Model {
       labels: labels.names, inputForm: configuration.inputForm, maxTokens: configuration.maxTokens)
     try target.add(KluereFile.name, file.encoded(libraryVersion: libraryVersion))
     for file in TokenizerFolder.files(tokenizer) { try target.add(file.name, file.bytes) }
-    try writeTensors(Model.weightsName, to: target, named: layout, from: weights)
+    if let other {
+      try writeTensors(Model.weightsName, to: target, named: layout, from: other)
+    } else {
+      try writeOwnTensors(to: target)
+    }
+  }
+
+  /// The model's weights: those that came from a file with the bytes and the type they had there.
+  private func writeOwnTensors(to target: AtomicDirectory) throws(KluereError) {
+    var tensors: [Safetensors.OutputTensor] = []
+    var arena: FloatStorage?
+    for (number, slot) in layout.tensors.enumerated() {
+      let shape = slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
+      if let source = weights.unchanged(number) {
+        tensors.append(.init(name: slot.name, type: source.type, shape: shape, bytes: source.bytes))
+        continue
+      }
+      // Only now: whoever is saved as it was opened needs no arena.
+      if arena == nil { arena = try weights.whole() }
+      guard let arena else { continue }
+      tensors.append(
+        .init(
+          name: slot.name, shape: shape,
+          values: UnsafeBufferPointer(start: arena.pointer + slot.offset, count: slot.count)))
+    }
+    for copy in copies {
+      guard let bytes = copy.bytes, !tensors.contains(where: { $0.name == copy.name }) else { continue }
+      tensors.append(.init(name: copy.name, type: copy.type, shape: copy.shape, bytes: bytes))
+    }
+    try Safetensors.write(Model.weightsName, to: target, tensors: tensors)
   }
 
   /// One safetensors file with a tensor for each of the layout, from an arena of its shape.
@@ -189,7 +215,7 @@ extension Model {
     try Safetensors.write(
       name, to: target,
       tensors: layout.tensors.map { slot in
-        Safetensors.FloatTensor(
+        Safetensors.OutputTensor(
           name: slot.name, shape: slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns],
           values: UnsafeBufferPointer(start: arena.pointer + slot.offset, count: slot.count))
       })

@@ -14,6 +14,8 @@ package final class ModelWeights: @unchecked Sendable {
   private let lock = Lock()
   /// By the slot's number; nil: in the arena. Read and written under `lock`.
   private var pending: [StoredTensor?]
+  /// Where each tensor came from: it is saved again with these bytes.
+  private let sources: [StoredTensor?]
   private var inference: PackedWeights?
 
   /// `arena` has the layout's shape and is not written by others any more.
@@ -21,7 +23,8 @@ package final class ModelWeights: @unchecked Sendable {
     self.arena = arena
     slots = layout.tensors
     self.backend = backend
-    self.pending = pending ?? [StoredTensor?](repeating: nil, count: layout.tensors.count)
+    sources = pending ?? [StoredTensor?](repeating: nil, count: layout.tensors.count)
+    self.pending = sources
   }
 
   /// The arena with every tensor in it.
@@ -62,6 +65,12 @@ package final class ModelWeights: @unchecked Sendable {
     }
     guard let host = out.baseAddress else { return }
     try backend.copyOut(host, arena.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
+  }
+
+  /// The bytes of a tensor that still has the type and the values of its file; nil: it is in the arena.
+  func unchanged(_ number: Int) -> (type: ElementType, bytes: UnsafeRawBufferPointer)? {
+    guard let source = sources[number], source.type != .f64, let bytes = source.bytes else { return nil }
+    return (source.type, bytes)
   }
 
   /// What a forward pass without gradients reads; made at the first call. Call it inside `Context.exclusive`.

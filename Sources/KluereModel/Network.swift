@@ -10,7 +10,8 @@ package final class Network {
   private let backend: any Backend
   private let training: Bool
   private let layers: [EncoderLayer]
-  private let head: ClassificationHead
+  private let classifier: ClassificationHead?
+  private var maskedLM: MaskedLMHead?
   private var memory = NetworkMemory()
   /// The batch of the last forward pass.
   private var tokens = 0
@@ -23,9 +24,10 @@ package final class Network {
     self.layout = layout
     self.backend = context.backend
     self.training = training
-    labelCount = layout.headOutput.out
+    labelCount = layout.classifier?.output.out ?? 0
     layers = layout.layers.enumerated().map { EncoderLayer(number: $0.offset, slots: $0.element) }
-    head = ClassificationHead(dense: layout.headDense, output: layout.headOutput)
+    classifier = layout.classifier.map { ClassificationHead($0) }
+    maskedLM = layout.maskedLM.map { MaskedLMHead($0) }
   }
 
   /// Makes room for batches up to this size, so that later passes allocate nothing.
@@ -34,8 +36,8 @@ package final class Network {
       configuration, labelCount: labelCount, tokens: tokens, sequences: sequences, training: training, on: backend)
   }
 
-  /// Logits [sequences, labels] in device memory, valid until the next call. `weights` has the layout's shape.
-  package func forward(
+  /// Last hidden states [tokens, hidden] in device memory, valid until the next call. `weights` has the layout's shape.
+  package func encode(
     weights: FloatStorage, packed: PackedWeights? = nil, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
   ) throws(KluereError) -> UnsafeMutablePointer<Float> {
     tokens = batch.tokenCount
@@ -48,15 +50,55 @@ package final class Network {
     guard let embedded = memory.embedded, let embeddingTokens else { throw Network.unprepared }
     try backend.embedding(
       embedded, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd, tables(weights.pointer, word: packed?.word),
-      embeddingTokens,
-      gain: pass.weights + layout.embeddingNorm.gain, bias: pass.weights + layout.embeddingNorm.bias, rows: tokens,
-      width: configuration.hiddenSize, epsilon: configuration.layerNormEpsilon,
+      embeddingTokens, gain: pass.weights + layout.embeddingNorm.gain, bias: pass.weights + layout.embeddingNorm.bias,
+      rows: tokens, width: configuration.embeddingWidth, epsilon: configuration.layerNormEpsilon,
       pass.mask(dropout.hidden, DropoutSite.embedding))
+    if let projection = layout.projection, let projected = memory.projected {
+      try pass.linear(projected, embedded, projection, rows: tokens)
+    }
     let scratch = try layerScratch()
     for (layer, layerMemory) in zip(layers, memory.layers) { try layer.forward(pass, layerMemory, scratch) }
+    return memory.layers.last?.output ?? embedded
+  }
+
+  /// Logits [sequences, labels] in device memory, valid until the next call.
+  package func forward(
+    weights: FloatStorage, packed: PackedWeights? = nil, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
+  ) throws(KluereError) -> UnsafeMutablePointer<Float> {
+    guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
+    let hidden = try encode(weights: weights, packed: packed, batch, dropout)
     let head = try headMemory()
-    try self.head.forward(pass, memory.layers.last?.output ?? embedded, head)
+    try classifier.forward(try makePass(weights, packed), hidden, head)
     return head.logits
+  }
+
+  /// BERT's tanh pooler over the hidden states that the last `encode` gave: [sequences, hidden] in device memory.
+  package func pool(weights: FloatStorage, packed: PackedWeights? = nil) throws(KluereError) -> ConstantFloats {
+    let dense = layout.pooler ?? (configuration.family == .bert ? layout.classifier?.dense : nil)
+    guard let dense else { throw KluereError(.unsupported, "pooler: the model has none") }
+    guard let hidden = memory.layers.last?.output else { throw Network.unprepared }
+    let head = try headMemory()
+    let pass = try makePass(weights, packed)
+    try backend.gatherRows(
+      head.gathered, hidden, head.firstRows, count: sequences, width: configuration.hiddenSize)
+    try pass.linear(head.dense, head.gathered, dense, rows: sequences, .tanh)
+    return UnsafePointer(head.dense)
+  }
+
+  /// Logits [rows, vocabulary] of the masked-LM head at these rows of the last `encode`, in device memory.
+  package func maskedLogits(
+    weights: FloatStorage, packed: PackedWeights? = nil, rows: [Int32]
+  ) throws(KluereError) -> ConstantFloats {
+    guard maskedLM != nil else { throw KluereError(.state, "model: it has no masked-LM head") }
+    guard let hidden = memory.layers.last?.output, rows.allSatisfy({ $0 >= 0 && Int($0) < tokens }) else {
+      throw Network.unprepared
+    }
+    let pass = try makePass(weights, packed)
+    let memory = try maskedLM?.prepare(pass, rows: rows.count)
+    guard let memory else { throw Network.unprepared }
+    try copyIn(memory.rows, rows)
+    try maskedLM?.forward(pass, hidden, memory, count: rows.count)
+    return UnsafePointer(memory.logits)
   }
 
   /// Sum of the rows' losses of the last forward pass; prepares the backward pass with gradients times `scale`.
@@ -78,16 +120,23 @@ package final class Network {
       let embeddingTokens
     else { throw Network.unprepared }
     try backend.fill(gradient, 0, count: tokens * configuration.hiddenSize)
-    try head.backward(pass, try headMemory(), hiddenGradient: gradient, parameters: gradients.pointer)
+    guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
+    try classifier.backward(pass, try headMemory(), hiddenGradient: gradient, parameters: gradients.pointer)
     let scratch = try layerScratch()
     for (layer, layerMemory) in zip(layers, memory.layers).reversed() {
       try layer.backward(pass, layerMemory, scratch, gradient: gradient, parameters: gradients.pointer)
     }
+    var embeddingGradient = gradient
+    if let projection = layout.projection, let embedded = memory.embedded, let wide = scratch.wide {
+      try pass.linearBackwardWeight(gradients.pointer, gradient, embedded, projection, rows: tokens)
+      try pass.linearBackwardInput(wide, gradient, projection, rows: tokens, accumulate: false)
+      embeddingGradient = wide
+    }
     try backend.embeddingBackward(
       tables(gradients.pointer), dgain: gradients.pointer + layout.embeddingNorm.gain,
-      dbias: gradients.pointer + layout.embeddingNorm.bias, gradient, xhat: xhat, rstd: rstd,
+      dbias: gradients.pointer + layout.embeddingNorm.bias, embeddingGradient, xhat: xhat, rstd: rstd,
       gain: pass.weights + layout.embeddingNorm.gain, embeddingTokens, rows: tokens,
-      width: configuration.hiddenSize, pass.mask(dropout.hidden, DropoutSite.embedding))
+      width: configuration.embeddingWidth, pass.mask(dropout.hidden, DropoutSite.embedding))
   }
 
   // MARK: Views of the present batch
@@ -101,7 +150,7 @@ package final class Network {
       type: base + layout.type,
       wordRows: configuration.vocabularySize, positionRows: configuration.positionRows,
       typeRows: configuration.typeVocabularySize, wordPadding: configuration.padTokenID,
-      positionPadding: configuration.family == .roberta ? configuration.padTokenID : -1)
+      positionPadding: configuration.family.countsPositionsFromPadding ? configuration.padTokenID : -1)
   }
 
   private var embeddingTokens: EmbeddingTokens? {
@@ -134,7 +183,8 @@ package final class Network {
       let samples = memory.sequenceSamples, let zeros = memory.zeros
     else { throw Network.unprepared }
     return HeadMemory(
-      gathered: gathered, dropped: dropped, dense: dense, denseDropped: denseDropped, logits: logits,
+      gathered: gathered, dropped: dropped, dense: dense, densePre: memory.headDensePre, denseDropped: denseDropped,
+      logits: logits,
       gradient: memory.headGradient, logitsGradient: memory.logitsGradient, firstRows: firstRows,
       samples: unsigned(samples), zeros: unsigned(zeros))
   }

@@ -28,6 +28,8 @@ struct LayerMemory {
 struct NetworkMemory {
   private(set) var layers: [LayerMemory] = []
   private(set) var embedded: Floats?
+  /// The first layer's input, where it is not `embedded` itself (ELECTRA).
+  private(set) var projected: Floats?
   private(set) var embeddingXhat: Floats?
   private(set) var embeddingRstd: Floats?
   /// Scratch: result of a projection [hidden]; feed-forward activation [intermediate].
@@ -40,6 +42,7 @@ struct NetworkMemory {
   private(set) var head: Floats?
   private(set) var headDropped: Floats?
   private(set) var headDense: Floats?
+  private(set) var headDensePre: Floats?
   private(set) var headDenseDropped: Floats?
   private(set) var headGradient: Floats?
   private(set) var logits: Floats?
@@ -91,17 +94,20 @@ struct NetworkMemory {
     _ training: Bool
   ) {
     let wide = tokens * c.hiddenSize
-    embedded = carver.take(wide)
-    embeddingXhat = training ? carver.take(wide) : nil
+    let embedding = tokens * c.embeddingWidth
+    embedded = carver.take(embedding)
+    embeddingXhat = training ? carver.take(embedding) : nil
     embeddingRstd = training ? carver.take(tokens) : nil
     projection = carver.take(wide)
     activation = carver.take(tokens * c.intermediateSize)
     if training {
       gradient = carver.take(wide)
-      self.wide = carver.take(tokens * max(3 * c.hiddenSize, c.intermediateSize))
+      self.wide = carver.take(tokens * max(3 * c.hiddenSize, c.intermediateSize, c.embeddingWidth))
     }
     layers.removeAll(keepingCapacity: true)
-    var input = embedded
+    projected = c.embeddingWidth == c.hiddenSize ? nil : carver.take(wide)
+    let first = projected ?? embedded
+    var input = first
     for number in 0..<c.layerCount {
       if !training, number > 0 {
         // Inference: the same buffers again; the first layer already writes over its own input.
@@ -117,7 +123,7 @@ struct NetworkMemory {
       let pre = training ? carver.take(tokens * c.intermediateSize) : nil
       let outputXhat = training ? carver.take(wide) : nil
       let outputRstd = training ? carver.take(tokens) : nil
-      let output = training ? carver.take(wide) : embedded
+      let output = training ? carver.take(wide) : first
       // The counting pass has no addresses.
       guard let layerInput = input, let qkv, let context, let middle, let output else { continue }
       layers.append(
@@ -131,6 +137,7 @@ struct NetworkMemory {
     head = carver.take(rows)
     headDropped = carver.take(rows)
     headDense = carver.take(rows)
+    headDensePre = training ? carver.take(rows) : nil
     headDenseDropped = carver.take(rows)
     headGradient = training ? carver.take(rows) : nil
     logits = carver.take(sequences * labelCount)

@@ -54,6 +54,19 @@ package struct LayerSlots: Sendable {
   package var outputNorm: NormSlot
 }
 
+/// The [CLS] heads of sequence classifiers.
+package struct ClassifierSlots: Sendable {
+  package var dense: LinearSlot
+  package var output: LinearSlot
+}
+
+/// dense, activation, layer norm, decoder. The decoder's weights are those of the word embeddings if they are tied.
+package struct MaskedLMSlots: Sendable {
+  package var dense: LinearSlot
+  package var norm: NormSlot
+  package var decoder: LinearSlot
+}
+
 /// Where each parameter lies in one flat arena of floats. The tensors that AdamW decays come first, biases and layer
 /// norms after them, so that an update of all parameters is two calls.
 package struct ParameterLayout: Sendable {
@@ -67,89 +80,80 @@ package struct ParameterLayout: Sendable {
   package let type: Int
   package let embeddingNorm: NormSlot
   package let layers: [LayerSlots]
-  package let headDense: LinearSlot
-  package let headOutput: LinearSlot
+  /// From the embedding's width to the layers', where they differ (ELECTRA).
+  package let projection: LinearSlot?
+  /// The dense layer over [CLS] of a model without a head, if it has one.
+  package let pooler: LinearSlot?
+  package let classifier: ClassifierSlots?
+  package let maskedLM: MaskedLMSlots?
 
   /// `configuration` has been validated.
   package init(_ configuration: ModelConfiguration, labelCount: Int) throws(KluereError) {
     let c = configuration
-    let prefix = c.family.name + "."
+    let names = TensorNames(c)
     let hidden = c.hiddenSize
+    let width = c.embeddingWidth
     var plan = Plan()
 
-    func linearNames(_ base: String) -> (String, String) { (base + ".weight", base + ".bias") }
-
     // First pass: decaying tensors, in order.
-    word = plan.place(
-      prefix + "embeddings.word_embeddings.weight", c.vocabularySize, hidden, .embedding(padding: c.padTokenID))
+    word = plan.place(names.word, c.vocabularySize, width, .embedding(padding: c.padTokenID))
     position = plan.place(
-      prefix + "embeddings.position_embeddings.weight", c.positionRows, hidden,
-      .embedding(padding: c.family == .roberta ? c.padTokenID : -1))
-    type = plan.place(
-      prefix + "embeddings.token_type_embeddings.weight", c.typeVocabularySize, hidden, .embedding(padding: -1))
-    var layers: [LayerSlots] = []
-    for number in 0..<c.layerCount {
-      let base = prefix + "encoder.layer.\(number)."
-      let query = plan.place(base + "attention.self.query.weight", hidden, hidden, .weight)
-      _ = plan.place(base + "attention.self.key.weight", hidden, hidden, .weight, aligned: false)
-      _ = plan.place(base + "attention.self.value.weight", hidden, hidden, .weight, aligned: false)
-      let attention = plan.place(base + "attention.output.dense.weight", hidden, hidden, .weight)
-      let intermediate = plan.place(base + "intermediate.dense.weight", c.intermediateSize, hidden, .weight)
-      let output = plan.place(base + "output.dense.weight", hidden, c.intermediateSize, .weight)
-      let none = NormSlot(gain: 0, bias: 0)
-      layers.append(
-        LayerSlots(
-          qkv: LinearSlot(weight: query, bias: 0, out: 3 * hidden, width: hidden),
-          attentionOutput: LinearSlot(weight: attention, bias: 0, out: hidden, width: hidden), attentionNorm: none,
-          intermediate: LinearSlot(weight: intermediate, bias: 0, out: c.intermediateSize, width: hidden),
-          output: LinearSlot(weight: output, bias: 0, out: hidden, width: c.intermediateSize), outputNorm: none))
+      names.position, c.positionRows, width,
+      .embedding(padding: c.family.countsPositionsFromPadding ? c.padTokenID : -1))
+    type = plan.place(names.type, c.typeVocabularySize, width, .embedding(padding: -1))
+    var projection = width == hidden ? nil : plan.linear(names.projection, hidden, width)
+    var layers = (0..<c.layerCount).map { number in plan.layer(names.layer(number), c) }
+    var pooler = c.task == .encoder && c.hasPooler ? plan.linear(names.pooler, hidden, hidden) : nil
+    var classifier: ClassifierSlots?
+    var maskedLM: MaskedLMSlots?
+    switch c.task {
+    case .classification:
+      classifier = ClassifierSlots(
+        dense: plan.linear(names.classifierDense, hidden, hidden),
+        output: plan.linear(names.classifierOutput, labelCount, hidden))
+    case .maskedLM:
+      let dense = plan.linear(names.maskedLMDense, width, hidden)
+      var decoder = LinearSlot(weight: word, bias: 0, out: c.vocabularySize, width: width)
+      if !c.tiesDecoder { decoder.weight = plan.place(names.decoderWeight, c.vocabularySize, width, .weight) }
+      maskedLM = MaskedLMSlots(dense: dense, norm: NormSlot(gain: 0, bias: 0), decoder: decoder)
+    case .encoder: break
     }
-    let (dense, out) =
-      switch c.family {
-      case .bert: (prefix + "pooler.dense", "classifier")
-      case .roberta: ("classifier.dense", "classifier.out_proj")
-      }
-    var headDense = LinearSlot(weight: 0, bias: 0, out: hidden, width: hidden)
-    var headOutput = LinearSlot(weight: 0, bias: 0, out: labelCount, width: hidden)
-    headDense.weight = plan.place(linearNames(dense).0, hidden, hidden, .weight)
-    headOutput.weight = plan.place(linearNames(out).0, labelCount, hidden, .weight)
     plan.align()
     decayingCount = plan.offset
 
     // Second pass: biases and layer norms.
-    func norm(_ base: String, _ plan: inout Plan) -> NormSlot {
-      NormSlot(
-        gain: plan.place(base + ".weight", hidden, nil, .gain), bias: plan.place(base + ".bias", hidden, nil, .bias))
+    embeddingNorm = plan.norm(names.embeddingNorm, width)
+    projection?.bias = plan.bias(names.projection, hidden)
+    for number in layers.indices { plan.biases(names.layer(number), c, &layers[number]) }
+    pooler?.bias = plan.bias(names.pooler, hidden)
+    classifier?.dense.bias = plan.bias(names.classifierDense, hidden)
+    classifier?.output.bias = plan.bias(names.classifierOutput, labelCount)
+    if maskedLM != nil {
+      maskedLM?.dense.bias = plan.bias(names.maskedLMDense, width)
+      maskedLM?.norm = plan.norm(names.maskedLMNorm, width)
+      maskedLM?.decoder.bias = plan.place(names.decoderBias, c.vocabularySize, nil, .bias)
     }
-    embeddingNorm = norm(prefix + "embeddings.LayerNorm", &plan)
-    for number in 0..<c.layerCount {
-      let base = prefix + "encoder.layer.\(number)."
-      layers[number].qkv.bias = plan.place(base + "attention.self.query.bias", hidden, nil, .bias)
-      _ = plan.place(base + "attention.self.key.bias", hidden, nil, .bias, aligned: false)
-      _ = plan.place(base + "attention.self.value.bias", hidden, nil, .bias, aligned: false)
-      layers[number].attentionOutput.bias = plan.place(base + "attention.output.dense.bias", hidden, nil, .bias)
-      layers[number].attentionNorm = norm(base + "attention.output.LayerNorm", &plan)
-      layers[number].intermediate.bias = plan.place(base + "intermediate.dense.bias", c.intermediateSize, nil, .bias)
-      layers[number].output.bias = plan.place(base + "output.dense.bias", hidden, nil, .bias)
-      layers[number].outputNorm = norm(base + "output.LayerNorm", &plan)
-    }
-    headDense.bias = plan.place(linearNames(dense).1, hidden, nil, .bias)
-    headOutput.bias = plan.place(linearNames(out).1, labelCount, nil, .bias)
     plan.align()
 
     guard !plan.overflow else {
       throw KluereError(.invalidArgument, "model configuration: the number of parameters does not fit in 64 bits")
     }
+    self.projection = projection
     self.layers = layers
-    self.headDense = headDense
-    self.headOutput = headOutput
+    self.pooler = pooler
+    self.classifier = classifier
+    self.maskedLM = maskedLM
     tensors = plan.tensors
     count = plan.offset
   }
 
   /// Every linear layer.
   var linears: [LinearSlot] {
-    layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] } + [headDense, headOutput]
+    var all = layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] }
+    all += [projection, pooler, classifier?.dense, classifier?.output, maskedLM?.dense, maskedLM?.decoder].compactMap {
+      $0
+    }
+    return all
   }
 
   /// Whether a tensor is the weights of a linear layer, or part of them.
@@ -189,6 +193,45 @@ package struct ParameterLayout: Sendable {
       }
       offset = end
       return start
+    }
+
+    /// Weights of a linear layer; its bias has its place later.
+    mutating func linear(_ base: String, _ out: Int, _ width: Int) -> LinearSlot {
+      LinearSlot(weight: place(base + ".weight", out, width, .weight), bias: 0, out: out, width: width)
+    }
+
+    mutating func bias(_ base: String, _ out: Int) -> Int { place(base + ".bias", out, nil, .bias) }
+
+    mutating func norm(_ base: String, _ width: Int) -> NormSlot {
+      NormSlot(
+        gain: place(base + ".weight", width, nil, .gain), bias: place(base + ".bias", width, nil, .bias))
+    }
+
+    /// The decaying tensors of a layer.
+    mutating func layer(_ base: String, _ c: ModelConfiguration) -> LayerSlots {
+      let hidden = c.hiddenSize
+      let query = place(base + "attention.self.query.weight", hidden, hidden, .weight)
+      _ = place(base + "attention.self.key.weight", hidden, hidden, .weight, aligned: false)
+      _ = place(base + "attention.self.value.weight", hidden, hidden, .weight, aligned: false)
+      let none = NormSlot(gain: 0, bias: 0)
+      return LayerSlots(
+        qkv: LinearSlot(weight: query, bias: 0, out: 3 * hidden, width: hidden),
+        attentionOutput: linear(base + "attention.output.dense", hidden, hidden), attentionNorm: none,
+        intermediate: linear(base + "intermediate.dense", c.intermediateSize, hidden),
+        output: linear(base + "output.dense", hidden, c.intermediateSize), outputNorm: none)
+    }
+
+    /// Its other tensors.
+    mutating func biases(_ base: String, _ c: ModelConfiguration, _ slots: inout LayerSlots) {
+      let hidden = c.hiddenSize
+      slots.qkv.bias = place(base + "attention.self.query.bias", hidden, nil, .bias)
+      _ = place(base + "attention.self.key.bias", hidden, nil, .bias, aligned: false)
+      _ = place(base + "attention.self.value.bias", hidden, nil, .bias, aligned: false)
+      slots.attentionOutput.bias = bias(base + "attention.output.dense", hidden)
+      slots.attentionNorm = norm(base + "attention.output.LayerNorm", hidden)
+      slots.intermediate.bias = bias(base + "intermediate.dense", c.intermediateSize)
+      slots.output.bias = bias(base + "output.dense", hidden)
+      slots.outputNorm = norm(base + "output.LayerNorm", hidden)
     }
   }
 }

@@ -42,11 +42,11 @@ extension Trainer {
   private static func writeMoments(
     _ moments: Moments, of model: Model, to target: AtomicDirectory
   ) throws(KluereError) {
-    var tensors: [Safetensors.FloatTensor] = []
+    var tensors: [Safetensors.OutputTensor] = []
     for slot in model.layout.tensors {
       for (suffix, arena) in momentArenas(moments) {
         tensors.append(
-          Safetensors.FloatTensor(
+          Safetensors.OutputTensor(
             name: slot.name + suffix, shape: shape(slot),
             values: UnsafeBufferPointer(start: arena.pointer + slot.offset, count: slot.count)))
       }
@@ -83,11 +83,13 @@ extension Trainer {
         .invalidArgument, "evaluation: rows are given, but \(path) was written without any; expected NULL")
     case (nil, nil): break
     }
-    let live = try Model.open(context: context, directory: checkpoint, options: ModelOpenOptions())
+    // A copy: an opened model is saved with its files' bytes, and this one will be written.
+    let opened = try Model.open(context: context, directory: checkpoint, options: ModelOpenOptions())
+    let live = try opened.with(weights: try opened.copyWeights())
     guard live.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
       throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
     }
-    guard checksum(try live.weights.whole()) == state.weights else {
+    guard checksum(live.weights.arena) == state.weights else {
       throw KluereError(
         .badFormat, "\(checkpoint)/model.safetensors: its weights are not those that \(stateName) was written with")
     }

@@ -22,6 +22,7 @@ package final class Predictor {
   package let options: PredictorOptions
   private let rows: EncodedRows
   private let pass: InferencePass
+  private let outputs: EncoderOutputs
 
   package init(model: Model, options: PredictorOptions = PredictorOptions()) throws(KluereError) {
     try options.validate()
@@ -29,6 +30,7 @@ package final class Predictor {
     self.options = options
     rows = EncodedRows(model)
     pass = InferencePass(model, batchTokens: options.batchTokens)
+    outputs = EncoderOutputs(model, batchTokens: options.batchTokens)
   }
 
   /// `out`: at least one float per example and label; the first ones are overwritten, or none when this throws. Labels
@@ -54,6 +56,28 @@ package final class Predictor {
     try rows.append(dataset)
     try run(target)
   }
+
+  // MARK: Token ids in, for what needs no examples. `out` has room for the named shape.
+
+  /// [tokens, hidden]
+  package func hiddenStates(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
+    try outputs.hiddenStates(rows, into: out)
+  }
+
+  /// [inputs, hidden]
+  package func embed(
+    _ rows: TokenRows, _ pooling: Pooling, normalize: Bool, into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) { try outputs.embed(rows, pooling, normalize: normalize, into: out) }
+
+  /// [inputs, labels]
+  package func classify(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
+    try outputs.classify(rows, probabilities: options.output == .probabilities, into: out)
+  }
+
+  /// [positions, vocabulary]
+  package func maskLogits(
+    _ rows: TokenRows, at positions: UnsafeBufferPointer<Int>, into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) { try outputs.maskLogits(rows, at: positions, into: out) }
 
   private func target(
     _ count: Int, _ out: UnsafeMutableBufferPointer<Float>

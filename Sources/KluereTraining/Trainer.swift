@@ -59,6 +59,9 @@ package final class Trainer {
     model: Model, train: Dataset, evaluation: Dataset?, configuration: TrainingConfiguration, libraryVersion: String
   ) throws(KluereError) {
     try configuration.validate()
+    guard model.layout.classifier != nil else {
+      throw KluereError(.state, "trainer: the model has no classification head; open it with that task")
+    }
     let train = try TrainingRows(train, model, "train")
     // Not Optional.map: its closure carries no typed error.
     var evaluationRows: TrainingRows?

@@ -81,6 +81,19 @@ struct SizedStructTests {
     }
   }
 
+  @Test func `programs compiled before a struct grew still work`() {
+    var config = kluere_model_config()
+    config.task = 7
+    #expect(kluere_model_config_init(&config, 64) == KLUERE_OK)
+    #expect(config.struct_size == 64 && config.task == 7 && config.seed == 42)
+    #expect(kluere_model_config_init(&config, 63) == KLUERE_ERR_INVALID_ARGUMENT)
+    var options = kluere_model_open_options()
+    options.task = 7
+    #expect(kluere_model_open_options_init(&options, 40) == KLUERE_OK)
+    #expect(options.struct_size == 40 && options.task == 7 && options.input_form == -1)
+    #expect(kluere_model_open_options_init(&options, 39) == KLUERE_ERR_INVALID_ARGUMENT)
+  }
+
   // The sizes and offsets below are the promise to programs that are compiled already.
   @Test func `the structs of the header have the sizes of version 1`() {
     #expect(MemoryLayout<kluere_context_options>.size == 32)
@@ -91,8 +104,8 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_tokenizer_options>.size == 24)
     #expect(MemoryLayout<kluere_encode_options>.size == 16)
     #expect(MemoryLayout<kluere_token>.size == 32)
-    #expect(MemoryLayout<kluere_model_config>.size == 64)
-    #expect(MemoryLayout<kluere_model_open_options>.size == 40)
+    #expect(MemoryLayout<kluere_model_config>.size == 80)
+    #expect(MemoryLayout<kluere_model_open_options>.size == 48)
     #expect(MemoryLayout<kluere_tensor_info>.size == 40)
     #expect(MemoryLayout<kluere_predictor_options>.size == 16)
     #expect(MemoryLayout<kluere_metrics_options>.size == 16)

@@ -22,7 +22,7 @@ private func write(
   let views = tensors.map { name, shape, values in
     let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: max(values.count, 1))
     _ = copy.initialize(from: values)
-    return Safetensors.FloatTensor(
+    return Safetensors.OutputTensor(
       name: name, shape: shape, values: UnsafeBufferPointer(rebasing: copy[..<values.count]))
   }
   let target = try AtomicDirectory(folder.path + "/m", replacing: ["t.safetensors"])

@@ -103,6 +103,7 @@ static void as_model(void *handle, struct fixture *f) {
   REFUSES(REFUSED, kluere_trainer_create(handle, f->train, NULL, NULL, &trainer));
   HOLDS(kluere_model_label_count(handle) == 0 && !kluere_model_label(handle, 0));
   HOLDS(kluere_model_parameter_count(handle) == 0 && kluere_model_tensor_count(handle) == 0);
+  HOLDS(kluere_model_unused_tensor_count(handle) == 0 && kluere_model_unused_tensor(handle, 0) == NULL);
   HOLDS(!tokenizer && !predictor && !trainer && count == 77);
   HOLDS(!exists(path_in(f->scratch, "never")) && !exists(path_in(f->scratch, "no.csv")));
   kluere_model_destroy(handle);
@@ -113,6 +114,21 @@ static void as_predictor(void *handle, struct fixture *f) {
   float out[FIXTURE_ROWS * FIXTURE_LABELS];
   REFUSES(REFUSED, kluere_predictor_predict(handle, &row, sizeof row, 1, 0, out, FIXTURE_LABELS));
   REFUSES(REFUSED, kluere_predictor_predict_dataset(handle, f->train, out, FIXTURE_ROWS * FIXTURE_LABELS));
+  {
+    const int32_t ids[2] = {2, 3};
+    const size_t offsets[2] = {0, 2}, position = 0;
+    const char *const text = "a";
+    kluere_token_batch batch = {0};
+    batch.struct_size = sizeof batch;
+    batch.ids = ids;
+    batch.offsets = offsets;
+    batch.input_count = 1;
+    REFUSES(REFUSED, kluere_predictor_hidden_states(handle, &batch, out, FIXTURE_LABELS));
+    REFUSES(REFUSED, kluere_predictor_embed(handle, &batch, 0, 0, out, FIXTURE_LABELS));
+    REFUSES(REFUSED, kluere_predictor_embed_texts(handle, &text, NULL, 1, 0, 0, out, FIXTURE_LABELS));
+    REFUSES(REFUSED, kluere_predictor_classify(handle, &batch, out, FIXTURE_LABELS));
+    REFUSES(REFUSED, kluere_predictor_mask_logits(handle, &batch, &position, 1, out, FIXTURE_LABELS));
+  }
   kluere_predictor_destroy(handle);
 }
 

@@ -18,6 +18,7 @@ int main(int argc, char **argv) {
   bad_handles(&fixture);
   bad_texts(&fixture);
   bad_rows(&fixture);
+  bad_encoder(&fixture);
   bad_shapes(&fixture);
   bad_arguments(&fixture);
   bad_training(&fixture);

@@ -8,6 +8,7 @@ void bad_structs(struct fixture *fixture);
 void bad_handles(struct fixture *fixture);
 void bad_texts(struct fixture *fixture);
 void bad_rows(struct fixture *fixture);
+void bad_encoder(struct fixture *fixture);
 void bad_shapes(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_training(struct fixture *fixture);

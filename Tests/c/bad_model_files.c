@@ -43,7 +43,7 @@ static const struct file config_fields[] = {
     {"\"pad_token_id\": 0", "\"pad_token_id\": -1"},
     {"\"pad_token_id\": 0", "\"pad_token_id\": 1000"},
     {"\"pad_token_id\": 0", "\"pad_token_id\": null"},
-    {"\"hidden_act\": \"gelu\"", "\"hidden_act\": \"relu\""},
+    {"\"hidden_act\": \"gelu\"", "\"hidden_act\": \"silu\""},
     {"\"hidden_dropout_prob\": 0.1", "\"hidden_dropout_prob\": 1.5"},
     {"\"hidden_dropout_prob\": 0.1", "\"hidden_dropout_prob\": \"x\""},
     {"\"attention_probs_dropout_prob\": 0.1", "\"attention_probs_dropout_prob\": -1"},

@@ -16,7 +16,9 @@ struct change {
 
 static void integers(struct fixture *f) {
   static const struct change changes[] = {
-      FIELD(family, 2), FIELD(family, -1), FIELD(input_form, 2), FIELD(input_form, -1), FIELD(input_form, 0x7FFFFFFF),
+      FIELD(family, 4), FIELD(family, -1), FIELD(task, 3), FIELD(task, -1), FIELD(activation, 3),
+      FIELD(activation, -1), FIELD(untied_decoder, 2), FIELD(embedding_size, 12), FIELD(embedding_size, 0xFFFFFFFF),
+      FIELD(input_form, 2), FIELD(input_form, -1), FIELD(input_form, 0x7FFFFFFF),
       FIELD(hidden_size, 0), FIELD(hidden_size, 15), FIELD(hidden_size, 0xFFFFFFFF), FIELD(hidden_size, 0x80000000),
       FIELD(layer_count, 0), FIELD(layer_count, 0xFFFFFFFF), FIELD(head_count, 0), FIELD(head_count, 3),
       FIELD(head_count, 0xFFFFFFFF), FIELD(head_count, 32), FIELD(intermediate_size, 0),

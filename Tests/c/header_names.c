@@ -67,7 +67,7 @@ FIELD(kluere_token, begin, 8);
 FIELD(kluere_token, end, 16);
 FIELD(kluere_token, sequence, 24);
 FIELD(kluere_token, word, 28);
-SIZE(kluere_model_config, 64);
+SIZE(kluere_model_config, 80);
 FIELD(kluere_model_config, struct_size, 0);
 FIELD(kluere_model_config, family, 4);
 FIELD(kluere_model_config, hidden_size, 8);
@@ -83,7 +83,11 @@ FIELD(kluere_model_config, classifier_dropout, 44);
 FIELD(kluere_model_config, layer_norm_epsilon, 48);
 FIELD(kluere_model_config, initializer_range, 52);
 FIELD(kluere_model_config, seed, 56);
-SIZE(kluere_model_open_options, 40);
+FIELD(kluere_model_config, task, 64);
+FIELD(kluere_model_config, activation, 68);
+FIELD(kluere_model_config, embedding_size, 72);
+FIELD(kluere_model_config, untied_decoder, 76);
+SIZE(kluere_model_open_options, 48);
 FIELD(kluere_model_open_options, struct_size, 0);
 FIELD(kluere_model_open_options, input_form, 4);
 FIELD(kluere_model_open_options, max_tokens, 8);
@@ -91,6 +95,8 @@ FIELD(kluere_model_open_options, read_into_memory, 12);
 FIELD(kluere_model_open_options, seed, 16);
 FIELD(kluere_model_open_options, labels, 24);
 FIELD(kluere_model_open_options, label_count, 32);
+FIELD(kluere_model_open_options, task, 40);
+FIELD(kluere_model_open_options, reserved, 44);
 SIZE(kluere_tensor_info, 40);
 FIELD(kluere_tensor_info, struct_size, 0);
 FIELD(kluere_tensor_info, flags, 4);
@@ -103,6 +109,13 @@ FIELD(kluere_predictor_options, struct_size, 0);
 FIELD(kluere_predictor_options, output, 4);
 FIELD(kluere_predictor_options, batch_tokens, 8);
 FIELD(kluere_predictor_options, reserved, 12);
+SIZE(kluere_token_batch, 40);
+FIELD(kluere_token_batch, struct_size, 0);
+FIELD(kluere_token_batch, reserved, 4);
+FIELD(kluere_token_batch, ids, 8);
+FIELD(kluere_token_batch, type_ids, 16);
+FIELD(kluere_token_batch, offsets, 24);
+FIELD(kluere_token_batch, input_count, 32);
 SIZE(kluere_metrics_options, 16);
 FIELD(kluere_metrics_options, struct_size, 0);
 FIELD(kluere_metrics_options, no_relation, 4);
@@ -239,11 +252,18 @@ static const function functions[] = {
     (function)kluere_model_tensor_count,
     (function)kluere_model_tensor_describe,
     (function)kluere_model_tensor_read,
+    (function)kluere_model_unused_tensor_count,
+    (function)kluere_model_unused_tensor,
     (function)kluere_predictor_options_init,
     (function)kluere_predictor_create,
     (function)kluere_predictor_destroy,
     (function)kluere_predictor_predict,
     (function)kluere_predictor_predict_dataset,
+    (function)kluere_predictor_hidden_states,
+    (function)kluere_predictor_embed,
+    (function)kluere_predictor_embed_texts,
+    (function)kluere_predictor_classify,
+    (function)kluere_predictor_mask_logits,
     (function)kluere_submission_write,
     (function)kluere_metrics_options_init,
     (function)kluere_metrics_compute,

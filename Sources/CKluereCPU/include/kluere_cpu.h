@@ -44,7 +44,7 @@ typedef struct kk_dropout {
 } kk_dropout;
 
 /* ---- linear.c: products with weights w [out, in] -------------------------------------------------------------- */
-enum { KK_ACT_NONE = 0, KK_ACT_GELU = 1, KK_ACT_TANH = 2 };
+enum { KK_ACT_NONE = 0, KK_ACT_GELU = 1, KK_ACT_TANH = 2, KK_ACT_GELU_NEW = 3, KK_ACT_RELU = 4, KK_ACT_COUNT = 5 };
 /* y = act(x w^T + bias). x [rows, in], y [rows, out]; bias may be NULL. pre: NULL, or [rows, out] = the value before act. */
 int kk_linear(kk_engine *engine, float *y, float *pre, const float *x, const float *w, const float *bias, size_t rows,
               size_t out, size_t in, int activation);
@@ -61,12 +61,11 @@ int kk_linear_packed(kk_engine *engine, float *y, const float *x, const float *p
                      size_t out, size_t in, int activation);
 
 /* ---- activation.c ---------------------------------------------------------------------------------------------- */
-/* y = gelu(x) = x/2 (1 + erf(x / sqrt 2)), absolute error of erf at most 1e-6. y may be x. */
-void kk_gelu(kk_engine *engine, float *y, const float *x, size_t count);
-/* dx = dy gelu'(x). dx may be dy. */
-void kk_gelu_backward(kk_engine *engine, float *dx, const float *dy, const float *x, size_t count);
-/* dx = dy (1 - y^2), y = tanh(x). dx may be dy. */
-void kk_tanh_backward(kk_engine *engine, float *dx, const float *dy, const float *y, size_t count);
+/* y = f(x), f by KK_ACT_*. GELU: x/2 (1 + erf(x / sqrt 2)), absolute error of erf at most 1e-6. GELU_NEW: x/2 (1 +
+ * tanh(sqrt(2 / pi) (x + 0.044715 x^3))). RELU: max(0, x). y may be x. */
+void kk_activate(kk_engine *engine, int activation, float *y, const float *x, size_t count);
+/* dx = dy f'(x); for TANH dx = dy (1 - x^2), x being its result. dx may be dy. */
+void kk_activate_backward(kk_engine *engine, int activation, float *dx, const float *dy, const float *x, size_t count);
 
 /* ---- dropout.c -------------------------------------------------------------------------------------------------- */
 /* y = dropout(x); its backward is the same call on the gradient. y may be x. */

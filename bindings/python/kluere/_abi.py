@@ -48,11 +48,23 @@ KLUERE_DECODE_SKIP_SPECIAL = 1
 KLUERE_DECODE_CLEAN_UP = 2
 KLUERE_FAMILY_BERT = 0
 KLUERE_FAMILY_ROBERTA = 1
+KLUERE_FAMILY_XLM_ROBERTA = 2
+KLUERE_FAMILY_ELECTRA = 3
+KLUERE_TASK_CLASSIFICATION = 0
+KLUERE_TASK_MASKED_LM = 1
+KLUERE_TASK_ENCODER = 2
+KLUERE_ACTIVATION_GELU = 0
+KLUERE_ACTIVATION_GELU_NEW = 1
+KLUERE_ACTIVATION_RELU = 2
 KLUERE_INPUT_ENTITY_PAIR = 0
 KLUERE_INPUT_TYPED_MARKER_PUNCT = 1
 KLUERE_TENSOR_NEWLY_INITIALIZED = 1
 KLUERE_OUTPUT_PROBABILITIES = 0
 KLUERE_OUTPUT_LOGITS = 1
+KLUERE_POOLING_CLS = 0
+KLUERE_POOLING_MEAN = 1
+KLUERE_POOLING_POOLER = 2
+KLUERE_EMBED_NORMALIZE = 1
 KLUERE_MISSING_CLASS_SKIP = 0
 KLUERE_MISSING_CLASS_HALF = 1
 KLUERE_MISSING_CLASS_NAN = 2
@@ -173,6 +185,10 @@ class kluere_model_config(Structure):
         ("layer_norm_epsilon", c_float),
         ("initializer_range", c_float),
         ("seed", c_uint64),
+        ("task", c_int32),
+        ("activation", c_int32),
+        ("embedding_size", c_uint32),
+        ("untied_decoder", c_uint32),
     ]
 
 
@@ -185,6 +201,8 @@ class kluere_model_open_options(Structure):
         ("seed", c_uint64),
         ("labels", POINTER(c_char_p)),
         ("label_count", c_size_t),
+        ("task", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -205,6 +223,17 @@ class kluere_predictor_options(Structure):
         ("output", c_int32),
         ("batch_tokens", c_uint32),
         ("reserved", c_uint32),
+    ]
+
+
+class kluere_token_batch(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("ids", POINTER(c_int32)),
+        ("type_ids", POINTER(c_int32)),
+        ("offsets", POINTER(c_size_t)),
+        ("input_count", c_size_t),
     ]
 
 
@@ -395,6 +424,8 @@ FUNCTIONS = {
     "kluere_model_tensor_count": (c_size_t, (c_void_p,)),
     "kluere_model_tensor_describe": (c_int32, (c_void_p, c_size_t, POINTER(kluere_tensor_info))),
     "kluere_model_tensor_read": (c_int32, (c_void_p, c_size_t, POINTER(c_float), c_size_t)),
+    "kluere_model_unused_tensor_count": (c_size_t, (c_void_p,)),
+    "kluere_model_unused_tensor": (c_char_p, (c_void_p, c_size_t)),
     "kluere_predictor_options_init": (c_int32, (POINTER(kluere_predictor_options), c_size_t)),
     "kluere_predictor_create": (c_int32, (c_void_p, POINTER(kluere_predictor_options), POINTER(c_void_p))),
     "kluere_predictor_destroy": (None, (c_void_p,)),
@@ -408,6 +439,34 @@ FUNCTIONS = {
         c_size_t,
     )),
     "kluere_predictor_predict_dataset": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t)),
+    "kluere_predictor_hidden_states": (c_int32, (c_void_p, POINTER(kluere_token_batch), POINTER(c_float), c_size_t)),
+    "kluere_predictor_embed": (c_int32, (
+        c_void_p,
+        POINTER(kluere_token_batch),
+        c_int32,
+        c_uint32,
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_predictor_embed_texts": (c_int32, (
+        c_void_p,
+        POINTER(c_char_p),
+        POINTER(c_size_t),
+        c_size_t,
+        c_int32,
+        c_uint32,
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_predictor_classify": (c_int32, (c_void_p, POINTER(kluere_token_batch), POINTER(c_float), c_size_t)),
+    "kluere_predictor_mask_logits": (c_int32, (
+        c_void_p,
+        POINTER(kluere_token_batch),
+        POINTER(c_size_t),
+        c_size_t,
+        POINTER(c_float),
+        c_size_t,
+    )),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_metrics_options_init": (c_int32, (POINTER(kluere_metrics_options), c_size_t)),
     "kluere_metrics_compute": (c_int32, (

@@ -26,7 +26,7 @@ _ROWS_AT_ONCE = 1024
 class ModelConfig:
     """Shape and settings of a model; lengths in tokens, special tokens included."""
 
-    family: str  # "bert", "roberta"
+    family: str  # "bert", "roberta", "xlm_roberta", "electra"
     hidden_size: int
     layer_count: int
     head_count: int
@@ -40,6 +40,10 @@ class ModelConfig:
     layer_norm_epsilon: float
     initializer_range: float
     seed: int
+    task: str  # "classification", "masked_lm", "encoder"
+    activation: str  # "gelu", "gelu_new", "relu"
+    embedding_size: int
+    untied_decoder: bool
 
 
 class Tensors(collections.abc.Mapping):
@@ -98,9 +102,12 @@ class Model(Handle):
         max_tokens: int = 0,
         read_into_memory: bool = False,
         seed: Optional[int] = None,
+        task: str = "classification",
         context: Optional[Context] = None,
     ) -> "Model":
-        """Opens a folder of kluere, or of transformers' Bert/Roberta models.
+        """Opens a folder of kluere, or of transformers' BERT, RoBERTa, XLM-RoBERTa and ELECTRA models.
+
+        task              "classification", "masked_lm" or "encoder": what stands on the encoder
 
         labels            None: kluere.json's, else config.json's id2label, else KLUE's 30
         input_form        None: as kluere.json says, else "typed_marker_punct"
@@ -117,6 +124,7 @@ class Model(Handle):
             max_tokens=max_tokens,
             read_into_memory=int(read_into_memory),
             seed=seed,
+            task=choice("task", task, "KLUERE_TASK_"),
         )
         pointer = ctypes.c_void_p()
         handle = (context or default_context())._handle
@@ -143,6 +151,10 @@ class Model(Handle):
         layer_norm_epsilon: Optional[float] = None,
         initializer_range: Optional[float] = None,
         seed: Optional[int] = None,
+        task: Optional[str] = None,
+        activation: Optional[str] = None,
+        embedding_size: Optional[int] = None,
+        untied_decoder: Optional[bool] = None,
         context: Optional[Context] = None,
     ) -> "Model":
         """A model with random weights. labels None: KLUE's 30. Everything else None: the library's default.
@@ -168,6 +180,10 @@ class Model(Handle):
             layer_norm_epsilon=layer_norm_epsilon,
             initializer_range=initializer_range,
             seed=seed,
+            task=None if task is None else choice("task", task, "KLUERE_TASK_"),
+            activation=None if activation is None else choice("activation", activation, "KLUERE_ACTIVATION_"),
+            embedding_size=embedding_size,
+            untied_decoder=None if untied_decoder is None else int(untied_decoder),
         )
         names, count = (None, 0) if labels is None else c_strings(labels, "labels")
         pointer = ctypes.c_void_p()
@@ -199,6 +215,9 @@ class Model(Handle):
         check(library().kluere_model_describe(self._handle, ctypes.byref(config)))
         values = {field.name: getattr(config, field.name) for field in dataclasses.fields(ModelConfig)}
         values["family"] = choice_name(config.family, "KLUERE_FAMILY_")
+        values["task"] = choice_name(config.task, "KLUERE_TASK_")
+        values["activation"] = choice_name(config.activation, "KLUERE_ACTIVATION_")
+        values["untied_decoder"] = bool(config.untied_decoder)
         values["input_form"] = choice_name(config.input_form, "KLUERE_INPUT_")
         return ModelConfig(**values)
 
@@ -214,8 +233,21 @@ class Model(Handle):
         return [lib.kluere_model_label(handle, i).decode("utf-8") for i in range(lib.kluere_model_label_count(handle))]
 
     @property
+    def vocabulary_size(self) -> int:
+        """Rows of the table of words, columns of mask_logits: at least as many as the tokenizer has tokens."""
+        word = next(name for name in self._tensor_layout() if name.endswith("word_embeddings.weight"))
+        return self._tensor_layout()[word][1][0]
+
+    @property
     def parameter_count(self) -> int:
         return library().kluere_model_parameter_count(self._handle)
+
+    @property
+    def unused_tensors(self) -> List[str]:
+        """Names of tensors in the opened folder that this model has no use for."""
+        lib, handle = library(), self._handle
+        count = lib.kluere_model_unused_tensor_count(handle)
+        return [lib.kluere_model_unused_tensor(handle, i).decode("utf-8") for i in range(count)]
 
     @property
     def tensors(self) -> Tensors:
@@ -325,6 +357,8 @@ class Predictor(Handle):
         check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))
         super().__init__(pointer)
         self._columns = library().kluere_model_label_count(model._handle)
+        self._width = model.config.hidden_size
+        self._vocabulary = model.vocabulary_size
 
     def predict(
         self, examples: Union[Sequence[Example], Dataset], *, progress: Optional[Callable[[int, int], None]] = None
@@ -370,3 +404,89 @@ def _code_points(raw: bytes) -> Sequence[int]:
     for byte in raw:
         places.append(places[-1] + (byte & 0xC0 != 0x80))  # the bytes after a character's first are 10xxxxxx
     return places
+
+    def hidden_states(self, inputs: Sequence[Sequence[int]], type_ids: Optional[Sequence[Sequence[int]]] = None) -> list:
+        """Last hidden states: for each input, a list of token ids, a table of tokens x hidden_size, float32."""
+        batch, keep = _token_batch(inputs, type_ids)
+        width = self._width
+        container, pointer = block("f", keep[2][len(inputs)] * width)
+        status = library().kluere_predictor_hidden_states(self._handle, ctypes.byref(batch), pointer, len(pointer))
+        check(status)
+        table = rows_of(container, keep[2][len(inputs)], width)
+        return [table[keep[2][i] : keep[2][i + 1]] for i in range(len(inputs))]
+
+    def embed(
+        self,
+        inputs: Sequence[Union[str, Sequence[int]]],
+        *,
+        type_ids: Optional[Sequence[Sequence[int]]] = None,
+        pooling: str = "mean",
+        normalize: bool = False,
+    ):
+        """A vector for each input, texts or lists of token ids: a table of inputs x hidden_size, float32.
+
+        pooling    "mean" over all tokens, "cls", or "pooler" (BERT's tanh layer)
+        normalize  each vector to length 1
+        """
+        width = self._width
+        container, pointer = block("f", len(inputs) * width)
+        how = choice("pooling", pooling, "KLUERE_POOLING_")
+        flags = _abi.KLUERE_EMBED_NORMALIZE if normalize else 0
+        if inputs and isinstance(inputs[0], str):
+            texts = [utf8(text) for text in inputs]
+            c_texts = (ctypes.c_char_p * len(texts))(*texts)
+            lengths = (ctypes.c_size_t * len(texts))(*map(len, texts))
+            status = library().kluere_predictor_embed_texts(
+                self._handle, c_texts, lengths, len(texts), how, flags, pointer, len(pointer)
+            )
+        else:
+            batch, _keep = _token_batch(inputs, type_ids)
+            status = library().kluere_predictor_embed(
+                self._handle, ctypes.byref(batch), how, flags, pointer, len(pointer)
+            )
+        check(status)
+        return rows_of(container, len(inputs), width)
+
+    def classify(self, inputs: Sequence[Sequence[int]], type_ids: Optional[Sequence[Sequence[int]]] = None):
+        """The classification head's table of inputs x labels, for lists of token ids."""
+        batch, _keep = _token_batch(inputs, type_ids)
+        container, pointer = block("f", len(inputs) * self._columns)
+        check(library().kluere_predictor_classify(self._handle, ctypes.byref(batch), pointer, len(pointer)))
+        return rows_of(container, len(inputs), self._columns)
+
+    def mask_logits(
+        self,
+        inputs: Sequence[Sequence[int]],
+        positions: Sequence[int],
+        type_ids: Optional[Sequence[Sequence[int]]] = None,
+    ):
+        """The masked-LM head's logits, positions x vocabulary. positions: places among the ids of all inputs."""
+        batch, _keep = _token_batch(inputs, type_ids)
+        container, pointer = block("f", len(positions) * self._vocabulary)
+        places = (ctypes.c_size_t * len(positions))(*positions)
+        status = library().kluere_predictor_mask_logits(
+            self._handle, ctypes.byref(batch), places, len(positions), pointer, len(pointer)
+        )
+        check(status)
+        return rows_of(container, len(positions), self._vocabulary)
+
+
+def _token_batch(inputs, type_ids):
+    """The C struct for lists of token ids, and the arrays that it points to, which must outlive it."""
+    ids = [int(id) for row in inputs for id in row]
+    offsets = (ctypes.c_size_t * (len(inputs) + 1))()
+    for i, row in enumerate(inputs):
+        offsets[i + 1] = offsets[i] + len(row)
+    c_ids = (ctypes.c_int32 * len(ids))(*ids)
+    batch = sized(_abi.kluere_token_batch)
+    batch.ids = ctypes.cast(c_ids, type(batch.ids))
+    c_types = None
+    if type_ids is not None:
+        types = [int(type) for row in type_ids for type in row]
+        if [len(row) for row in type_ids] != [len(row) for row in inputs]:
+            raise ValueError("type_ids: expected one for each id")
+        c_types = (ctypes.c_int32 * len(types))(*types)
+        batch.type_ids = ctypes.cast(c_types, type(batch.type_ids))
+    batch.offsets = ctypes.cast(offsets, type(batch.offsets))
+    batch.input_count = len(inputs)
+    return batch, (c_ids, c_types, offsets)

@@ -1,0 +1,83 @@
+/// Names of a model's tensors in weight files, as transformers' modeling_bert, _roberta, _xlm_roberta and _electra give
+/// them.
+struct TensorNames {
+  private let family: ModelFamily
+  private let prefix: String
+  private let tied: Bool
+
+  init(_ configuration: ModelConfiguration) {
+    family = configuration.family
+    prefix = configuration.family.prefix
+    tied = configuration.tiesDecoder
+  }
+
+  var word: String { prefix + "embeddings.word_embeddings.weight" }
+  var position: String { prefix + "embeddings.position_embeddings.weight" }
+  var type: String { prefix + "embeddings.token_type_embeddings.weight" }
+  var embeddingNorm: String { prefix + "embeddings.LayerNorm" }
+  var projection: String { prefix + "embeddings_project" }
+  func layer(_ number: Int) -> String { prefix + "encoder.layer.\(number)." }
+  var pooler: String { prefix + "pooler.dense" }
+
+  /// BERT's classifier goes through the pooler.
+  var classifierDense: String { family == .bert ? pooler : "classifier.dense" }
+  var classifierOutput: String { family == .bert ? "classifier" : "classifier.out_proj" }
+
+  var maskedLMDense: String {
+    switch family {
+    case .bert: "cls.predictions.transform.dense"
+    case .roberta, .xlmRoberta: "lm_head.dense"
+    case .electra: "generator_predictions.dense"
+    }
+  }
+  var maskedLMNorm: String {
+    switch family {
+    case .bert: "cls.predictions.transform.LayerNorm"
+    case .roberta, .xlmRoberta: "lm_head.layer_norm"
+    case .electra: "generator_predictions.LayerNorm"
+    }
+  }
+  var decoderWeight: String {
+    switch family {
+    case .bert: "cls.predictions.decoder.weight"
+    case .roberta, .xlmRoberta: "lm_head.decoder.weight"
+    case .electra: "generator_lm_head.weight"
+    }
+  }
+  /// transformers keeps the bias twice and ties the two with the weights; untied, the decoder's own is the one that counts.
+  var decoderBias: String { tied ? biases.head : biases.decoder }
+  private var otherBias: String { tied ? biases.decoder : biases.head }
+
+  private var biases: (head: String, decoder: String) {
+    switch family {
+    case .bert: ("cls.predictions.bias", "cls.predictions.decoder.bias")
+    case .roberta, .xlmRoberta: ("lm_head.bias", "lm_head.decoder.bias")
+    case .electra: ("generator_lm_head.bias", "generator_lm_head.bias")
+    }
+  }
+
+  /// Whether the encoder is complete without this tensor: it belongs to a head or to the pooler.
+  func isHead(_ name: String) -> Bool {
+    name.hasPrefix(prefix + "pooler.")
+      || ["classifier.", "cls.", "lm_head.", "generator_"].contains { name.hasPrefix($0) }
+  }
+
+  /// Names under which a tensor may stand: its own, without the family's prefix (a base model saves so), with the older
+  /// LayerNorm.gamma and beta, and the second name that masked-LM heads give their bias.
+  func alternatives(_ name: String) -> [String] {
+    var names = [name]
+    if name.hasPrefix(prefix) { names.append(String(name.dropFirst(prefix.count))) }
+    for name in names {
+      if name.hasSuffix("LayerNorm.weight") { names.append(name.dropLast("weight".count) + "gamma") }
+      if name.hasSuffix("LayerNorm.bias") { names.append(name.dropLast("bias".count) + "beta") }
+    }
+    if name == decoderBias { names.append(otherBias) }
+    return names
+  }
+
+  /// Index buffers, which older versions saved along.
+  func isBuffer(_ name: String) -> Bool { name.hasSuffix("position_ids") || name.hasSuffix("token_type_ids") }
+
+  /// The second copy of what is tied, or the bias that an untied head has and does not use.
+  func isCopy(_ name: String) -> Bool { name == otherBias && name != decoderBias || tied && name == decoderWeight }
+}
