@@ -103,8 +103,10 @@ package final class ModelWeights: @unchecked Sendable {
     }
     var word: MappedTable?
     for (number, slot) in slots.enumerated() {
-      guard let source = pending[number], !layout.isLinear(slot) else { continue }
-      if slot.offset == layout.word, let mapped = MappedTable(source, on: backend) {
+      // A tied decoder makes the word embeddings a linear layer's weights too; they are needed in both forms.
+      let isWord = slot.offset == layout.word
+      guard let source = pending[number], isWord || !layout.isLinear(slot) else { continue }
+      if isWord, let mapped = MappedTable(source, on: backend) {
         // The largest tensor, of which a sentence reads some rows: it stays in the file.
         word = mapped
         continue

@@ -18,7 +18,8 @@ from .dataset import Dataset
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
 from .example import Entity, Example, convert_offset
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate
-from .model import Model, ModelConfig, Predictor, Tensors
+from .model import Model, ModelConfig, Tensors
+from .predictor import Predictor
 from .progress import ProgressBar, TrainingProgress
 from .tokenizer import Encoding, Tokenizer
 from .training import StepInfo, Trainer, TrainEvent

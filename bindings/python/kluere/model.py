@@ -1,4 +1,4 @@
-"""A relation classifier: encoder, head, tokenizer and labels; and prediction with it."""
+"""A model: encoder, head, tokenizer and labels."""
 
 from __future__ import annotations
 
@@ -11,16 +11,12 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 from . import _abi
 from ._arrays import block, choice, choice_name, flat, rows_of
 from ._handle import Handle
-from ._library import assign, c_path, c_strings, check, initialized, library, sized, status_error, utf8
+from ._library import assign, c_path, c_strings, check, initialized, library, sized, utf8
 from .context import Context, default_context
 from .dataset import Dataset
-from .errors import error
 from .example import Example, c_examples
+from .predictor import Predictor
 from .tokenizer import Encoding, Tokenizer, encoding
-
-# Rows handed to C at once: between two calls Python can see Ctrl-C, and progress can be shown.
-_ROWS_AT_ONCE = 1024
-
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
@@ -295,6 +291,19 @@ class Model(Handle):
         place = _code_points(utf8(example.text))
         return dataclasses.replace(result, offsets=[(place[b], place[e]) for b, e in result.offsets])
 
+    def embed(
+        self, texts: Sequence[Union[str, Sequence[int]]], *, pooling: str = "mean", normalize: bool = False
+    ):
+        """A vector for each text: Predictor.embed."""
+        with self._predictor_lock:
+            return self._predictor("probabilities").embed(texts, pooling=pooling, normalize=normalize)
+
+    def _predictor(self, output: str) -> Predictor:
+        predictor = self._predictors.get(output)
+        if predictor is None:
+            predictor = self._predictors[output] = Predictor(self, output=output)
+        return predictor
+
     def predict(
         self,
         examples: Union[Example, Sequence[Example], Dataset],
@@ -309,10 +318,7 @@ class Model(Handle):
         if isinstance(examples, Example):
             return self.predict([examples], output=output)[0]
         with self._predictor_lock:
-            predictor = self._predictors.get(output)
-            if predictor is None:
-                predictor = self._predictors[output] = Predictor(self, output=output)
-            return predictor.predict(examples, progress=progress)
+            return self._predictor(output).predict(examples, progress=progress)
 
     def best(self, example: Example, top: int = 1) -> List[Tuple[str, float]]:
         """The most probable labels of one example with their probabilities, the best first."""
@@ -341,61 +347,6 @@ class Model(Handle):
         )
 
 
-class Predictor(Handle):
-    """Scratch memory to predict with a model. One thread at a time; many predictors may share a model.
-
-    output        "probabilities" (softmax over the labels) or "logits"
-    batch_tokens  tokens worked on at once, bounds memory; None: the library's default
-    """
-
-    _destroy_name = "kluere_predictor_destroy"
-
-    def __init__(self, model: Model, *, output: str = "probabilities", batch_tokens: Optional[int] = None) -> None:
-        options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
-        assign(options, output=choice("output", output, "KLUERE_OUTPUT_"), batch_tokens=batch_tokens)
-        pointer = ctypes.c_void_p()
-        check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))
-        super().__init__(pointer)
-        self._columns = library().kluere_model_label_count(model._handle)
-        self._width = model.config.hidden_size
-        self._vocabulary = model.vocabulary_size
-
-    def predict(
-        self, examples: Union[Sequence[Example], Dataset], *, progress: Optional[Callable[[int, int], None]] = None
-    ):
-        """A table of rows x labels, float32. A row's result does not depend on the rows beside it."""
-        if not isinstance(examples, (Dataset, list, tuple)):
-            examples = list(examples)
-        total = len(examples)
-        container, pointer = block("f", total * self._columns)
-        for first in range(0, total, _ROWS_AT_ONCE):
-            rows = min(_ROWS_AT_ONCE, total - first)
-            cells = rows * self._columns
-            out = (ctypes.c_float * cells).from_buffer(pointer, 4 * first * self._columns)
-            if isinstance(examples, Dataset):
-                part = examples if rows == total else examples[first : first + rows]
-                status = library().kluere_predictor_predict_dataset(self._handle, part._handle, out, cells)
-            else:
-                part = c_examples(examples[first : first + rows])
-                status = library().kluere_predictor_predict(
-                    self._handle,
-                    part,
-                    ctypes.sizeof(_abi.kluere_example),
-                    rows,
-                    _abi.KLUERE_OFFSETS_CODE_POINTS,
-                    out,
-                    cells,
-                )
-            if status != _abi.KLUERE_OK:
-                problem = status_error(status)
-                if first:  # the library numbers the rows of this part from 0
-                    problem = error(status, problem.status_name, f"rows from {first} on: {problem.message}")
-                raise problem
-            if progress is not None:
-                progress(first + rows, total)
-        return rows_of(container, total, self._columns)
-
-
 def _code_points(raw: bytes) -> Sequence[int]:
     """For every byte offset of UTF-8 text, the code points before it."""
     if raw.isascii():
@@ -404,89 +355,3 @@ def _code_points(raw: bytes) -> Sequence[int]:
     for byte in raw:
         places.append(places[-1] + (byte & 0xC0 != 0x80))  # the bytes after a character's first are 10xxxxxx
     return places
-
-    def hidden_states(self, inputs: Sequence[Sequence[int]], type_ids: Optional[Sequence[Sequence[int]]] = None) -> list:
-        """Last hidden states: for each input, a list of token ids, a table of tokens x hidden_size, float32."""
-        batch, keep = _token_batch(inputs, type_ids)
-        width = self._width
-        container, pointer = block("f", keep[2][len(inputs)] * width)
-        status = library().kluere_predictor_hidden_states(self._handle, ctypes.byref(batch), pointer, len(pointer))
-        check(status)
-        table = rows_of(container, keep[2][len(inputs)], width)
-        return [table[keep[2][i] : keep[2][i + 1]] for i in range(len(inputs))]
-
-    def embed(
-        self,
-        inputs: Sequence[Union[str, Sequence[int]]],
-        *,
-        type_ids: Optional[Sequence[Sequence[int]]] = None,
-        pooling: str = "mean",
-        normalize: bool = False,
-    ):
-        """A vector for each input, texts or lists of token ids: a table of inputs x hidden_size, float32.
-
-        pooling    "mean" over all tokens, "cls", or "pooler" (BERT's tanh layer)
-        normalize  each vector to length 1
-        """
-        width = self._width
-        container, pointer = block("f", len(inputs) * width)
-        how = choice("pooling", pooling, "KLUERE_POOLING_")
-        flags = _abi.KLUERE_EMBED_NORMALIZE if normalize else 0
-        if inputs and isinstance(inputs[0], str):
-            texts = [utf8(text) for text in inputs]
-            c_texts = (ctypes.c_char_p * len(texts))(*texts)
-            lengths = (ctypes.c_size_t * len(texts))(*map(len, texts))
-            status = library().kluere_predictor_embed_texts(
-                self._handle, c_texts, lengths, len(texts), how, flags, pointer, len(pointer)
-            )
-        else:
-            batch, _keep = _token_batch(inputs, type_ids)
-            status = library().kluere_predictor_embed(
-                self._handle, ctypes.byref(batch), how, flags, pointer, len(pointer)
-            )
-        check(status)
-        return rows_of(container, len(inputs), width)
-
-    def classify(self, inputs: Sequence[Sequence[int]], type_ids: Optional[Sequence[Sequence[int]]] = None):
-        """The classification head's table of inputs x labels, for lists of token ids."""
-        batch, _keep = _token_batch(inputs, type_ids)
-        container, pointer = block("f", len(inputs) * self._columns)
-        check(library().kluere_predictor_classify(self._handle, ctypes.byref(batch), pointer, len(pointer)))
-        return rows_of(container, len(inputs), self._columns)
-
-    def mask_logits(
-        self,
-        inputs: Sequence[Sequence[int]],
-        positions: Sequence[int],
-        type_ids: Optional[Sequence[Sequence[int]]] = None,
-    ):
-        """The masked-LM head's logits, positions x vocabulary. positions: places among the ids of all inputs."""
-        batch, _keep = _token_batch(inputs, type_ids)
-        container, pointer = block("f", len(positions) * self._vocabulary)
-        places = (ctypes.c_size_t * len(positions))(*positions)
-        status = library().kluere_predictor_mask_logits(
-            self._handle, ctypes.byref(batch), places, len(positions), pointer, len(pointer)
-        )
-        check(status)
-        return rows_of(container, len(positions), self._vocabulary)
-
-
-def _token_batch(inputs, type_ids):
-    """The C struct for lists of token ids, and the arrays that it points to, which must outlive it."""
-    ids = [int(id) for row in inputs for id in row]
-    offsets = (ctypes.c_size_t * (len(inputs) + 1))()
-    for i, row in enumerate(inputs):
-        offsets[i + 1] = offsets[i] + len(row)
-    c_ids = (ctypes.c_int32 * len(ids))(*ids)
-    batch = sized(_abi.kluere_token_batch)
-    batch.ids = ctypes.cast(c_ids, type(batch.ids))
-    c_types = None
-    if type_ids is not None:
-        types = [int(type) for row in type_ids for type in row]
-        if [len(row) for row in type_ids] != [len(row) for row in inputs]:
-            raise ValueError("type_ids: expected one for each id")
-        c_types = (ctypes.c_int32 * len(types))(*types)
-        batch.type_ids = ctypes.cast(c_types, type(batch.type_ids))
-    batch.offsets = ctypes.cast(offsets, type(batch.offsets))
-    batch.input_count = len(inputs)
-    return batch, (c_ids, c_types, offsets)
