@@ -390,7 +390,7 @@ KLUERE_API kluere_status kluere_predictor_hidden_states(kluere_predictor *predic
 /* One vector for each input: out [inputs, hidden_size]. */
 KLUERE_API kluere_status kluere_predictor_embed(kluere_predictor *predictor, const kluere_token_batch *batch,
                                                 int32_t pooling, uint32_t flags, float *out, size_t capacity);
-/* The same for texts: with special tokens, cut to the model's positions. lengths NULL: NUL-terminated texts. */
+/* The same for texts: with special tokens, cut to the model's max_tokens. lengths NULL: NUL-terminated texts. */
 KLUERE_API kluere_status kluere_predictor_embed_texts(kluere_predictor *predictor, const char *const *texts,
                                                       const size_t *lengths, size_t count, int32_t pooling,
                                                       uint32_t flags, float *out, size_t capacity);

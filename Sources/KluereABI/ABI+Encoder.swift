@@ -89,7 +89,7 @@ public func predictorEmbedTexts(
         tokens.removeAll(keepingCapacity: true)
         let text = try text(texts[index], lengths?[index] ?? nulTerminated, "texts[\(index)]")
         try model.tokenizer.encode(
-          text, pair: nil, addSpecial: true, allowSpecial: false, truncateTo: model.configuration.maxPositions,
+          text, pair: nil, addSpecial: true, allowSpecial: false, truncateTo: model.configuration.maxTokens,
           into: &tokens)
         for token in tokens {
           ids.append(token.id)
