@@ -54,6 +54,44 @@ struct JSONFields {
     return try JSONFields(member, path: path, within: "\(within)\(name): ")
   }
 
+  func objects(_ name: String) throws(KluereError) -> [JSONFields]? {
+    guard let list = value[name], !list.isNull else { return nil }
+    guard list.kind == .array else {
+      throw KluereError(
+        .badFormat, "\(path): \(within)\(name) is \(list.kind.name) at \(list.place), expected an array")
+    }
+    var objects: [JSONFields] = []
+    for element in list.elements {
+      objects.append(try JSONFields(element, path: path, within: "\(within)\(name)[\(objects.count)]: "))
+    }
+    return objects
+  }
+
+  func integers(_ name: String) throws(KluereError) -> [Int]? {
+    try member(name, "an array of whole numbers") { array in
+      guard array.kind == .array else { return nil }
+      let numbers = array.elements.map(\.int)
+      return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
+    }
+  }
+
+  /// Element `index` of the array `name`, if it is a whole number.
+  func number(in name: String, at index: Int) -> Int? {
+    guard let list = value[name], list.kind == .array else { return nil }
+    return list.elements.enumerated().first { $0.offset == index }?.element.int
+  }
+
+  /// Calls `body` for every member, each of which has to be a whole number.
+  func forEachInt(_ body: (String, Int) throws(KluereError) -> Void) throws(KluereError) {
+    for (key, member) in value.members {
+      guard let name = key.string, let number = member.int else {
+        throw KluereError(
+          .badFormat, "\(path): \(within)\(member.kind.name) at \(member.place), expected a whole number")
+      }
+      try body(name, number)
+    }
+  }
+
   /// A list of tokens, each a string or an object with its content; what is not a list of tokens is none.
   func tokens(_ name: String) throws(KluereError) -> [String]? {
     guard let list = value[name], list.kind == .array else { return nil }

@@ -3,41 +3,68 @@ package import KluereBase
 internal import KluereFormats
 package import KluereText
 
-/// The tokenizer's files in a model folder: vocab.txt with tokenizer_config.json, special_tokens_map.json and
-/// added_tokens.json where present, as BertTokenizer of transformers reads and writes them.
+/// The tokenizer's files in a model folder: tokenizer.json or vocab.txt with tokenizer_config.json, special_tokens_map.json and
+/// added_tokens.json where present, as transformers reads and writes them.
 package enum TokenizerFolder {
   static let vocabularyName = "vocab.txt"
   static let configurationName = "tokenizer_config.json"
   static let specialTokensName = "special_tokens_map.json"
   static let addedTokensName = "added_tokens.json"
 
-  /// `path`: a folder, or a vocab.txt (which then comes with the defaults of KLUE's vocabularies: cased).
+  static let names = [
+    TokenizerJSON.name, vocabularyName, configurationName, specialTokensName, addedTokensName,
+  ]
+
+  /// `path`: a folder, a tokenizer.json, or a vocab.txt (which then comes with the defaults of KLUE's vocabularies:
+  /// cased). In a folder a tokenizer.json goes before a vocab.txt, as in transformers.
   package static func open(_ path: String, addedSpecialTokens: [String]) throws(KluereError) -> Tokenizer {
     guard ks_path_kind(path) == 2 else {
       let bytes = try Files.readAll(path)
       var configuration = TokenizerConfiguration()
       // Cased: lower-casing would also strip accents, and with them take Hangul syllables apart.
       configuration.doLowerCase = false
+      var (vocabulary, template): ([UInt8], SpecialTemplate?) = (bytes, nil)
+      if path.hasSuffix(".json") {
+        let file = try TokenizerJSON(bytes, path: path)
+        file.apply(to: &configuration)
+        (vocabulary, template) = (file.vocabulary, file.template)
+      }
       return try named(path) { () throws(KluereError) in
-        try Tokenizer(vocabulary: bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens)
+        try Tokenizer(
+          vocabulary: vocabulary, configuration: configuration, template: template,
+          addedSpecialTokens: addedSpecialTokens)
       }
     }
-    let vocabulary = path + "/" + vocabularyName
-    guard ks_path_kind(vocabulary) == 1 else {
-      throw KluereError(.io, "\(path): there is no \(vocabularyName) in this folder")
+    var sources: [TokenizerFile] = []
+    for name in names where ks_path_kind(path + "/" + name) == 1 {
+      sources.append(TokenizerFile(name: name, bytes: try Files.readAll(path + "/" + name)))
+    }
+    guard let main = sources.first(where: { $0.name == TokenizerJSON.name || $0.name == vocabularyName }) else {
+      throw KluereError(.io, "\(path): there is neither \(TokenizerJSON.name) nor \(vocabularyName) in this folder")
+    }
+    func fields(_ name: String) throws(KluereError) -> JSONFields? {
+      guard let file = sources.first(where: { $0.name == name }) else { return nil }
+      return try JSONFields(file.bytes, path: path + "/" + name)
     }
     var configuration = TokenizerConfiguration()
     var added: [Int32: AddedToken] = [:]
     var specialNames: Set<String> = []
-    if let fields = try fields(path, specialTokensName) {
+    var (vocabulary, template): ([UInt8], SpecialTemplate?) = (main.bytes, nil)
+    if main.name == TokenizerJSON.name {
+      let file = try TokenizerJSON(main.bytes, path: path + "/" + main.name)
+      file.apply(to: &configuration)
+      for token in configuration.addedTokens { if let id = token.id { added[id] = token } }
+      (vocabulary, template) = (file.vocabulary, file.template)
+    }
+    if let fields = try fields(specialTokensName) {
       try readSpecialTokens(fields, into: &configuration, &specialNames)
     }
-    if let fields = try fields(path, configurationName) {
+    if let fields = try fields(configurationName) {
       try readSpecialTokens(fields, into: &configuration, &specialNames)
       configuration.doLowerCase = try fields.bool("do_lower_case") ?? configuration.doLowerCase
       configuration.tokenizeChineseChars =
         try fields.bool("tokenize_chinese_chars") ?? configuration.tokenizeChineseChars
-      configuration.stripAccents = try fields.bool("strip_accents")
+      configuration.stripAccents = try fields.bool("strip_accents") ?? configuration.stripAccents
       if let length = try fields.double("model_max_length"), length >= 1, length < 1e9 {
         // transformers writes 1e30 for "no limit".
         configuration.modelMaxLength = Int(exactly: length.rounded())
@@ -48,7 +75,8 @@ package enum TokenizerFolder {
       if let kind = try fields.string("tokenizer_class"), !supportedClasses.contains(kind) {
         throw KluereError(
           .unsupported,
-          "\(path)/\(configurationName): tokenizer_class \"\(kind)\" is not supported, expected BertTokenizer")
+          "\(path)/\(configurationName): tokenizer_class \"\(kind)\" is not supported, expected BertTokenizer or ElectraTokenizer"
+        )
       }
       if let decoder = try fields.object("added_tokens_decoder") {
         for key in decoder.keys {
@@ -64,7 +92,7 @@ package enum TokenizerFolder {
         }
       }
     }
-    if let fields = try fields(path, addedTokensName) {
+    if let fields = try fields(addedTokensName) {
       for content in fields.keys {
         guard let number = try fields.int(content), let id = Int32(exactly: number) else {
           throw KluereError(.badFormat, "\(path)/\(addedTokensName): \"\(content)\" has no id")
@@ -76,9 +104,12 @@ package enum TokenizerFolder {
       }
     }
     configuration.addedTokens = added.sorted { $0.key < $1.key }.map(\.value)
-    let bytes = try Files.readAll(vocabulary)
-    return try named(vocabulary) { () throws(KluereError) in
-      try Tokenizer(vocabulary: bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens)
+    // Without its configuration a folder does not say all that ours would: then it is written anew.
+    let isWhole = addedSpecialTokens.isEmpty && sources.contains { $0.name == configurationName }
+    return try named(path + "/" + main.name) { () throws(KluereError) in
+      try Tokenizer(
+        vocabulary: vocabulary, configuration: configuration, template: template,
+        addedSpecialTokens: addedSpecialTokens, sourceFiles: isWhole ? sources : [])
     }
   }
 
@@ -91,13 +122,11 @@ package enum TokenizerFolder {
     }
   }
 
-  private static let supportedClasses: Set<String> = ["BertTokenizer", "BertTokenizerFast"]
-
-  private static func fields(_ folder: String, _ name: String) throws(KluereError) -> JSONFields? {
-    let path = folder + "/" + name
-    guard ks_path_kind(path) == 1 else { return nil }
-    return try JSONFields(try Files.readAll(path), path: path)
-  }
+  /// PreTrainedTokenizerFast and TokenizersBackend are whatever tokenizer.json says.
+  private static let supportedClasses: Set<String> = [
+    "BertTokenizer", "BertTokenizerFast", "ElectraTokenizer", "ElectraTokenizerFast", "PreTrainedTokenizerFast",
+    "TokenizersBackend",
+  ]
 
   private static func readSpecialTokens(
     _ fields: JSONFields, into configuration: inout TokenizerConfiguration, _ names: inout Set<String>
@@ -110,8 +139,9 @@ package enum TokenizerFolder {
     configuration.maskToken = try fields.token("mask_token") ?? configuration.maskToken
   }
 
-  /// Files that describe `tokenizer`, for a model folder.
+  /// Files that describe `tokenizer`, for a model folder: those it came from, else ours.
   static func files(_ tokenizer: Tokenizer) -> [(name: String, bytes: [UInt8])] {
+    if !tokenizer.sourceFiles.isEmpty { return tokenizer.sourceFiles.map { ($0.name, $0.bytes) } }
     let c = tokenizer.configuration
     // Tokens of the vocabulary that were declared with flags of their own keep them; those of the five special roles need
     // no declaration.

@@ -2,7 +2,7 @@ internal import KluereBase
 
 extension String {
   /// Strings compare by canonical equivalence; tokens are equal only if their bytes are.
-  var utf8Key: [UInt8] { Array(utf8) }
+  package var utf8Key: [UInt8] { Array(utf8) }
 }
 
 /// All added tokens of a tokenizer with their ids, given out in the order in which Hugging Face adds them: those of the

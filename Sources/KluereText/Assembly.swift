@@ -23,14 +23,43 @@ package struct EncodedToken: Sendable, Equatable {
   }
 }
 
+/// Which special tokens stand around one text and around two, as a post-processor of Hugging Face's tokenizers has them.
+package struct SpecialTemplate: Sendable, Equatable {
+  package enum Item: Sendable, Equatable {
+    case special(id: Int32, typeID: Int32)
+    /// The first text (0) or the second (1).
+    case text(sequence: Int32, typeID: Int32)
+  }
+
+  package var single: [Item]
+  package var pair: [Item]
+
+  package init(single: [Item], pair: [Item]) {
+    self.single = single
+    self.pair = pair
+  }
+
+  /// [CLS] A [SEP], [CLS] A [SEP] B [SEP] with type 1 from B on.
+  package init(bertWith cls: Int32, _ sep: Int32) {
+    single = [.special(id: cls, typeID: 0), .text(sequence: 0, typeID: 0), .special(id: sep, typeID: 0)]
+    pair = single + [.text(sequence: 1, typeID: 1), .special(id: sep, typeID: 1)]
+  }
+
+  /// The texts alone, as where no special tokens are asked for.
+  package static let bare = SpecialTemplate(
+    single: [.text(sequence: 0, typeID: 0)], pair: [.text(sequence: 0, typeID: 0), .text(sequence: 1, typeID: 1)])
+}
+
 extension Tokenizer {
-  /// Appends the tokens of one text, or of two: [CLS] A [SEP], [CLS] A [SEP] B [SEP]; without the special tokens unless
-  /// `addSpecial`. `maximum` counts all tokens. Texts are valid UTF-8.
+  /// Appends the tokens of one text, or of two, with the template's special tokens if `addSpecial`. `maximum` counts all
+  /// tokens. Texts are valid UTF-8.
   package func encode(
     _ text: UnsafeBufferPointer<UInt8>, pair: UnsafeBufferPointer<UInt8>?, addSpecial: Bool, allowSpecial: Bool,
     truncateTo maximum: Int?, into tokens: inout [EncodedToken]
   ) throws(KluereError) {
-    let specialCount = addSpecial ? (pair == nil ? 2 : 3) : 0
+    let template = addSpecial ? template : .bare
+    let items = pair == nil ? template.single : template.pair
+    let specialCount = items.count - (pair == nil ? 1 : 2)
     if let maximum, maximum < specialCount {
       throw KluereError(
         .invalidArgument, "max_tokens: \(maximum), expected at least the \(specialCount) special tokens")
@@ -47,26 +76,18 @@ extension Tokenizer {
         Tokenizer.truncateLongestFirst(&a, &b, maximum: maximum - specialCount)
       }
     }
-
-    func add(_ id: Int32, typeID: Int32) {
-      if addSpecial {
-        tokens.append(EncodedToken(id: id, typeID: typeID, begin: 0, end: 0, sequence: -1, word: -1))
-      }
-    }
-    func add(_ pieces: ArraySlice<Token>, sequence: Int32) {
-      for piece in pieces {
-        tokens.append(
-          EncodedToken(
-            id: piece.id, typeID: sequence, begin: piece.begin, end: piece.end, sequence: sequence, word: piece.word))
-      }
-    }
     tokens.reserveCapacity(tokens.count + a + b + specialCount)
-    add(clsID, typeID: 0)
-    add(pieces[..<a], sequence: 0)
-    add(sepID, typeID: 0)
-    if pair != nil {
-      add(pieces[firstCount..<firstCount + b], sequence: 1)
-      add(sepID, typeID: 1)
+    for item in items {
+      switch item {
+      case .special(let id, let typeID):
+        tokens.append(EncodedToken(id: id, typeID: typeID, begin: 0, end: 0, sequence: -1, word: -1))
+      case .text(let sequence, let typeID):
+        for piece in sequence == 0 ? pieces[..<a] : pieces[firstCount..<firstCount + b] {
+          tokens.append(
+            EncodedToken(
+              id: piece.id, typeID: typeID, begin: piece.begin, end: piece.end, sequence: sequence, word: piece.word))
+        }
+      }
     }
   }
 }

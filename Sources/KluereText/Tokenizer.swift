@@ -20,10 +20,22 @@ package struct TokenizerConfiguration: Sendable, Equatable {
   package init() {}
 }
 
+package struct TokenizerFile: Sendable {
+  package let name: String
+  package let bytes: [UInt8]
+
+  package init(name: String, bytes: [UInt8]) {
+    self.name = name
+    self.bytes = bytes
+  }
+}
+
 /// BERT's tokenizer as Hugging Face's BertTokenizerFast runs it, over the bytes of UTF-8. Immutable.
 package final class Tokenizer: Sendable {
   package let configuration: TokenizerConfiguration
-  /// The file's content, to write it again unchanged.
+  /// The files that it was read from, to write them again unchanged; empty if it was not read from a whole folder.
+  package let sourceFiles: [TokenizerFile]
+  /// The pieces as the lines of a vocab.txt.
   package let vocabularyBytes: [UInt8]
   /// Tokens beyond the vocabulary in the order of their ids, which are set.
   package let addedTokens: [AddedToken]
@@ -32,6 +44,7 @@ package final class Tokenizer: Sendable {
   package let padID: Int32
   package let clsID: Int32
   package let maskID: Int32
+  package let template: SpecialTemplate
 
   let strings: TokenStrings
   private let added: AddedTokenTable
@@ -39,9 +52,11 @@ package final class Tokenizer: Sendable {
   private let rawMatcher: AddedTokenMatcher
   private let normalizedMatcher: AddedTokenMatcher
 
-  /// `addedSpecialTokens`: special tokens of the caller, which get the vocabulary's id or the next free one.
+  /// `addedSpecialTokens`: special tokens of the caller, which get the vocabulary's id or the next free one. `template`:
+  /// nil for BERT's.
   package init(
-    vocabulary bytes: [UInt8], configuration: TokenizerConfiguration, addedSpecialTokens: [String] = []
+    vocabulary bytes: [UInt8], configuration: TokenizerConfiguration, template: SpecialTemplate? = nil,
+    addedSpecialTokens: [String] = [], sourceFiles: [TokenizerFile] = []
   ) throws(KluereError) {
     let vocabulary = try Vocabulary(bytes)
     guard configuration.maxInputCharsPerWord >= 0 else {
@@ -63,6 +78,7 @@ package final class Tokenizer: Sendable {
       configuration, addedSpecialTokens, model: model, vocabularyCount: vocabulary.pieces.count)
     self.configuration = configuration
     self.vocabularyBytes = bytes
+    self.sourceFiles = sourceFiles
     self.added = added
     addedTokens = added.beyondVocabulary
     unknownID = model.unknownID
@@ -70,7 +86,12 @@ package final class Tokenizer: Sendable {
     padID = added.id(of: configuration.padToken)
     clsID = added.id(of: configuration.clsToken)
     maskID = added.id(of: configuration.maskToken)
+    self.template = template ?? SpecialTemplate(bertWith: clsID, sepID)
     strings = try TokenStrings(vocabulary, added: added.beyondVocabulary.map { Array($0.content.utf8) })
+    let size = strings.count
+    for case .special(let id, _) in self.template.single + self.template.pair where id < 0 || Int(id) >= size {
+      throw KluereError(.badFormat, "a template asks for special token \(id), outside a vocabulary of \(size)")
+    }
     words = PreTokenizer(model: model, normalizer: normalizer)
     rawMatcher = added.matcher(normalized: nil)
     normalizedMatcher = added.matcher(normalized: normalizer)

@@ -1,0 +1,124 @@
+"""Tokenizers in the forms that transformers saves, ids and offsets against the tokenizers library itself."""
+
+import json
+import lzma
+
+import pytest
+
+import kluere
+
+transformers = pytest.importorskip("transformers")
+backends = pytest.importorskip("tokenizers")
+
+
+def real_texts(real_data, every):
+    texts = []
+    for name in ("klue-re-v1.1_train.json", "klue-re-v1.1_dev.json"):
+        rows = json.loads((real_data / "klue-re" / name).read_text(encoding="utf-8"))
+        texts += [row["sentence"] for row in rows]
+    assert len(texts) == 40235
+    wiki = sorted((real_data / "wiki-ko").glob("*.xz"))
+    assert wiki, "no wiki-ko/*.xz"
+    with lzma.open(wiki[0], "rt", encoding="utf-8") as lines:
+        texts += [line.rstrip("\n") for _, line in zip(range(20000), lines)]
+    return texts[::every]
+
+
+def clean(strings):
+    return [text for text in strings if not any("\ud800" <= c <= "\udfff" for c in text)]
+
+
+def differences(ours, theirs, texts):
+    found = []
+    for text, expected in zip(texts, theirs.encode_batch(texts)):
+        tokens = ours.encode(text, allow_special=True)
+        if (tokens.ids, tokens.offsets) != (expected.ids, expected.offsets):
+            found.append((text, tokens.ids, expected.ids, tokens.offsets, expected.offsets))
+    return found
+
+
+@pytest.fixture(scope="module", params=["klue-bert-base", "klue-roberta"])
+def saved(request, real_data, tmp_path_factory):
+    """A real vocabulary as transformers saves it today: tokenizer.json without a vocab.txt."""
+    folder = tmp_path_factory.mktemp(request.param)
+    transformers.BertTokenizerFast.from_pretrained(real_data / "tokenizers" / request.param).save_pretrained(folder)
+    assert (folder / "tokenizer.json").is_file() and not (folder / "vocab.txt").exists()
+    return folder
+
+
+def test_tokenizer_json_of_real_vocabularies(saved, real_data, nasty_strings):
+    theirs = backends.Tokenizer.from_file(str(saved / "tokenizer.json"))
+    theirs.no_truncation()
+    theirs.no_padding()
+    for ours in (kluere.Tokenizer(saved), kluere.Tokenizer(saved / "tokenizer.json")):
+        assert differences(ours, theirs, clean(nasty_strings))[:3] == []
+    assert differences(ours, theirs, real_texts(real_data, every=5))[:3] == []
+    for first, second in zip(nasty_strings[:50], nasty_strings[50:]):
+        if clean([first, second]) == [first, second]:
+            pair, expected = ours.encode(first, second, allow_special=True), theirs.encode(first, second)
+            assert (pair.ids, pair.type_ids, pair.offsets) == (expected.ids, expected.type_ids, expected.offsets)
+            assert ours.decode(pair.ids, clean_up=True) == theirs.decode(expected.ids, skip_special_tokens=False)
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+@pytest.mark.parametrize("strip_accents", [False, True, None])
+@pytest.mark.parametrize("handle_chinese_chars", [False, True])
+def test_every_bert_normalizer(lowercase, strip_accents, handle_chinese_chars, saved, nasty_strings, tmp_path):
+    theirs = backends.Tokenizer.from_file(str(saved / "tokenizer.json"))
+    theirs.normalizer = backends.normalizers.BertNormalizer(
+        lowercase=lowercase, strip_accents=strip_accents, handle_chinese_chars=handle_chinese_chars
+    )
+    theirs.add_tokens([backends.AddedToken("모자", lstrip=True, normalized=False), "사과나무"])
+    theirs.save(str(tmp_path / "tokenizer.json"))
+    ours = kluere.Tokenizer(tmp_path / "tokenizer.json")
+    texts = clean(nasty_strings) + ["사과나무와 사과나 무 모자 [SEP] Ärger 中文字"]
+    assert differences(ours, theirs, texts)[:3] == []
+
+
+def test_files_come_out_as_they_went_in(saved, tmp_path, context):
+    model = kluere.Model.create(kluere.Tokenizer(saved), hidden_size=16, layer_count=1, head_count=1, context=context)
+    model.save(tmp_path / "saved")
+    for path in saved.iterdir():
+        assert (tmp_path / "saved" / path.name).read_bytes() == path.read_bytes(), path.name
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    text = "이순신은 조선 중기의 무신이다."
+    assert again(text)["input_ids"] == kluere.Model.open(tmp_path / "saved", context=context).tokenizer.encode(text).ids
+
+
+REFUSED = {  # change of a good file -> what the message names
+    "byte-level BPE": (lambda d: d["model"].update(type="BPE"), "BPE"),
+    "WordLevel": (lambda d: d["model"].update(type="WordLevel"), "WordLevel"),
+    "another normalizer": (lambda d: d.update(normalizer={"type": "NFC"}), "NFC"),
+    "no normalizer": (lambda d: d.update(normalizer=None), "normalizer"),
+    "another splitter": (lambda d: d.update(pre_tokenizer={"type": "ByteLevel"}), "ByteLevel"),
+    "another post-processor": (lambda d: d.update(post_processor={"type": "ByteLevel"}), "ByteLevel"),
+    "another decoder": (lambda d: d.update(decoder={"type": "Metaspace"}), "Metaspace"),
+    "clean_text off": (lambda d: d["normalizer"].update(clean_text=False), "clean_text"),
+    "no vocabulary": (lambda d: d["model"].pop("vocab"), "vocab"),
+    "empty vocabulary": (lambda d: d["model"].update(vocab={}), "vocab"),
+    "a hole among the ids": (lambda d: d["model"]["vocab"].update(나무=40000), "40000"),
+    "an id twice": (lambda d: d["model"]["vocab"].update({"[PAD]": 5}), "vocab"),
+    "a negative id": (lambda d: d["model"]["vocab"].update({"[PAD]": -1}), "-1"),
+    "an id that is no number": (lambda d: d["model"]["vocab"].update({"[PAD]": "0"}), "vocab"),
+    "a piece with a line break": (lambda d: d["model"]["vocab"].update({"a\nb": len(d["model"]["vocab"])}), "line break"),
+    "an unknown token that is not there": (lambda d: d["model"].update(unk_token="<none>"), "<none>"),
+    "an added token without an id": (lambda d: d["added_tokens"][0].pop("id"), "added_tokens"),
+    "an added token with another id": (lambda d: d["added_tokens"][0].update(id=77), "77"),
+    "a template with B first": (lambda d: d["post_processor"]["pair"].reverse(), "A before B"),
+    "a template without its token": (lambda d: d["post_processor"].update(special_tokens={}), "[CLS]"),
+    "a template with a huge id": (
+        lambda d: d["post_processor"]["special_tokens"]["[CLS]"].update(ids=[2**31 - 1]), "2147483647"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_supported_is_refused_by_name(name, saved, tmp_path):
+    change, named = REFUSED[name]
+    document = json.loads((saved / "tokenizer.json").read_text(encoding="utf-8"))
+    change(document)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(kluere.KluereError) as caught:
+        kluere.Tokenizer(tmp_path / "tokenizer.json")
+    assert named in str(caught.value), caught.value
+    assert caught.value.status_name in ("KLUERE_ERR_UNSUPPORTED", "KLUERE_ERR_BAD_FORMAT")
