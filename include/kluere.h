@@ -223,8 +223,11 @@ typedef struct kluere_token {
 } kluere_token;
 
 KLUERE_API kluere_status kluere_tokenizer_options_init(kluere_tokenizer_options *options, size_t struct_size);
-/* path: a folder with vocab.txt (and tokenizer_config.json, special_tokens_map.json, added_tokens.json where present),
- * or a vocab.txt. options may be NULL. */
+/* path: a folder, or one of its files. WordPiece: vocab.txt or tokenizer.json (of Hugging Face's tokenizers). SentencePiece
+ * unigram models: sentencepiece.bpe.model (XLM-R: its ids and special tokens), spiece.model, tokenizer.model or
+ * sentencepiece.model (the file's ids); offsets, normalization and decoding are those of the sentencepiece library. With
+ * tokenizer_config.json, special_tokens_map.json and added_tokens.json where present. What a file asks for and this library
+ * cannot do (BPE, other normalizers) is refused by name (UNSUPPORTED). options may be NULL. */
 KLUERE_API kluere_status kluere_tokenizer_open(const kluere_context *context, const char *path,
                                                const kluere_tokenizer_options *options, kluere_tokenizer **out);
 KLUERE_API void kluere_tokenizer_destroy(kluere_tokenizer *tokenizer);
@@ -246,8 +249,8 @@ KLUERE_API kluere_status kluere_tokenizer_decode(const kluere_tokenizer *tokeniz
                                                  uint32_t flags, char *buffer, size_t capacity, size_t *needed);
 
 /* ---- Model --------------------------------------------------------------------------------------------------------
- * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, vocab.txt,
- * tokenizer_config.json, special_tokens_map.json, and kluere.json (labels in order, input form, versions). */
+ * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the
+ * tokenizer's files, and kluere.json (labels in order, input form, versions). */
 enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1, KLUERE_FAMILY_XLM_ROBERTA = 2, KLUERE_FAMILY_ELECTRA = 3 };
 /* What stands on the encoder: the [CLS] head of transformers' sequence classifiers, its masked-LM head, or nothing. */
 enum { KLUERE_TASK_CLASSIFICATION = 0, KLUERE_TASK_MASKED_LM = 1, KLUERE_TASK_ENCODER = 2 };

@@ -95,7 +95,7 @@ struct ConfigFile {
   }
 
   /// The file's bytes. `dtype` and `transformers_version` are left to transformers.
-  func encoded(bosTokenID: Int32, eosTokenID: Int32) -> [UInt8] {
+  func encoded(bosTokenID: Int32, eosTokenID: Int32, tokenizerClass: String) -> [UInt8] {
     let c = configuration
     let roberta = c.family.countsPositionsFromPadding
     let names = labels ?? []
@@ -127,7 +127,7 @@ struct ConfigFile {
     if c.task == .classification { file.add("problem_type", "single_label_classification") }
     file.add("tie_word_embeddings", c.tiesDecoder)
     // KLUE's RoBERTa is tokenized as BERT is; without this AutoTokenizer would look for RoBERTa's own BPE files.
-    file.add("tokenizer_class", "BertTokenizer")
+    file.add("tokenizer_class", tokenizerClass)
     file.add("type_vocab_size", c.typeVocabularySize)
     file.add("vocab_size", c.vocabularySize)
     return file.finish()

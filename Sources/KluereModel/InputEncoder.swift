@@ -24,6 +24,12 @@ package struct InputEncoder: Sendable {
 
   /// Throws `.invalidArgument` if the vocabulary has no pieces for the form's markers.
   init(_ tokenizer: Tokenizer, _ configuration: ModelConfiguration) throws(KluereError) {
+    guard tokenizer.clsID >= 0, tokenizer.sepID >= 0, tokenizer.padID >= 0 else {
+      throw KluereError(
+        .unsupported,
+        "tokenizer: no token begins, ends or pads a text ([CLS], [SEP], [PAD] or <s>, </s>, <pad>); an encoder needs them"
+      )
+    }
     self.tokenizer = tokenizer
     form = configuration.inputForm
     maxTokens = configuration.maxTokens

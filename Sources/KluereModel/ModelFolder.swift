@@ -167,7 +167,10 @@ extension Model {
   ) throws(KluereError) {
     let config = ConfigFile(configuration: configuration, labels: labels.names)
     try target.add(
-      ConfigFile.name, config.encoded(bosTokenID: tokenizer.clsID, eosTokenID: tokenizer.sepID))
+      ConfigFile.name,
+      config.encoded(
+        bosTokenID: tokenizer.clsID, eosTokenID: tokenizer.sepID,
+        tokenizerClass: tokenizer.configuration.tokenizerClass))
     let file = KluereFile(
       labels: labels.names, inputForm: configuration.inputForm, maxTokens: configuration.maxTokens)
     try target.add(KluereFile.name, file.encoded(libraryVersion: libraryVersion))

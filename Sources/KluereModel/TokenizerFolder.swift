@@ -11,9 +11,10 @@ package enum TokenizerFolder {
   static let specialTokensName = "special_tokens_map.json"
   static let addedTokensName = "added_tokens.json"
 
-  static let names = [
-    TokenizerJSON.name, vocabularyName, configurationName, specialTokensName, addedTokensName,
-  ]
+  static let names =
+    [
+      TokenizerJSON.name, vocabularyName, configurationName, specialTokensName, addedTokensName,
+    ] + SentencePieceFolder.names
 
   /// `path`: a folder, a tokenizer.json, or a vocab.txt (which then comes with the defaults of KLUE's vocabularies:
   /// cased). In a folder a tokenizer.json goes before a vocab.txt, as in transformers.
@@ -23,6 +24,13 @@ package enum TokenizerFolder {
       var configuration = TokenizerConfiguration()
       // Cased: lower-casing would also strip accents, and with them take Hangul syllables apart.
       configuration.doLowerCase = false
+      if path.hasSuffix(".model") {
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        return try named(path) { () throws(KluereError) in
+          try SentencePieceFolder.open(
+            TokenizerFile(name: name, bytes: bytes), nil, addedSpecialTokens: addedSpecialTokens, sources: [])
+        }
+      }
       var (vocabulary, template): ([UInt8], SpecialTemplate?) = (bytes, nil)
       if path.hasSuffix(".json") {
         let file = try TokenizerJSON(bytes, path: path)
@@ -39,12 +47,23 @@ package enum TokenizerFolder {
     for name in names where ks_path_kind(path + "/" + name) == 1 {
       sources.append(TokenizerFile(name: name, bytes: try Files.readAll(path + "/" + name)))
     }
-    guard let main = sources.first(where: { $0.name == TokenizerJSON.name || $0.name == vocabularyName }) else {
-      throw KluereError(.io, "\(path): there is neither \(TokenizerJSON.name) nor \(vocabularyName) in this folder")
+    // A SentencePiece model says all that a tokenizer.json beside it says.
+    let mainNames = SentencePieceFolder.names + [TokenizerJSON.name, vocabularyName]
+    guard let main = mainNames.lazy.compactMap({ name in sources.first { $0.name == name } }).first else {
+      throw KluereError(
+        .io, "\(path): there is no \(mainNames.joined(separator: ", ")) in this folder")
     }
     func fields(_ name: String) throws(KluereError) -> JSONFields? {
       guard let file = sources.first(where: { $0.name == name }) else { return nil }
       return try JSONFields(file.bytes, path: path + "/" + name)
+    }
+    if SentencePieceFolder.names.contains(main.name) {
+      let isWhole = addedSpecialTokens.isEmpty && sources.contains { $0.name == configurationName }
+      let fields = try fields(configurationName)
+      return try named(path + "/" + main.name) { () throws(KluereError) in
+        try SentencePieceFolder.open(
+          main, fields, addedSpecialTokens: addedSpecialTokens, sources: isWhole ? sources : [])
+      }
     }
     var configuration = TokenizerConfiguration()
     var added: [Int32: AddedToken] = [:]
@@ -75,22 +94,11 @@ package enum TokenizerFolder {
       if let kind = try fields.string("tokenizer_class"), !supportedClasses.contains(kind) {
         throw KluereError(
           .unsupported,
-          "\(path)/\(configurationName): tokenizer_class \"\(kind)\" is not supported, expected BertTokenizer or ElectraTokenizer"
+          "\(path)/\(configurationName): tokenizer_class \"\(kind)\" is not supported, expected BertTokenizer or another "
+            + "WordPiece tokenizer"
         )
       }
-      if let decoder = try fields.object("added_tokens_decoder") {
-        for key in decoder.keys {
-          guard let id = Int32(key), let token = try decoder.object(key), let content = try token.string("content")
-          else {
-            throw KluereError(
-              .badFormat, "\(path)/\(configurationName): added_tokens_decoder entry \"\(key)\" is no token")
-          }
-          added[id] = AddedToken(
-            content: content, special: try token.bool("special") ?? false,
-            singleWord: try token.bool("single_word") ?? false, lstrip: try token.bool("lstrip") ?? false,
-            rstrip: try token.bool("rstrip") ?? false, normalized: try token.bool("normalized"), id: id)
-        }
-      }
+      for token in try addedTokens(fields, path) { if let id = token.id { added[id] = token } }
     }
     if let fields = try fields(addedTokensName) {
       for content in fields.keys {
@@ -128,7 +136,25 @@ package enum TokenizerFolder {
     "TokenizersBackend",
   ]
 
-  private static func readSpecialTokens(
+  /// tokenizer_config.json's added_tokens_decoder.
+  static func addedTokens(_ fields: JSONFields, _ path: String) throws(KluereError) -> [AddedToken] {
+    guard let decoder = try fields.object("added_tokens_decoder") else { return [] }
+    var tokens: [AddedToken] = []
+    for key in decoder.keys {
+      guard let id = Int32(key), let token = try decoder.object(key), let content = try token.string("content") else {
+        throw KluereError(
+          .badFormat, "\(path)/\(configurationName): added_tokens_decoder entry \"\(key)\" is no token")
+      }
+      tokens.append(
+        AddedToken(
+          content: content, special: try token.bool("special") ?? false,
+          singleWord: try token.bool("single_word") ?? false, lstrip: try token.bool("lstrip") ?? false,
+          rstrip: try token.bool("rstrip") ?? false, normalized: try token.bool("normalized"), id: id))
+    }
+    return tokens
+  }
+
+  static func readSpecialTokens(
     _ fields: JSONFields, into configuration: inout TokenizerConfiguration, _ names: inout Set<String>
   ) throws(KluereError) {
     names.formUnion(try fields.tokens("additional_special_tokens") ?? [])
@@ -166,23 +192,28 @@ package enum TokenizerFolder {
           )
         })
     }
-    configuration.add("do_basic_tokenize", true)
-    configuration.add("do_lower_case", c.doLowerCase)
-    if let length = c.modelMaxLength { configuration.add("model_max_length", length) }
-    if let strip = c.stripAccents {
-      configuration.add("strip_accents", strip)
-    } else {
-      configuration.addNull("strip_accents")
+    let isBert = tokenizer.mainFile.name == vocabularyName
+    if isBert {
+      configuration.add("do_basic_tokenize", true)
+      configuration.add("do_lower_case", c.doLowerCase)
     }
-    configuration.add("tokenize_chinese_chars", c.tokenizeChineseChars)
-    configuration.add("tokenizer_class", "BertTokenizer")
+    if let length = c.modelMaxLength { configuration.add("model_max_length", length) }
+    if isBert {
+      if let strip = c.stripAccents {
+        configuration.add("strip_accents", strip)
+      } else {
+        configuration.addNull("strip_accents")
+      }
+      configuration.add("tokenize_chinese_chars", c.tokenizeChineseChars)
+    }
+    configuration.add("tokenizer_class", c.tokenizerClass)
     var map = JSONText()
-    for (name, token) in special {
+    for (name, token) in special where !token.isEmpty {
       configuration.add(name, token)
       map.add(name, token)
     }
     var files = [
-      (vocabularyName, tokenizer.vocabularyBytes), (configurationName, configuration.finish()),
+      (tokenizer.mainFile.name, tokenizer.mainFile.bytes), (configurationName, configuration.finish()),
       (specialTokensName, map.finish()),
     ]
     if !tokenizer.addedTokens.isEmpty {

@@ -14,12 +14,13 @@ struct AddedTokenTable: Sendable {
   private(set) var beyondVocabulary: [AddedToken] = []
 
   init(
-    _ configuration: TokenizerConfiguration, _ addedSpecialTokens: [String], model: WordPiece, vocabularyCount: Int
+    _ configuration: TokenizerConfiguration, _ addedSpecialTokens: [String], vocabularyCount: Int,
+    lookup: ([UInt8]) -> Int32?
   ) throws(KluereError) {
     let named = [
       configuration.unkToken, configuration.sepToken, configuration.padToken, configuration.clsToken,
       configuration.maskToken,
-    ]
+    ].filter { !$0.isEmpty }
     let namedKeys = Set(named.map(\.utf8Key))
     let withIDs = configuration.addedTokens.filter { $0.id != nil }.sorted { ($0.id ?? 0) < ($1.id ?? 0) }
     var wanted = withIDs + configuration.addedTokens.filter { $0.id == nil }
@@ -44,7 +45,7 @@ struct AddedTokenTable: Sendable {
         continue
       }
       let place: Int32
-      if let id = key.withUnsafeBufferPointer({ model.id(of: $0) }) {
+      if let id = lookup(key) {
         place = id
       } else {
         guard let next = Int32(exactly: vocabularyCount + beyondVocabulary.count) else {
@@ -65,8 +66,8 @@ struct AddedTokenTable: Sendable {
     beyondVocabulary = tokens.filter { Int($0.id ?? 0) >= vocabularyCount }.sorted { ($0.id ?? 0) < ($1.id ?? 0) }
   }
 
-  /// Id of a token that is in the table: one of the five named.
-  func id(of token: String) -> Int32 { ids[token.utf8Key] ?? 0 }
+  /// Id of one of the five named tokens; -1 for "".
+  func id(of token: String) -> Int32 { ids[token.utf8Key] ?? -1 }
 
   /// For the tokens that are matched in the text as it is (nil), or in text normalized so.
   func matcher(normalized normalizer: Normalizer?) -> AddedTokenMatcher {

@@ -45,6 +45,25 @@ package struct SpecialTemplate: Sendable, Equatable {
     pair = single + [.text(sequence: 1, typeID: 1), .special(id: sep, typeID: 1)]
   }
 
+  /// <s> A </s>, <s> A </s> </s> B </s>, all of type 0, as RoBERTa and XLM-R.
+  package init(robertaWith cls: Int32, _ sep: Int32) {
+    let end = Item.special(id: sep, typeID: 0)
+    single = [.special(id: cls, typeID: 0), .text(sequence: 0, typeID: 0), end]
+    pair = single + [end, .text(sequence: 1, typeID: 0), end]
+  }
+
+  /// A </s>, A </s> B </s>, all of type 0, as T5.
+  package init(t5With sep: Int32) {
+    single = [.text(sequence: 0, typeID: 0), .special(id: sep, typeID: 0)]
+    pair = single + [.text(sequence: 1, typeID: 0), .special(id: sep, typeID: 0)]
+  }
+
+  func check(within size: Int) throws(KluereError) {
+    for case .special(let id, _) in single + pair where id < 0 || Int(id) >= size {
+      throw KluereError(.badFormat, "a template asks for special token \(id), outside a vocabulary of \(size)")
+    }
+  }
+
   /// The texts alone, as where no special tokens are asked for.
   package static let bare = SpecialTemplate(
     single: [.text(sequence: 0, typeID: 0)], pair: [.text(sequence: 0, typeID: 0), .text(sequence: 1, typeID: 1)])

@@ -72,6 +72,25 @@ final class ByteTrie: @unchecked Sendable {  // immutable after init
     return (foundEnd == begin ? nil : values[Int(found)], foundEnd)
   }
 
+  /// Calls `body` for every key of one byte or more that `text` has at `begin`, the shortest first.
+  @inline(__always)
+  func forEachMatch(
+    _ root: UInt32, _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ body: (_ value: Int32, _ end: Int) -> Void
+  ) {
+    var node = root
+    var base = slots[Int(root)].base
+    var position = begin
+    while position < end {
+      let child = base ^ UInt32(text[position])
+      let slot = slots[Int(child)]
+      if slot.parent != node { return }
+      position += 1
+      node = child
+      base = slot.base
+      if slot.isEnd { body(values[Int(child)], position) }
+    }
+  }
+
   /// Value of exactly this key.
   func value(_ root: UInt32, _ key: UnsafeBufferPointer<UInt8>) -> Int32? {
     var node = root

@@ -4,6 +4,7 @@ extension Tokenizer {
   /// The text of `ids` as Hugging Face's WordPiece decoder joins them: pieces with the prefix join the one before, others
   /// follow a space. `cleanUp` takes the space before punctuation and English contractions away, token by token.
   package func decode(_ ids: [Int32], skipSpecial: Bool, cleanUp: Bool) throws(KluereError) -> [UInt8] {
+    if case .sentencePiece(let pieces) = segmenter { return try decode(ids, pieces, skipSpecial: skipSpecial) }
     let prefix = Array(configuration.wordpiecePrefix.utf8)
     var text: [UInt8] = []
     var isFirst = true
@@ -29,6 +30,55 @@ extension Tokenizer {
       }
       text.append(contentsOf: token)
     }
+    return text
+  }
+
+  /// As SentencePiece joins them: its mark becomes a space, the first one goes, byte pieces become the characters they spell,
+  /// a byte that spells none U+FFFD. Special tokens are written as they are called, the unknown one as the model says.
+  private func decode(
+    _ ids: [Int32], _ pieces: SentencePiece, skipSpecial: Bool
+  ) throws(KluereError) -> [UInt8] {
+    var text: [UInt8] = []
+    var spelled: [UInt8] = []
+    var isStart = true
+    func flush() {
+      if spelled.isEmpty { return }
+      spelled.withUnsafeBufferPointer { buffer in
+        guard let base = buffer.baseAddress else { return }
+        var position = 0
+        while position < buffer.count {
+          let rest = UnsafeBufferPointer(start: base + position, count: buffer.count - position)
+          let good = UTF8.firstInvalid(rest) ?? rest.count
+          text += rest.prefix(good)
+          position += good
+          if position < buffer.count {
+            text += "\u{FFFD}".utf8Key
+            position += 1
+          }
+        }
+      }
+      spelled.removeAll(keepingCapacity: true)
+      isStart = false
+    }
+    for (index, id) in ids.enumerated() {
+      guard let name = strings.bytes(id) else {
+        throw KluereError(
+          .invalidArgument, "ids[\(index)]: \(id) is outside a vocabulary of \(vocabularySize) tokens")
+      }
+      if skipSpecial, isSpecial(id) { continue }
+      let piece = id == pieces.unknownID ? pieces.model.unknownID : id - pieces.shift
+      if id != pieces.unknownID, isSpecial(id) || Int(piece) >= pieces.model.pieces.count {
+        flush()
+        text += name
+        isStart = false
+      } else if let byte = pieces.byte(piece) {
+        spelled.append(byte)
+      } else {
+        flush()
+        pieces.decode(piece, isStart: &isStart, into: &text)
+      }
+    }
+    flush()
     return text
   }
 

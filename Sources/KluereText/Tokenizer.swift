@@ -1,6 +1,6 @@
 package import KluereBase
 
-/// The rules of one tokenizer, as tokenizer_config.json has them.
+/// The rules of one tokenizer, as tokenizer_config.json has them. A SentencePiece tokenizer may lack special tokens: "".
 package struct TokenizerConfiguration: Sendable, Equatable {
   package var doLowerCase = true
   /// nil: as doLowerCase.
@@ -14,6 +14,8 @@ package struct TokenizerConfiguration: Sendable, Equatable {
   package var modelMaxLength: Int?
   package var maxInputCharsPerWord = 100
   package var wordpiecePrefix = "##"
+  /// transformers' class that reads the files.
+  package var tokenizerClass = "BertTokenizer"
   /// Those with ids come first, in that order; then the others as they are listed.
   package var addedTokens: [AddedToken] = []
 
@@ -30,15 +32,23 @@ package struct TokenizerFile: Sendable {
   }
 }
 
-/// BERT's tokenizer as Hugging Face's BertTokenizerFast runs it, over the bytes of UTF-8. Immutable.
+/// How text between added tokens becomes pieces.
+enum Segmenter: Sendable {
+  case wordPiece(PreTokenizer)
+  case sentencePiece(SentencePiece)
+}
+
+/// BERT's tokenizer as Hugging Face's BertTokenizerFast runs it, or SentencePiece as its own library runs it, over the bytes
+/// of UTF-8. Immutable.
 package final class Tokenizer: Sendable {
   package let configuration: TokenizerConfiguration
   /// The files that it was read from, to write them again unchanged; empty if it was not read from a whole folder.
   package let sourceFiles: [TokenizerFile]
-  /// The pieces as the lines of a vocab.txt.
-  package let vocabularyBytes: [UInt8]
+  /// The file with the pieces: a vocab.txt or a SentencePiece model.
+  package let mainFile: TokenizerFile
   /// Tokens beyond the vocabulary in the order of their ids, which are set.
   package let addedTokens: [AddedToken]
+  /// -1 where the tokenizer has no such token; so are the others.
   package let unknownID: Int32
   package let sepID: Int32
   package let padID: Int32
@@ -48,7 +58,7 @@ package final class Tokenizer: Sendable {
 
   let strings: TokenStrings
   private let added: AddedTokenTable
-  private let words: PreTokenizer
+  let segmenter: Segmenter
   private let rawMatcher: AddedTokenMatcher
   private let normalizedMatcher: AddedTokenMatcher
 
@@ -74,10 +84,16 @@ package final class Tokenizer: Sendable {
       lowercase: configuration.doLowerCase,
       stripAccents: configuration.stripAccents ?? configuration.doLowerCase,
       spaceIdeographs: configuration.tokenizeChineseChars)
+    for token in [configuration.sepToken, configuration.padToken, configuration.clsToken, configuration.maskToken]
+    where token.isEmpty {
+      throw KluereError(
+        .invalidArgument, "a special token is empty, expected [SEP], [PAD], [CLS] and [MASK] or the like")
+    }
     let added = try AddedTokenTable(
-      configuration, addedSpecialTokens, model: model, vocabularyCount: vocabulary.pieces.count)
+      configuration, addedSpecialTokens, vocabularyCount: vocabulary.pieces.count
+    ) { text in text.withUnsafeBufferPointer { model.id(of: $0) } }
     self.configuration = configuration
-    self.vocabularyBytes = bytes
+    mainFile = TokenizerFile(name: "vocab.txt", bytes: bytes)
     self.sourceFiles = sourceFiles
     self.added = added
     addedTokens = added.beyondVocabulary
@@ -87,14 +103,54 @@ package final class Tokenizer: Sendable {
     clsID = added.id(of: configuration.clsToken)
     maskID = added.id(of: configuration.maskToken)
     self.template = template ?? SpecialTemplate(bertWith: clsID, sepID)
-    strings = try TokenStrings(vocabulary, added: added.beyondVocabulary.map { Array($0.content.utf8) })
-    let size = strings.count
-    for case .special(let id, _) in self.template.single + self.template.pair where id < 0 || Int(id) >= size {
-      throw KluereError(.badFormat, "a template asks for special token \(id), outside a vocabulary of \(size)")
-    }
-    words = PreTokenizer(model: model, normalizer: normalizer)
+    strings = try TokenStrings(
+      vocabulary.pieces.map { vocabulary.bytes[$0] } + added.beyondVocabulary.map { $0.content.utf8Key[...] })
+    try self.template.check(within: strings.count)
+    segmenter = .wordPiece(PreTokenizer(model: model, normalizer: normalizer))
     rawMatcher = added.matcher(normalized: nil)
     normalizedMatcher = added.matcher(normalized: normalizer)
+  }
+
+  /// A SentencePiece model. `fairseq`: with XLM-R's ids, those of the file moved by one and <s>, <pad>, </s>, <unk> before
+  /// them. Special tokens that the configuration names and the file lacks are added; "" names none.
+  package init(
+    sentencePiece file: TokenizerFile, fairseq: Bool, configuration: TokenizerConfiguration,
+    template: (_ cls: Int32, _ sep: Int32) -> SpecialTemplate, addedSpecialTokens: [String] = [],
+    sourceFiles: [TokenizerFile] = []
+  ) throws(KluereError) {
+    let model = try SentencePieceModel(file.bytes)
+    let pieces = try SentencePiece(model, fairseq: fairseq)
+    var texts = model.pieces.map { model.bytes[$0.text] }
+    let first = ["<s>", "<pad>", "</s>", "<unk>"].map(\.utf8Key)
+    if fairseq {
+      guard texts.count >= 3, texts.prefix(3).map(Array.init) == ["<unk>", "<s>", "</s>"].map(\.utf8Key) else {
+        throw KluereError(.unsupported, "SentencePiece model: expected <unk>, <s> and </s> as pieces 0 to 2 for XLM-R")
+      }
+      texts.replaceSubrange(..<3, with: first.map { $0[...] })
+    }
+    var configuration = configuration
+    // There is no text between the raw and the pieces that could be matched.
+    for index in configuration.addedTokens.indices { configuration.addedTokens[index].normalized = false }
+    let added = try AddedTokenTable(configuration, addedSpecialTokens, vocabularyCount: texts.count) { text in
+      if fairseq, let place = first.firstIndex(of: text) { return Int32(truncatingIfNeeded: place) }
+      return pieces.fileID(text).map { pieces.id($0) }
+    }
+    self.configuration = configuration
+    self.sourceFiles = sourceFiles
+    mainFile = file
+    self.added = added
+    addedTokens = added.beyondVocabulary
+    unknownID = pieces.unknownID
+    sepID = added.id(of: configuration.sepToken)
+    padID = added.id(of: configuration.padToken)
+    clsID = added.id(of: configuration.clsToken)
+    maskID = added.id(of: configuration.maskToken)
+    self.template = template(clsID, sepID)
+    strings = try TokenStrings(texts + added.beyondVocabulary.map { $0.content.utf8Key[...] })
+    try self.template.check(within: strings.count)
+    segmenter = .sentencePiece(pieces)
+    rawMatcher = added.matcher(normalized: nil)
+    normalizedMatcher = AddedTokenMatcher([])
   }
 
   /// Added tokens included.
@@ -111,19 +167,23 @@ package final class Tokenizer: Sendable {
 
   package func id(of token: String) -> Int32? {
     if let id = added.ids[token.utf8Key] { return id }
-    var token = token
-    return token.withUTF8 { words.model.id(of: $0) }
+    switch segmenter {
+    case .wordPiece(let words):
+      var token = token
+      return token.withUTF8 { words.model.id(of: $0) }
+    case .sentencePiece(let pieces): return pieces.fileID(token.utf8Key).map { pieces.id($0) }
+    }
   }
 
   package func isSpecial(_ id: Int32) -> Bool { added.specialIDs.contains(id) }
 
-  /// Appends the pieces of `text`; a text gives at most as many as it has bytes. Special tokens are never among them
+  /// Appends the pieces of `text`; of WordPiece at most as many as it has bytes. Special tokens are never among them
   /// unless `allowSpecial`: then "[SEP]" in the text is that token, as by default in Hugging Face. Added tokens that are
   /// not special are always matched. `text` is valid UTF-8; the pieces of anything else mean nothing.
   package func tokenize(_ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, into tokens: inout [Token]) {
     guard let base = text.baseAddress else { return }
     var word: Int32 = 0
-    var scratch = NormalizedText()
+    var scratch = Scratch()
     if !rawMatcher.canMatch(allowSpecial: allowSpecial) {
       return tokenizeStretch(
         base, 0, text.count, allowSpecial: allowSpecial, word: &word, scratch: &scratch, into: &tokens)
@@ -141,7 +201,25 @@ package final class Tokenizer: Sendable {
   /// [begin, end) of `text` has no added token of the kind that is matched in the text as it is.
   private func tokenizeStretch(
     _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, allowSpecial: Bool, word: inout Int32,
-    scratch: inout NormalizedText, into tokens: inout [Token]
+    scratch: inout Scratch, into tokens: inout [Token]
+  ) {
+    switch segmenter {
+    case .wordPiece(let words):
+      tokenizeWords(
+        words, text, begin, end, allowSpecial: allowSpecial, word: &word, scratch: &scratch.words, into: &tokens)
+    case .sentencePiece(let pieces):
+      pieces.tokenize(text, begin, end, word: &word, scratch: &scratch.pieces, into: &tokens)
+    }
+  }
+
+  private struct Scratch {
+    var words = NormalizedText()
+    var pieces = SentencePiece.Scratch()
+  }
+
+  private func tokenizeWords(
+    _ words: PreTokenizer, _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, allowSpecial: Bool,
+    word: inout Int32, scratch: inout NormalizedText, into tokens: inout [Token]
   ) {
     let normalizer = words.normalizer
     let matchesNormalized = normalizedMatcher.canMatch(allowSpecial: allowSpecial)

@@ -46,11 +46,11 @@ final class TokenStrings: @unchecked Sendable {  // immutable after init
 
   var count: Int { lengths.count }
 
-  init(_ vocabulary: Vocabulary, added: [[UInt8]]) throws(KluereError) {
+  init(_ texts: [ArraySlice<UInt8>]) throws(KluereError) {
     var total = 0
     var starts: [Int] = []
     var lengths: [Int] = []
-    for length in vocabulary.pieces.map(\.count) + added.map(\.count) {
+    for length in texts.map(\.count) {
       starts.append(total)
       lengths.append(length)
       guard let next = total.sum(length + 1) else {
@@ -73,8 +73,7 @@ final class TokenStrings: @unchecked Sendable {  // immutable after init
     }
     self.starts = starts
     self.lengths = lengths
-    for piece in vocabulary.pieces { append(vocabulary.bytes[piece]) }
-    for token in added { append(token) }
+    for text in texts { append(text) }
   }
 
   deinit { free(storage) }

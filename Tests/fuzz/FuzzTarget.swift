@@ -2,6 +2,7 @@
 // value or throws a KluereError: anything else is found by libFuzzer and the address sanitizer.
 import KluereBase
 import KluereFormats
+import KluereText
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func testOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
@@ -38,5 +39,16 @@ public func testOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
       var values = [Float](repeating: 0, count: tensor.elementCount)
       try? tensor.readFloats(into: &values)
     }
+  }
+#elseif FUZZ_SENTENCEPIECE
+  /// A SentencePiece model, then the bytes themselves as a text, and its tokens as text again.
+  private func read(_ bytes: UnsafeRawBufferPointer) throws {
+    let tokenizer = try Tokenizer(
+      sentencePiece: TokenizerFile(name: "fuzz", bytes: Array(bytes)), fairseq: bytes.count % 2 == 1,
+      configuration: TokenizerConfiguration(), template: { SpecialTemplate(bertWith: $0, $1) })
+    var tokens: [Token] = []
+    var text = String(decoding: bytes.suffix(512), as: Swift.UTF8.self)
+    text.withUTF8 { tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
+    _ = try tokenizer.decode(tokens.map(\.id), skipSpecial: false, cleanUp: false)
   }
 #endif

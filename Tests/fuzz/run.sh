@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Coverage-guided fuzzing of everything that reads untrusted files, under AddressSanitizer. Not part of `make test`, which
 # replays the corpus (FuzzCorpusTests).
-#   Tests/fuzz/run.sh RUNS [READER...]     readers: json index weights (default: all)
+#   Tests/fuzz/run.sh RUNS [READER...]     readers: json index weights sentencepiece (default: all)
 # New inputs are collected in .build-fuzz/found/READER; what crashes, hangs for a second or takes more than 512 MB ends the
 # run and is left beside them. Seeds are Tests/fuzz/corpus/READER.
 set -euo pipefail
@@ -9,14 +9,14 @@ cd "$(dirname "$0")/../.."
 runs=${1:?number of runs}
 shift
 readers=("$@")
-if [ ${#readers[@]} -eq 0 ]; then readers=(json index weights); fi
+if [ ${#readers[@]} -eq 0 ]; then readers=(json index weights sentencepiece); fi
 swift=${SWIFT:-swift}
 scratch=.build-fuzz
 sanitizers=fuzzer,address
 # SwiftPM names the package after its folder.
 package=$(basename "$PWD" | tr '[:upper:]' '[:lower:]')
 
-targets=(KluereFormats)
+targets=(KluereFormats KluereText)
 for target in "${targets[@]}"; do
   "$swift" build -c release --target "$target" --scratch-path $scratch -Xswiftc -sanitize=$sanitizers \
     -Xcc -fsanitize=fuzzer-no-link,address > $scratch.log 2>&1 < /dev/null || { cat $scratch.log; exit 1; }
@@ -34,7 +34,7 @@ for reader in "${readers[@]}"; do
   mkdir -p "$found" "Tests/fuzz/corpus/$reader"
   echo "== $reader"
   ASAN_OPTIONS=detect_leaks=0 "$scratch/fuzz-$reader" -runs="$runs" -timeout=1 -rss_limit_mb=2048 -malloc_limit_mb=512 \
-    -max_len=4096 -artifact_prefix="$found/bad-" -print_final_stats=1 "$found" "Tests/fuzz/corpus/$reader" \
+    -max_len=8192 -artifact_prefix="$found/bad-" -print_final_stats=1 "$found" "Tests/fuzz/corpus/$reader" \
     > "$scratch/$reader.log" 2>&1 || { tail -n 60 "$scratch/$reader.log"; exit 1; }
   grep -E "DONE|exec|stat::" "$scratch/$reader.log" | tail -n 8
 done

@@ -122,3 +122,144 @@ def test_what_is_not_supported_is_refused_by_name(name, saved, tmp_path):
         kluere.Tokenizer(tmp_path / "tokenizer.json")
     assert named in str(caught.value), caught.value
     assert caught.value.status_name in ("KLUERE_ERR_UNSUPPORTED", "KLUERE_ERR_BAD_FORMAT")
+
+
+# ---- SentencePiece ----
+
+SPECIAL_TEXTS = [
+    "ﷺ ㎏ ｶﾞ ①②③ ﬁ", "กำ ภาษาไทย", "e\u0301 é  ́", "👩‍👩‍👧‍👦 🇰🇷", "a\u200bb\ufeffc\u00ad", "  x  y ", "\t\n", "　全角　",
+    "한\u1100\u1161\u11a8", "\u3164\uffa0", "a" * 5000, "가" * 3000, " ", "", "▁▁ ▁a", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "<unk><s></s>", "<0x41>",
+    "[E1]사과 [E1] 사과나무[E1]x 사과나무가",
+]
+
+
+def characters(text):
+    """For each byte offset, the code points before it."""
+    places = [0]
+    for byte in text.encode():
+        places.append(places[-1] + (byte & 0xC0 != 0x80))
+    return places
+
+
+def sentencepiece_differences(ours, theirs, texts, number=lambda id: id):
+    found = []
+    for text in texts:
+        expected = theirs.encode(text, return_type="proto")
+        places = characters(text)
+        ids = [number(piece.id) for piece in expected.pieces]
+        offsets = [(places[piece.begin], places[piece.end]) for piece in expected.pieces]
+        tokens = ours.encode(text, add_special=False)
+        if (tokens.ids, tokens.offsets) != (ids, offsets):
+            found.append((text, tokens.ids, ids, tokens.offsets, offsets))
+    return found
+
+
+@pytest.fixture(scope="module", params=["byte fallback", "no byte fallback"])
+def trained(request, real_data, tmp_path_factory):
+    """A unigram model of XLM-R's shape (nmt_nfkc), trained here: its file, once with each name."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    folder = tmp_path_factory.mktemp("sentencepiece")
+    (folder / "text.txt").write_text("\n".join(real_texts(real_data, every=20)), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "text.txt"), model_prefix=str(folder / "spiece"), vocab_size=4000, character_coverage=0.995,
+        byte_fallback=request.param == "byte fallback", normalization_rule_name="nmt_nfkc", minloglevel=2,
+        user_defined_symbols=["[E1]", "사과나무"], num_threads=2,
+    )
+    (folder / "sentencepiece.bpe.model").write_bytes((folder / "spiece.model").read_bytes())
+    return folder, sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+
+
+def test_trained_sentencepiece_model(trained, real_data, nasty_strings):
+    folder, theirs = trained
+    texts = clean(nasty_strings) + SPECIAL_TEXTS + real_texts(real_data, every=6)
+    plain = kluere.Tokenizer(folder / "spiece.model")
+    assert sentencepiece_differences(plain, theirs, texts)[:3] == []
+    shifted = kluere.Tokenizer(folder / "sentencepiece.bpe.model")
+    assert sentencepiece_differences(shifted, theirs, texts, lambda id: 3 if id == 0 else id + 1)[:3] == []
+    for text in texts[:2000]:
+        ids = theirs.encode(text)
+        assert plain.decode(ids) == theirs.decode(ids), text
+    assert [shifted.id(token) for token in ("<s>", "<pad>", "</s>", "<unk>", "<mask>")] == [0, 1, 2, 3, len(theirs) + 1]
+
+
+def test_real_sentencepiece_model(real_data, nasty_strings):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    path = real_data / "tokenizers" / "sentencepiece-ke-t5" / "sentencepiece.model"
+    theirs = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    texts = clean(nasty_strings) + SPECIAL_TEXTS + real_texts(real_data, every=6)
+    ours = kluere.Tokenizer(path)
+    assert sentencepiece_differences(ours, theirs, texts)[:3] == []
+    for text in texts[:2000]:
+        ids = theirs.encode(text)
+        assert ours.decode(ids) == theirs.decode(ids), text
+
+
+def test_an_encoder_needs_tokens_that_t5_does_not_have(real_data, context):
+    ours = kluere.Tokenizer(real_data / "tokenizers" / "sentencepiece-ke-t5" / "sentencepiece.model")
+    with pytest.raises(kluere.KluereError, match="an encoder needs them"):
+        kluere.Model.create(ours, hidden_size=16, layer_count=1, head_count=1, context=context)
+
+
+def test_xlm_roberta_folder(trained, tmp_path, context):
+    """Special tokens around one text and two, a model made with it, saved, and opened by transformers."""
+    folder, theirs = trained
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "sentencepiece.bpe.model").write_bytes((folder / "spiece.model").read_bytes())
+    ours = kluere.Tokenizer(source)
+    first, second = ([id + 1 for id in theirs.encode(text)] for text in ("이순신은 장군이다", "조선 중기의 무신"))
+    assert ours.encode("이순신은 장군이다").ids == [0] + first + [2]
+    pair = ours.encode("이순신은 장군이다", "조선 중기의 무신")
+    assert pair.ids == [0] + first + [2, 2] + second + [2] and set(pair.type_ids) == {0}
+    model = kluere.Model.create(
+        ours, family="xlm_roberta", input_form="entity_pair", hidden_size=16, layer_count=1, head_count=1, context=context,
+    )
+    example = kluere.Example("이순신은 조선 중기의 무신이다.", (0, 3, "PER"), (5, 7, "LOC"))
+    expected = model.predict(example)
+    model.save(tmp_path / "saved")
+    assert (tmp_path / "saved" / "sentencepiece.bpe.model").read_bytes() == (folder / "spiece.model").read_bytes()
+    again = kluere.Model.open(tmp_path / "saved", context=context)
+    assert again.predict(example).tolist() == expected.tolist()
+    opened = transformers.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+    assert type(opened) is transformers.XLMRobertaForSequenceClassification
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "saved")
+    assert tokenizer("이순신은 장군이다")["input_ids"] == [0] + first + [2]
+
+
+def test_bpe_models_are_refused_by_name(real_data, tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    (tmp_path / "text.txt").write_text("\n".join(real_texts(real_data, every=400)), encoding="utf-8")
+    for kind in ("bpe", "word", "char"):
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(tmp_path / "text.txt"), model_prefix=str(tmp_path / "spiece"), vocab_size=1200, minloglevel=2,
+            model_type=kind, hard_vocab_limit=False,
+        )
+        with pytest.raises(kluere.KluereError, match=kind.upper()):
+            kluere.Tokenizer(tmp_path / "spiece.model")
+
+
+def test_damaged_sentencepiece_models_are_refused_or_work(trained):
+    """Every cut and thousands of changed bytes: a message or a tokenizer, nothing else."""
+    import random
+
+    folder, _ = trained
+    good = (folder / "spiece.model").read_bytes()
+    path, generator = folder / "damaged.model", random.Random(3)
+    opened = 0
+    for number in range(600):
+        damaged = bytearray(good)
+        if number % 3 == 0:
+            del damaged[generator.randrange(len(good)) :]
+        else:
+            for _ in range(generator.choice([1, 1, 8, 200])):
+                damaged[generator.randrange(len(good))] = generator.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            tokenizer = kluere.Tokenizer(path)
+        except kluere.KluereError as problem:
+            assert problem.status_name in ("KLUERE_ERR_BAD_FORMAT", "KLUERE_ERR_UNSUPPORTED"), problem
+            continue
+        opened += 1
+        for text in SPECIAL_TEXTS:
+            tokenizer.decode(tokenizer.encode(text).ids)
+    assert opened > 10
