@@ -75,6 +75,20 @@ struct JSONFields {
     }
   }
 
+  /// Calls `body` for every pair [text, number] of the array `name`.
+  func forEachScored(_ name: String, _ body: (String, Double) -> Void) throws(KluereError) {
+    guard let list = value[name], list.kind == .array else {
+      throw KluereError(.badFormat, "\(path): \(within)\(name): expected an array of pieces and scores")
+    }
+    for pair in list.elements {
+      var elements = pair.elements.makeIterator()
+      guard pair.kind == .array, let text = elements.next()?.string, let number = elements.next()?.double else {
+        throw KluereError(.badFormat, "\(path): \(within)\(name): no piece and score at \(pair.place)")
+      }
+      body(text, number)
+    }
+  }
+
   /// Element `index` of the array `name`, if it is a whole number.
   func number(in name: String, at index: Int) -> Int? {
     guard let list = value[name], list.kind == .array else { return nil }

@@ -17,7 +17,7 @@ package enum TokenizerFolder {
     ] + SentencePieceFolder.names
 
   /// `path`: a folder, a tokenizer.json, or a vocab.txt (which then comes with the defaults of KLUE's vocabularies:
-  /// cased). In a folder a tokenizer.json goes before a vocab.txt, as in transformers.
+  /// cased). In a folder a tokenizer.json goes before a SentencePiece model or a vocab.txt, as in transformers.
   package static func open(_ path: String, addedSpecialTokens: [String]) throws(KluereError) -> Tokenizer {
     guard ks_path_kind(path) == 2 else {
       let bytes = try Files.readAll(path)
@@ -31,24 +31,23 @@ package enum TokenizerFolder {
             TokenizerFile(name: name, bytes: bytes), nil, addedSpecialTokens: addedSpecialTokens, sources: [])
         }
       }
-      var (vocabulary, template): ([UInt8], SpecialTemplate?) = (bytes, nil)
       if path.hasSuffix(".json") {
         let file = try TokenizerJSON(bytes, path: path)
         file.apply(to: &configuration)
-        (vocabulary, template) = (file.vocabulary, file.template)
+        configuration.addsNamedTokens = false
+        return try named(path) { () throws(KluereError) in
+          try file.tokenizer(configuration, addedSpecialTokens: addedSpecialTokens)
+        }
       }
       return try named(path) { () throws(KluereError) in
-        try Tokenizer(
-          vocabulary: vocabulary, configuration: configuration, template: template,
-          addedSpecialTokens: addedSpecialTokens)
+        try Tokenizer(vocabulary: bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens)
       }
     }
     var sources: [TokenizerFile] = []
     for name in names where ks_path_kind(path + "/" + name) == 1 {
       sources.append(TokenizerFile(name: name, bytes: try Files.readAll(path + "/" + name)))
     }
-    // A SentencePiece model says all that a tokenizer.json beside it says.
-    let mainNames = SentencePieceFolder.names + [TokenizerJSON.name, vocabularyName]
+    let mainNames = [TokenizerJSON.name] + SentencePieceFolder.names + [vocabularyName]
     guard let main = mainNames.lazy.compactMap({ name in sources.first { $0.name == name } }).first else {
       throw KluereError(
         .io, "\(path): there is no \(mainNames.joined(separator: ", ")) in this folder")
@@ -68,12 +67,12 @@ package enum TokenizerFolder {
     var configuration = TokenizerConfiguration()
     var added: [Int32: AddedToken] = [:]
     var specialNames: Set<String> = []
-    var (vocabulary, template): ([UInt8], SpecialTemplate?) = (main.bytes, nil)
+    var json: TokenizerJSON?
     if main.name == TokenizerJSON.name {
       let file = try TokenizerJSON(main.bytes, path: path + "/" + main.name)
       file.apply(to: &configuration)
       for token in configuration.addedTokens { if let id = token.id { added[id] = token } }
-      (vocabulary, template) = (file.vocabulary, file.template)
+      json = file
     }
     if let fields = try fields(specialTokensName) {
       try readSpecialTokens(fields, into: &configuration, &specialNames)
@@ -91,7 +90,10 @@ package enum TokenizerFolder {
       if try fields.bool("do_basic_tokenize") == false {
         throw KluereError(.unsupported, "\(path)/\(configurationName): do_basic_tokenize false is not supported")
       }
-      if let kind = try fields.string("tokenizer_class"), !supportedClasses.contains(kind) {
+      // A tokenizer.json says itself what it is; vocab.txt is read as its class reads it.
+      let kind = try fields.string("tokenizer_class")
+      if let kind, json != nil { configuration.tokenizerClass = kind }
+      if let kind, json == nil, !supportedClasses.contains(kind) {
         throw KluereError(
           .unsupported,
           "\(path)/\(configurationName): tokenizer_class \"\(kind)\" is not supported, expected BertTokenizer or another "
@@ -115,9 +117,13 @@ package enum TokenizerFolder {
     // Without its configuration a folder does not say all that ours would: then it is written anew.
     let isWhole = addedSpecialTokens.isEmpty && sources.contains { $0.name == configurationName }
     return try named(path + "/" + main.name) { () throws(KluereError) in
-      try Tokenizer(
-        vocabulary: vocabulary, configuration: configuration, template: template,
-        addedSpecialTokens: addedSpecialTokens, sourceFiles: isWhole ? sources : [])
+      if let json {
+        return try json.tokenizer(
+          configuration, addedSpecialTokens: addedSpecialTokens, sourceFiles: isWhole ? sources : [])
+      }
+      return try Tokenizer(
+        vocabulary: main.bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens,
+        sourceFiles: isWhole ? sources : [])
     }
   }
 
@@ -130,10 +136,8 @@ package enum TokenizerFolder {
     }
   }
 
-  /// PreTrainedTokenizerFast and TokenizersBackend are whatever tokenizer.json says.
   private static let supportedClasses: Set<String> = [
-    "BertTokenizer", "BertTokenizerFast", "ElectraTokenizer", "ElectraTokenizerFast", "PreTrainedTokenizerFast",
-    "TokenizersBackend",
+    "BertTokenizer", "BertTokenizerFast", "ElectraTokenizer", "ElectraTokenizerFast",
   ]
 
   /// tokenizer_config.json's added_tokens_decoder.

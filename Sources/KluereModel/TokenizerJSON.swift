@@ -2,55 +2,48 @@ internal import KluereBase
 internal import KluereFormats
 internal import KluereText
 
-/// tokenizer.json of Hugging Face's tokenizers library, with a WordPiece model. Every part is read; what we do not do is
-/// refused by name. The sections truncation and padding are what the file's last user asked for, not part of the
-/// tokenizer: they are passed over.
+/// tokenizer.json of Hugging Face's tokenizers library, with a WordPiece or a unigram model. Every part is read; what we
+/// do not do is refused by name. The sections truncation and padding are what the file's last user asked for, not part of
+/// the tokenizer: they are passed over.
 struct TokenizerJSON {
   static let name = "tokenizer.json"
 
-  /// As the lines of a vocab.txt.
-  let vocabulary: [UInt8]
   let template: SpecialTemplate
-  private let unknown: String
-  private let prefix: String
-  private let maximumCharacters: Int
+  private let model: Model
   private let addedTokens: [AddedToken]
-  private let lowercase: Bool
-  private let stripAccents: Bool?
-  private let spaceIdeographs: Bool
+  private let file: TokenizerFile
+
+  private enum Model {
+    case wordPiece(WordPieceRules)
+    case unigram(MetaspaceUnigram.Rules)
+  }
+
+  private struct WordPieceRules {
+    /// As the lines of a vocab.txt.
+    var vocabulary: [UInt8]
+    var unknown: String
+    var prefix: String
+    var maximumCharacters: Int
+    var lowercase: Bool
+    var stripAccents: Bool?
+    var spaceIdeographs: Bool
+  }
 
   init(_ bytes: [UInt8], path: String) throws(KluereError) {
     let file = try JSONFields(bytes, path: path)
+    self.file = TokenizerFile(name: TokenizerJSON.name, bytes: bytes)
     guard let model = try file.object("model") else {
       throw KluereError(.badFormat, "\(path): model is missing")
     }
-    // Files of the first years have no type in the model; only WordPiece has a prefix.
-    let old = try model.string("continuing_subword_prefix") == nil ? "none" : "WordPiece"
-    let type = try model.string("type")
-    try TokenizerJSON.expect(type ?? old, "WordPiece", path, "model")
-    unknown = try model.string("unk_token") ?? "[UNK]"
-    prefix = try model.string("continuing_subword_prefix") ?? "##"
-    maximumCharacters = try model.int("max_input_chars_per_word") ?? 100
-    vocabulary = try TokenizerJSON.vocabulary(model, path)
-
-    guard let normalizer = try file.object("normalizer") else {
-      throw KluereError(.unsupported, "\(path): normalizer: none, expected BertNormalizer")
+    // Files of the first years have no type in the model; only WordPiece has a prefix, only unigram an unk_id.
+    var old = try model.int("unk_id") == nil ? "none" : "Unigram"
+    if try model.string("continuing_subword_prefix") != nil { old = "WordPiece" }
+    switch try model.string("type") ?? old {
+    case "WordPiece": self.model = .wordPiece(try TokenizerJSON.wordPiece(file, model, path))
+    case "Unigram": self.model = .unigram(try UnigramJSON(file, model, path: path).rules)
+    case let other:
+      throw KluereError(.unsupported, "\(path): model \"\(other)\" is not supported, expected WordPiece or Unigram")
     }
-    try TokenizerJSON.expect(try normalizer.string("type") ?? "none", "BertNormalizer", path, "normalizer")
-    if try normalizer.bool("clean_text") == false {
-      throw KluereError(.unsupported, "\(path): normalizer: clean_text false is not supported")
-    }
-    lowercase = try normalizer.bool("lowercase") ?? true
-    stripAccents = try normalizer.bool("strip_accents")
-    spaceIdeographs = try normalizer.bool("handle_chinese_chars") ?? true
-    let splitter = try file.object("pre_tokenizer")?.string("type") ?? "none"
-    try TokenizerJSON.expect(splitter, "BertPreTokenizer", path, "pre_tokenizer")
-    if let decoder = try file.object("decoder") {
-      try TokenizerJSON.expect(try decoder.string("type") ?? "none", "WordPiece", path, "decoder")
-      let decoded = try decoder.string("prefix") ?? "##"
-      try TokenizerJSON.expect(decoded, prefix, path, "decoder: prefix")
-    }
-
     var added: [AddedToken] = []
     for token in try file.objects("added_tokens") ?? [] {
       guard let content = try token.string("content"), let id = try token.int("id").flatMap({ Int32(exactly: $0) })
@@ -69,13 +62,66 @@ struct TokenizerJSON {
 
   /// Puts the file's rules in place of a configuration's defaults.
   func apply(to configuration: inout TokenizerConfiguration) {
-    configuration.unkToken = unknown
-    configuration.wordpiecePrefix = prefix
-    configuration.maxInputCharsPerWord = maximumCharacters
-    configuration.doLowerCase = lowercase
-    configuration.stripAccents = stripAccents
-    configuration.tokenizeChineseChars = spaceIdeographs
     configuration.addedTokens = addedTokens
+    switch model {
+    case .wordPiece(let rules):
+      configuration.unkToken = rules.unknown
+      configuration.wordpiecePrefix = rules.prefix
+      configuration.maxInputCharsPerWord = rules.maximumCharacters
+      configuration.doLowerCase = rules.lowercase
+      configuration.stripAccents = rules.stripAccents
+      configuration.tokenizeChineseChars = rules.spaceIdeographs
+    case .unigram(let rules):
+      func first(_ candidates: String...) -> String {
+        candidates.first { name in addedTokens.contains { $0.content.utf8Key == name.utf8Key } } ?? ""
+      }
+      configuration.unkToken = String(decoding: rules.pieces[Int(rules.unknownID)].text, as: Unicode.UTF8.self)
+      configuration.clsToken = first("<s>", "[CLS]")
+      configuration.sepToken = first("</s>", "[SEP]")
+      configuration.padToken = first("<pad>", "[PAD]")
+      configuration.maskToken = first("<mask>", "[MASK]")
+      configuration.tokenizerClass = "PreTrainedTokenizerFast"
+    }
+  }
+
+  func tokenizer(
+    _ configuration: TokenizerConfiguration, addedSpecialTokens: [String], sourceFiles: [TokenizerFile] = []
+  ) throws(KluereError) -> Tokenizer {
+    switch model {
+    case .wordPiece(let rules):
+      return try Tokenizer(
+        vocabulary: rules.vocabulary, configuration: configuration, template: template,
+        addedSpecialTokens: addedSpecialTokens, sourceFiles: sourceFiles)
+    case .unigram(let rules):
+      return try Tokenizer(
+        unigram: rules, file: file, configuration: configuration, template: template,
+        addedSpecialTokens: addedSpecialTokens, sourceFiles: sourceFiles)
+    }
+  }
+
+  // MARK: WordPiece
+
+  private static func wordPiece(
+    _ file: JSONFields, _ model: JSONFields, _ path: String
+  ) throws(KluereError) -> WordPieceRules {
+    guard let normalizer = try file.object("normalizer") else {
+      throw KluereError(.unsupported, "\(path): normalizer: none, expected BertNormalizer")
+    }
+    try expect(try normalizer.string("type") ?? "none", "BertNormalizer", path, "normalizer")
+    if try normalizer.bool("clean_text") == false {
+      throw KluereError(.unsupported, "\(path): normalizer: clean_text false is not supported")
+    }
+    try expect(try file.object("pre_tokenizer")?.string("type") ?? "none", "BertPreTokenizer", path, "pre_tokenizer")
+    let prefix = try model.string("continuing_subword_prefix") ?? "##"
+    if let decoder = try file.object("decoder") {
+      try expect(try decoder.string("type") ?? "none", "WordPiece", path, "decoder")
+      try expect(try decoder.string("prefix") ?? "##", prefix, path, "decoder: prefix")
+    }
+    return WordPieceRules(
+      vocabulary: try vocabulary(model, path), unknown: try model.string("unk_token") ?? "[UNK]", prefix: prefix,
+      maximumCharacters: try model.int("max_input_chars_per_word") ?? 100,
+      lowercase: try normalizer.bool("lowercase") ?? true, stripAccents: try normalizer.bool("strip_accents"),
+      spaceIdeographs: try normalizer.bool("handle_chinese_chars") ?? true)
   }
 
   private static func expect(

@@ -11,6 +11,8 @@ struct AddedTokenTable: Sendable {
   private(set) var tokens: [AddedToken] = []
   private(set) var ids: [[UInt8]: Int32] = [:]
   private(set) var specialIDs: Set<Int32> = []
+  /// Of named tokens that are pieces and no added tokens.
+  private var namedIDs: [[UInt8]: Int32] = [:]
   private(set) var beyondVocabulary: [AddedToken] = []
 
   init(
@@ -27,7 +29,12 @@ struct AddedTokenTable: Sendable {
     for index in wanted.indices where namedKeys.contains(wanted[index].content.utf8Key) {
       wanted[index].special = true
     }
-    wanted += (named + addedSpecialTokens).map { AddedToken(content: $0, special: true) }
+    if configuration.addsNamedTokens {
+      wanted += named.map { AddedToken(content: $0, special: true) }
+    } else {
+      for key in namedKeys { namedIDs[key] = lookup(key) }
+    }
+    wanted += addedSpecialTokens.map { AddedToken(content: $0, special: true) }
 
     for var token in wanted {
       let key = token.content.utf8Key
@@ -67,24 +74,27 @@ struct AddedTokenTable: Sendable {
   }
 
   /// Id of one of the five named tokens; -1 for "".
-  func id(of token: String) -> Int32 { ids[token.utf8Key] ?? -1 }
+  func id(of token: String) -> Int32 { ids[token.utf8Key] ?? namedIDs[token.utf8Key] ?? -1 }
 
-  /// For the tokens that are matched in the text as it is (nil), or in text normalized so.
-  func matcher(normalized normalizer: Normalizer?) -> AddedTokenMatcher {
+  /// Ids and normalized texts of the tokens that are matched in normalized text: decoding writes them so, too.
+  func normalizedTexts(_ normalize: (UnsafeBufferPointer<UInt8>, inout NormalizedText) -> Void) -> [Int32: [UInt8]] {
+    var texts: [Int32: [UInt8]] = [:]
+    for token in tokens where token.normalized {
+      var text = NormalizedText()
+      token.content.utf8Key.withUnsafeBufferPointer { normalize($0, &text) }
+      texts[token.id ?? 0] = text.bytes
+    }
+    return texts
+  }
+
+  /// For the tokens that are matched in the text as it is (nil), or in normalized text, where they have these texts.
+  func matcher(normalized texts: [Int32: [UInt8]]?) -> AddedTokenMatcher {
     // Of equal patterns the first counts, and special tokens come first.
     let ordered = tokens.filter(\.special) + tokens.filter { !$0.special }
     return AddedTokenMatcher(
-      ordered.filter { $0.normalized == (normalizer != nil) }.map { token in
-        var content = token.content.utf8Key
-        if let normalizer {
-          var text = NormalizedText()
-          content.withUnsafeBufferPointer { bytes in
-            if let base = bytes.baseAddress { text.append(base, 0, bytes.count, normalizer) }
-          }
-          content = text.bytes
-        }
-        return (
-          content,
+      ordered.filter { $0.normalized == (texts != nil) }.map { token in
+        (
+          texts?[token.id ?? 0] ?? token.content.utf8Key,
           .init(
             id: token.id ?? 0, special: token.special, singleWord: token.singleWord, lstrip: token.lstrip,
             rstrip: token.rstrip)

@@ -5,12 +5,13 @@ extension Tokenizer {
   /// follow a space. `cleanUp` takes the space before punctuation and English contractions away, token by token.
   package func decode(_ ids: [Int32], skipSpecial: Bool, cleanUp: Bool) throws(KluereError) -> [UInt8] {
     if case .sentencePiece(let pieces) = segmenter { return try decode(ids, pieces, skipSpecial: skipSpecial) }
+    if case .unigram(let unigram) = segmenter { return try decode(ids, unigram, skipSpecial: skipSpecial) }
     let prefix = Array(configuration.wordpiecePrefix.utf8)
     var text: [UInt8] = []
     var isFirst = true
     var token: [UInt8] = []
     for (index, id) in ids.enumerated() {
-      guard let bytes = strings.bytes(id) else {
+      guard let bytes = decodedText(id) else {
         throw KluereError(
           .invalidArgument, "ids[\(index)]: \(id) is outside a vocabulary of \(vocabularySize) tokens")
       }
@@ -80,6 +81,22 @@ extension Tokenizer {
     }
     flush()
     return text
+  }
+
+  /// As tokenizers' decoders; without one, tokens stand side by side with a space between.
+  private func decode(
+    _ ids: [Int32], _ unigram: MetaspaceUnigram, skipSpecial: Bool
+  ) throws(KluereError) -> [UInt8] {
+    var tokens: [[UInt8]] = []
+    for (index, id) in ids.enumerated() {
+      guard let name = decodedText(id) else {
+        throw KluereError(
+          .invalidArgument, "ids[\(index)]: \(id) is outside a vocabulary of \(vocabularySize) tokens")
+      }
+      if !skipSpecial || !isSpecial(id) { tokens.append(name) }
+    }
+    guard !unigram.decoder.isEmpty else { return Array(tokens.joined(separator: [0x20])) }
+    return Array(unigram.decoder.reduce(tokens) { $1.apply($0) }.joined())
   }
 
   private static let cleanUpRules: [([UInt8], [UInt8])] = [

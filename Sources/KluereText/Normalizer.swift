@@ -39,6 +39,33 @@ struct NormalizedText {
     }
   }
 
+  mutating func append(byte: UInt8, _ begin: Int, _ end: Int) {
+    bytes.append(byte)
+    begins.append(begin)
+    ends.append(end)
+  }
+
+  /// Appends [begin, end) of `text` as it is, each character with its own place.
+  mutating func append(kept text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int) {
+    bytes.append(contentsOf: UnsafeBufferPointer(start: text + begin, count: end - begin))
+    var position = begin
+    while position < end {
+      let next = position + UTF8.decode(text, position, end).length
+      for _ in position..<next {
+        begins.append(position)
+        ends.append(next)
+      }
+      position = next
+    }
+  }
+
+  /// Appends a stretch of another normalized text, places included.
+  mutating func append(_ other: NormalizedText, _ range: Range<Int>) {
+    bytes.append(contentsOf: other.bytes[range])
+    begins.append(contentsOf: other.begins[range])
+    ends.append(contentsOf: other.ends[range])
+  }
+
   /// Appends [begin, end) of `text`, normalized. Cut text only where `finish` may be called: at white space.
   mutating func append(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ normalizer: Normalizer) {
     var position = begin

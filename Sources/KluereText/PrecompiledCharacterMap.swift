@@ -37,26 +37,47 @@ struct PrecompiledCharacterMap: Sendable {
 
   /// The longest rule that `text` has at `begin`: the bytes it takes, and its replacement in `replacements`.
   func longestRule(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int) -> (length: Int, start: Int)? {
+    var found: (length: Int, start: Int)?
+    forEachRule(text, begin, end) { length, start in
+      found = (length, start)
+      return true
+    }
+    return found
+  }
+
+  /// The replacement of the shortest one.
+  func shortestRule(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int) -> Int? {
+    var found: Int?
+    forEachRule(text, begin, end) { _, start in
+      found = start
+      return false
+    }
+    return found
+  }
+
+  /// Calls `body` for the rules that `text` has at `begin`, the shortest first, as long as it says true.
+  @inline(__always)
+  private func forEachRule(
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ body: (_ length: Int, _ start: Int) -> Bool
+  ) {
     var node = 0
     node ^= offset(units[0])
-    var found: (length: Int, start: Int)?
     var position = begin
     let limit = min(end, begin + PrecompiledCharacterMap.maximumRule)
     while position < limit, text[position] != 0 {
       node ^= Int(text[position])
-      guard node < units.count else { break }
+      guard node < units.count else { return }
       let unit = units[node]
       // A leaf's unit never equals a byte: its highest bit is set.
-      guard unit & 0x8000_00FF == UInt32(text[position]) else { break }
+      guard unit & 0x8000_00FF == UInt32(text[position]) else { return }
       position += 1
       node ^= offset(unit)
-      guard node < units.count else { break }
+      guard node < units.count else { return }
       if unit >> 8 & 1 != 0 {
         let start = Int(units[node] & 0x7FFF_FFFF)
-        if start < replacements.count { found = (position - begin, start) }
+        if start < replacements.count, !body(position - begin, start) { return }
       }
     }
-    return found
   }
 
   @inline(__always)
@@ -64,4 +85,12 @@ struct PrecompiledCharacterMap: Sendable {
 
   /// Byte `index` of the replacement that starts at `start`; 0 at its end.
   func replacement(_ start: Int, _ index: Int) -> UInt8 { replacements[start + index] }
+
+  func withReplacement(_ start: Int, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
+    replacements.withUnsafeBufferPointer { buffer in
+      var stop = start
+      while stop < buffer.count, buffer[stop] != 0 { stop += 1 }
+      body(UnsafeBufferPointer(rebasing: buffer[start..<stop]))
+    }
+  }
 }

@@ -11,6 +11,9 @@ package struct TokenizerConfiguration: Sendable, Equatable {
   package var padToken = "[PAD]"
   package var clsToken = "[CLS]"
   package var maskToken = "[MASK]"
+  /// The five named tokens are added tokens, whether listed or not, as where transformers opens a folder. Else only those
+  /// that are listed, as where tokenizers opens a file.
+  package var addsNamedTokens = true
   package var modelMaxLength: Int?
   package var maxInputCharsPerWord = 100
   package var wordpiecePrefix = "##"
@@ -36,10 +39,11 @@ package struct TokenizerFile: Sendable {
 enum Segmenter: Sendable {
   case wordPiece(PreTokenizer)
   case sentencePiece(SentencePiece)
+  case unigram(MetaspaceUnigram)
 }
 
-/// BERT's tokenizer as Hugging Face's BertTokenizerFast runs it, or SentencePiece as its own library runs it, over the bytes
-/// of UTF-8. Immutable.
+/// BERT's tokenizer as Hugging Face's BertTokenizerFast runs it, a unigram model as its tokenizers library runs it, or
+/// SentencePiece as its own library runs it, over the bytes of UTF-8. Immutable.
 package final class Tokenizer: Sendable {
   package let configuration: TokenizerConfiguration
   /// The files that it was read from, to write them again unchanged; empty if it was not read from a whole folder.
@@ -61,6 +65,8 @@ package final class Tokenizer: Sendable {
   let segmenter: Segmenter
   private let rawMatcher: AddedTokenMatcher
   private let normalizedMatcher: AddedTokenMatcher
+  /// What decoding writes for added tokens that are matched in normalized text.
+  private let normalizedTexts: [Int32: [UInt8]]
 
   /// `addedSpecialTokens`: special tokens of the caller, which get the vocabulary's id or the next free one. `template`:
   /// nil for BERT's.
@@ -108,7 +114,10 @@ package final class Tokenizer: Sendable {
     try self.template.check(within: strings.count)
     segmenter = .wordPiece(PreTokenizer(model: model, normalizer: normalizer))
     rawMatcher = added.matcher(normalized: nil)
-    normalizedMatcher = added.matcher(normalized: normalizer)
+    normalizedTexts = added.normalizedTexts { bytes, text in
+      if let base = bytes.baseAddress { text.append(base, 0, bytes.count, normalizer) }
+    }
+    normalizedMatcher = added.matcher(normalized: normalizedTexts)
   }
 
   /// A SentencePiece model. `fairseq`: with XLM-R's ids, those of the file moved by one and <s>, <pad>, </s>, <unk> before
@@ -150,7 +159,41 @@ package final class Tokenizer: Sendable {
     try self.template.check(within: strings.count)
     segmenter = .sentencePiece(pieces)
     rawMatcher = added.matcher(normalized: nil)
+    normalizedTexts = [:]
     normalizedMatcher = AddedTokenMatcher([])
+  }
+
+  /// A unigram model of a tokenizer.json; `file` is that file.
+  package init(
+    unigram rules: MetaspaceUnigram.Rules, file: TokenizerFile, configuration: TokenizerConfiguration,
+    template: SpecialTemplate, addedSpecialTokens: [String] = [], sourceFiles: [TokenizerFile] = []
+  ) throws(KluereError) {
+    let unigram = try MetaspaceUnigram(rules)
+    let added = try AddedTokenTable(configuration, addedSpecialTokens, vocabularyCount: rules.pieces.count) {
+      unigram.id(of: $0)
+    }
+    self.configuration = configuration
+    self.sourceFiles = sourceFiles
+    mainFile = file
+    self.added = added
+    addedTokens = added.beyondVocabulary
+    unknownID = unigram.unknownID
+    sepID = added.id(of: configuration.sepToken)
+    padID = added.id(of: configuration.padToken)
+    clsID = added.id(of: configuration.clsToken)
+    maskID = added.id(of: configuration.maskToken)
+    self.template = template
+    strings = try TokenStrings(
+      rules.pieces.map { $0.text[...] } + added.beyondVocabulary.map { $0.content.utf8Key[...] })
+    try template.check(within: strings.count)
+    segmenter = .unigram(unigram)
+    rawMatcher = added.matcher(normalized: nil)
+    normalizedTexts = added.normalizedTexts { bytes, text in
+      guard let base = bytes.baseAddress else { return }
+      var scratch = NormalizedText()
+      unigram.normalizer.normalize(base, 0, bytes.count, into: &text, scratch: &scratch)
+    }
+    normalizedMatcher = added.matcher(normalized: normalizedTexts)
   }
 
   /// Added tokens included.
@@ -165,12 +208,19 @@ package final class Tokenizer: Sendable {
     strings.bytes(id)?.baseAddress.map { UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self) }
   }
 
+  /// What decoding makes of a token, nil if there is no such id.
+  func decodedText(_ id: Int32) -> [UInt8]? {
+    if !normalizedTexts.isEmpty, let text = normalizedTexts[id] { return text }
+    return strings.bytes(id).map { Array($0) }
+  }
+
   package func id(of token: String) -> Int32? {
     if let id = added.ids[token.utf8Key] { return id }
     switch segmenter {
     case .wordPiece(let words):
       var token = token
       return token.withUTF8 { words.model.id(of: $0) }
+    case .unigram(let unigram): return unigram.id(of: token.utf8Key)
     case .sentencePiece(let pieces): return pieces.fileID(token.utf8Key).map { pieces.id($0) }
     }
   }
@@ -209,12 +259,38 @@ package final class Tokenizer: Sendable {
         words, text, begin, end, allowSpecial: allowSpecial, word: &word, scratch: &scratch.words, into: &tokens)
     case .sentencePiece(let pieces):
       pieces.tokenize(text, begin, end, word: &word, scratch: &scratch.pieces, into: &tokens)
+    case .unigram(let unigram):
+      tokenize(
+        unigram, text, begin, end, allowSpecial: allowSpecial, word: &word, scratch: &scratch.unigram, into: &tokens)
     }
   }
 
   private struct Scratch {
     var words = NormalizedText()
     var pieces = SentencePiece.Scratch()
+    var unigram = MetaspaceUnigram.Scratch()
+  }
+
+  private func tokenize(
+    _ unigram: MetaspaceUnigram, _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, allowSpecial: Bool,
+    word: inout Int32, scratch: inout MetaspaceUnigram.Scratch, into tokens: inout [Token]
+  ) {
+    unigram.normalize(text, begin, end, scratch: &scratch)
+    let normalized = scratch.normalized
+    guard normalizedMatcher.canMatch(allowSpecial: allowSpecial) else {
+      return unigram.tokenize(0, normalized.bytes.count, word: &word, scratch: &scratch, into: &tokens)
+    }
+    normalized.bytes.withUnsafeBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return }
+      normalizedMatcher.split(base, 0, bytes.count, allowSpecial: allowSpecial) { from, to, id in
+        if let id {
+          tokens.append(Token(id: id, begin: normalized.begins[from], end: normalized.ends[to - 1], word: word))
+          word &+= 1
+        } else {
+          unigram.tokenize(from, to, word: &word, scratch: &scratch, into: &tokens)
+        }
+      }
+    }
   }
 
   private func tokenizeWords(

@@ -41,3 +41,20 @@ def context():
     import kluere
 
     return kluere.Context(threads=2)
+
+
+@pytest.fixture(scope="session", params=["byte fallback", "no byte fallback"])
+def trained(request, real_data, tmp_path_factory):
+    """A unigram model of XLM-R's shape (nmt_nfkc), trained here: its file, once with each name."""
+    import tokenizer_texts
+
+    sentencepiece = pytest.importorskip("sentencepiece")
+    folder = tmp_path_factory.mktemp("sentencepiece")
+    (folder / "text.txt").write_text("\n".join(tokenizer_texts.real_texts(real_data, every=20)), encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "text.txt"), model_prefix=str(folder / "spiece"), vocab_size=4000, character_coverage=0.995,
+        byte_fallback=request.param == "byte fallback", normalization_rule_name="nmt_nfkc", minloglevel=2,
+        user_defined_symbols=["[E1]", "사과나무"], num_threads=2,
+    )
+    (folder / "sentencepiece.bpe.model").write_bytes((folder / "spiece.model").read_bytes())
+    return folder, sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))

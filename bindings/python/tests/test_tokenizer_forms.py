@@ -1,40 +1,14 @@
 """Tokenizers in the forms that transformers saves, ids and offsets against the tokenizers library itself."""
 
 import json
-import lzma
 
 import pytest
 
 import kluere
+from tokenizer_texts import SPECIAL_TEXTS, clean, differences, real_texts, sentencepiece_differences
 
 transformers = pytest.importorskip("transformers")
 backends = pytest.importorskip("tokenizers")
-
-
-def real_texts(real_data, every):
-    texts = []
-    for name in ("klue-re-v1.1_train.json", "klue-re-v1.1_dev.json"):
-        rows = json.loads((real_data / "klue-re" / name).read_text(encoding="utf-8"))
-        texts += [row["sentence"] for row in rows]
-    assert len(texts) == 40235
-    wiki = sorted((real_data / "wiki-ko").glob("*.xz"))
-    assert wiki, "no wiki-ko/*.xz"
-    with lzma.open(wiki[0], "rt", encoding="utf-8") as lines:
-        texts += [line.rstrip("\n") for _, line in zip(range(20000), lines)]
-    return texts[::every]
-
-
-def clean(strings):
-    return [text for text in strings if not any("\ud800" <= c <= "\udfff" for c in text)]
-
-
-def differences(ours, theirs, texts):
-    found = []
-    for text, expected in zip(texts, theirs.encode_batch(texts)):
-        tokens = ours.encode(text, allow_special=True)
-        if (tokens.ids, tokens.offsets) != (expected.ids, expected.offsets):
-            found.append((text, tokens.ids, expected.ids, tokens.offsets, expected.offsets))
-    return found
 
 
 @pytest.fixture(scope="module", params=["klue-bert-base", "klue-roberta"])
@@ -52,7 +26,7 @@ def test_tokenizer_json_of_real_vocabularies(saved, real_data, nasty_strings):
     theirs.no_padding()
     for ours in (kluere.Tokenizer(saved), kluere.Tokenizer(saved / "tokenizer.json")):
         assert differences(ours, theirs, clean(nasty_strings))[:3] == []
-    assert differences(ours, theirs, real_texts(real_data, every=5))[:3] == []
+    assert differences(ours, theirs, real_texts(real_data))[:3] == []
     for first, second in zip(nasty_strings[:50], nasty_strings[50:]):
         if clean([first, second]) == [first, second]:
             pair, expected = ours.encode(first, second, allow_special=True), theirs.encode(first, second)
@@ -126,52 +100,9 @@ def test_what_is_not_supported_is_refused_by_name(name, saved, tmp_path):
 
 # ---- SentencePiece ----
 
-SPECIAL_TEXTS = [
-    "ﷺ ㎏ ｶﾞ ①②③ ﬁ", "กำ ภาษาไทย", "e\u0301 é  ́", "👩‍👩‍👧‍👦 🇰🇷", "a\u200bb\ufeffc\u00ad", "  x  y ", "\t\n", "　全角　",
-    "한\u1100\u1161\u11a8", "\u3164\uffa0", "a" * 5000, "가" * 3000, " ", "", "▁▁ ▁a", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "<unk><s></s>", "<0x41>",
-    "[E1]사과 [E1] 사과나무[E1]x 사과나무가",
-]
-
-
-def characters(text):
-    """For each byte offset, the code points before it."""
-    places = [0]
-    for byte in text.encode():
-        places.append(places[-1] + (byte & 0xC0 != 0x80))
-    return places
-
-
-def sentencepiece_differences(ours, theirs, texts, number=lambda id: id):
-    found = []
-    for text in texts:
-        expected = theirs.encode(text, return_type="proto")
-        places = characters(text)
-        ids = [number(piece.id) for piece in expected.pieces]
-        offsets = [(places[piece.begin], places[piece.end]) for piece in expected.pieces]
-        tokens = ours.encode(text, add_special=False)
-        if (tokens.ids, tokens.offsets) != (ids, offsets):
-            found.append((text, tokens.ids, ids, tokens.offsets, offsets))
-    return found
-
-
-@pytest.fixture(scope="module", params=["byte fallback", "no byte fallback"])
-def trained(request, real_data, tmp_path_factory):
-    """A unigram model of XLM-R's shape (nmt_nfkc), trained here: its file, once with each name."""
-    sentencepiece = pytest.importorskip("sentencepiece")
-    folder = tmp_path_factory.mktemp("sentencepiece")
-    (folder / "text.txt").write_text("\n".join(real_texts(real_data, every=20)), encoding="utf-8")
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(folder / "text.txt"), model_prefix=str(folder / "spiece"), vocab_size=4000, character_coverage=0.995,
-        byte_fallback=request.param == "byte fallback", normalization_rule_name="nmt_nfkc", minloglevel=2,
-        user_defined_symbols=["[E1]", "사과나무"], num_threads=2,
-    )
-    (folder / "sentencepiece.bpe.model").write_bytes((folder / "spiece.model").read_bytes())
-    return folder, sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
-
-
 def test_trained_sentencepiece_model(trained, real_data, nasty_strings):
     folder, theirs = trained
-    texts = clean(nasty_strings) + SPECIAL_TEXTS + real_texts(real_data, every=6)
+    texts = clean(nasty_strings) + SPECIAL_TEXTS + real_texts(real_data)
     plain = kluere.Tokenizer(folder / "spiece.model")
     assert sentencepiece_differences(plain, theirs, texts)[:3] == []
     shifted = kluere.Tokenizer(folder / "sentencepiece.bpe.model")
@@ -186,7 +117,7 @@ def test_real_sentencepiece_model(real_data, nasty_strings):
     sentencepiece = pytest.importorskip("sentencepiece")
     path = real_data / "tokenizers" / "sentencepiece-ke-t5" / "sentencepiece.model"
     theirs = sentencepiece.SentencePieceProcessor(model_file=str(path))
-    texts = clean(nasty_strings) + SPECIAL_TEXTS + real_texts(real_data, every=6)
+    texts = clean(nasty_strings) + SPECIAL_TEXTS + real_texts(real_data)
     ours = kluere.Tokenizer(path)
     assert sentencepiece_differences(ours, theirs, texts)[:3] == []
     for text in texts[:2000]:

@@ -1,0 +1,247 @@
+internal import KluereBase
+
+/// A unigram tokenizer as Hugging Face's tokenizers library runs one: normalized, split at white space, spaces marked,
+/// Viterbi in double precision. It differs from SentencePiece's own pipeline in corners: clusters of characters are
+/// replaced whole, extra spaces stay unless a step takes them, and every piece may match in text.
+package struct MetaspaceUnigram: Sendable {
+  private static let mark: UInt32 = 0x2581
+  private static let unknownPenalty = 10.0
+
+  /// The pre-tokenizer Metaspace: spaces become marks.
+  package struct Metaspace: Sendable {
+    /// Where a word without a mark at its front gets one. `first`: only at the beginning of the text.
+    package enum Prepending: Sendable { case always, first, never }
+
+    package var prepends = Prepending.always
+    /// Words are cut before each mark.
+    package var splits = true
+
+    package init() {}
+  }
+
+  /// What a tokenizer.json states.
+  package struct Rules: Sendable {
+    package var pieces: [(text: [UInt8], score: Double)] = []
+    package var unknownID: Int32 = 0
+    package var byteFallback = false
+    package var normalizer: [NormalizerStep] = []
+    package var splitsAtWhiteSpace = false
+    /// nil: text goes to the model as it is.
+    package var metaspace: Metaspace?
+    package var decoder: [DecoderStep] = []
+
+    package init() {}
+  }
+
+  let unknownID: Int32
+  let normalizer: StepNormalizer
+  let decoder: [DecoderStep]
+  private let splitsAtWhiteSpace: Bool
+  private let metaspace: Metaspace?
+  private let trie: ByteTrie
+  private let root: UInt32?
+  private let scores: [Double]
+  private let unknownScore: Double
+  /// Ids of <0x00> to <0xFF>, nil without byte fallback.
+  private let byteIDs: [Int32]?
+
+  init(_ rules: Rules) throws(KluereError) {
+    guard !rules.pieces.isEmpty, rules.unknownID >= 0, Int(rules.unknownID) < rules.pieces.count else {
+      throw KluereError(.badFormat, "unigram: unk_id \(rules.unknownID), expected one of \(rules.pieces.count) pieces")
+    }
+    guard rules.pieces.count <= SentencePieceModel.maximumPieces else {
+      throw KluereError(.unsupported, "unigram: more than \(SentencePieceModel.maximumPieces) pieces")
+    }
+    var storage: [UInt8] = []
+    var keys: [ByteTrie.Key] = []
+    for (id, piece) in rules.pieces.enumerated() {
+      guard piece.score.isFinite, piece.text.count <= SentencePieceModel.maximumPieceBytes else {
+        throw KluereError(
+          .badFormat,
+          "unigram: piece \(id) has score \(piece.score) and \(piece.text.count) bytes, expected a finite score and at "
+            + "most \(SentencePieceModel.maximumPieceBytes) bytes")
+      }
+      if piece.text.isEmpty { continue }
+      keys.append(
+        .init(group: 0, offset: storage.count, length: piece.text.count, value: Int32(truncatingIfNeeded: id)))
+      storage += piece.text
+    }
+    trie = storage.withUnsafeBufferPointer { ByteTrie(keys, storage: $0) }
+    root = trie.root(group: 0)
+    scores = rules.pieces.map(\.score)
+    unknownScore = (scores.min() ?? 0) - MetaspaceUnigram.unknownPenalty
+    unknownID = rules.unknownID
+    normalizer = try StepNormalizer(rules.normalizer)
+    decoder = rules.decoder
+    splitsAtWhiteSpace = rules.splitsAtWhiteSpace
+    metaspace = rules.metaspace
+    var ids: [Int32]?
+    if rules.byteFallback {
+      let digits = Array("0123456789ABCDEF".utf8)
+      let found = (0..<256).map { [trie, root] byte -> Int32? in
+        let name = [0x3C, 0x30, 0x78, digits[byte >> 4], digits[byte & 15], 0x3E]
+        return root.flatMap { root in name.withUnsafeBufferPointer { trie.value(root, $0) } }
+      }
+      // Bytes without a piece make their character an unknown one.
+      ids = found.map { $0 ?? -1 }
+    }
+    byteIDs = ids
+  }
+
+  func id(of text: [UInt8]) -> Int32? {
+    root.flatMap { root in text.withUnsafeBufferPointer { trie.value(root, $0) } }
+  }
+
+  struct Scratch {
+    var normalized = NormalizedText()
+    fileprivate var other = NormalizedText()
+    fileprivate var word = NormalizedText()
+    fileprivate var nodes: [Node] = []
+    fileprivate var path: [Int] = []
+  }
+
+  fileprivate struct Node {
+    var score: Double
+    var start: Int
+    var id: Int32
+  }
+
+  /// [begin, end) of `text` into scratch.normalized.
+  func normalize(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, scratch: inout Scratch) {
+    normalizer.normalize(text, begin, end, into: &scratch.normalized, scratch: &scratch.other)
+  }
+
+  /// Appends the tokens of [begin, end) of scratch.normalized, a stretch without added tokens.
+  func tokenize(_ begin: Int, _ end: Int, word: inout Int32, scratch: inout Scratch, into tokens: inout [Token]) {
+    let normalized = scratch.normalized
+    normalized.bytes.withUnsafeBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      guard splitsAtWhiteSpace else {
+        if begin < end { split(normalized, base, begin, end, &word, &scratch, into: &tokens) }
+        return
+      }
+      var position = begin
+      while position < end {
+        var stop = position
+        var length = 0
+        while stop < end {
+          let scalar: UInt32
+          (scalar, length) = UTF8.decode(base, stop, end)
+          if Characters.shared.isWhiteSpace(scalar) { break }
+          stop += length
+          length = 0
+        }
+        if position < stop { split(normalized, base, position, stop, &word, &scratch, into: &tokens) }
+        position = stop + length
+      }
+    }
+  }
+
+  /// One word of the normalized text: its spaces marked, one mark more at its front, cut before each mark.
+  private func split(
+    _ normalized: NormalizedText, _ base: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ word: inout Int32,
+    _ scratch: inout Scratch, into tokens: inout [Token]
+  ) {
+    guard let metaspace else {
+      segment(normalized, base, begin, end, word, &scratch, into: &tokens)
+      word &+= 1
+      return
+    }
+    let prepends: Bool
+    switch metaspace.prepends {
+    case .always: prepends = true
+    case .first: prepends = normalized.begins[begin] == 0
+    case .never: prepends = false
+    }
+    scratch.word.removeAll()
+    var position = begin
+    while position < end {
+      let (scalar, length) = UTF8.decode(base, position, end)
+      let (from, to) = (normalized.begins[position], normalized.ends[position])
+      let marked = scalar == 0x20 ? MetaspaceUnigram.mark : scalar
+      if position == begin, prepends, marked != MetaspaceUnigram.mark {
+        scratch.word.append(MetaspaceUnigram.mark, from, to)
+      }
+      scratch.word.append(marked, from, to)
+      position += length
+    }
+    let text = scratch.word
+    text.bytes.withUnsafeBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      var start = 0
+      while start < buffer.count {
+        var stop = metaspace.splits ? start + 1 : buffer.count
+        while stop < buffer.count, !buffer.starts(with: SentencePiece.space, at: stop) { stop += 1 }
+        segment(text, base, start, stop, word, &scratch, into: &tokens)
+        word &+= 1
+        start = stop
+      }
+    }
+  }
+
+  // MARK: Segmenting
+
+  /// [begin, end) of `text`, whose bytes are at `bytes`.
+  private func segment(
+    _ text: NormalizedText, _ bytes: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ word: Int32,
+    _ scratch: inout Scratch, into tokens: inout [Token]
+  ) {
+    findBestPath(bytes + begin, end - begin, &scratch)
+    // Backwards; neighbouring unknown pieces become one.
+    scratch.path.removeAll(keepingCapacity: true)
+    scratch.path.append(end - begin)
+    var stop = end - begin
+    var lastIsUnknown = false
+    while stop > 0 {
+      let node = scratch.nodes[stop]
+      let isUnknown = node.id == unknownID
+      if isUnknown, lastIsUnknown { scratch.path.removeLast() }
+      scratch.path.append(node.start)
+      lastIsUnknown = isUnknown
+      stop = node.start
+    }
+    for index in stride(from: scratch.path.count - 1, to: 0, by: -1) {
+      let (from, to) = (begin + scratch.path[index], begin + scratch.path[index - 1])
+      let (first, last) = (text.begins[from], text.ends[to - 1])
+      let node = scratch.nodes[scratch.path[index - 1]]
+      if node.id != unknownID {
+        tokens.append(Token(id: node.id, begin: first, end: last, word: word))
+        continue
+      }
+      // Unknown characters together may spell a piece.
+      let piece = UnsafeBufferPointer(start: bytes + from, count: to - from)
+      if let id = root.flatMap({ trie.value($0, piece) }) {
+        tokens.append(Token(id: id, begin: first, end: last, word: word))
+      } else if let byteIDs, piece.allSatisfy({ byteIDs[Int($0)] >= 0 }) {
+        for byte in piece { tokens.append(Token(id: byteIDs[Int(byte)], begin: first, end: last, word: word)) }
+      } else {
+        tokens.append(Token(id: unknownID, begin: first, end: last, word: word))
+      }
+    }
+  }
+
+  /// Of equal paths the first found stays.
+  private func findBestPath(_ text: UnsafePointer<UInt8>, _ count: Int, _ scratch: inout Scratch) {
+    scratch.nodes.removeAll(keepingCapacity: true)
+    scratch.nodes.append(contentsOf: repeatElement(Node(score: 0, start: -1, id: -1), count: count + 1))
+    scratch.nodes.withUnsafeMutableBufferPointer { nodes in
+      func offer(_ score: Double, _ id: Int32, _ from: Int, _ to: Int) {
+        if nodes[to].start < 0 || score > nodes[to].score { nodes[to] = Node(score: score, start: from, id: id) }
+      }
+      var position = 0
+      while position < count {
+        let here = nodes[position].score
+        let length = UTF8.decode(text, position, count).length
+        var hasSingle = false
+        if let root {
+          trie.forEachMatch(root, text, position, count) { id, stop in
+            offer(scores[Int(id)] + here, id, position, stop)
+            if stop - position == length { hasSingle = true }
+          }
+        }
+        if !hasSingle { offer(unknownScore + here, unknownID, position, position + length) }
+        position += length
+      }
+    }
+  }
+}
