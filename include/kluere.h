@@ -295,6 +295,8 @@ typedef struct kluere_model_open_options {
   size_t label_count;
   int32_t task; /* KLUERE_TASK_*, default classification */
   int32_t reserved;
+  const char *const *added_special_tokens; /* NUL-terminated; new ones get the next free ids, and rows of their own */
+  size_t added_special_token_count;
 } kluere_model_open_options;
 
 KLUERE_API kluere_status kluere_model_config_init(kluere_model_config *config, size_t struct_size);
@@ -309,7 +311,10 @@ KLUERE_API kluere_status kluere_model_create(const kluere_context *context, cons
  * pytorch_model.bin (both forms of torch.save; nothing is imported or called), its shards by their index; F32, F16, BF16,
  * F64. Tensors that the task's head needs and the folder lacks are initialised at random, logged as a warning, and flagged
  * in kluere_tensor_info; those that it does not need are listed by kluere_model_unused_tensor. What config.json asks for
- * and this library cannot do is refused by name. options may be NULL. */
+ * and this library cannot do is refused by name. Special tokens that are added beyond vocab_size lengthen the embeddings and
+ * the masked-LM decoder as transformers' resize_token_embeddings does: new rows are the mean of the old ones, kept apart by
+ * noise of 1e-9 times their variance (by seed); the bias of a tied decoder gets zeros. Tables with unused rows keep their
+ * length. options may be NULL. */
 KLUERE_API kluere_status kluere_model_open(const kluere_context *context, const char *directory,
                                            const kluere_model_open_options *options, kluere_model **out);
 /* Writes the folder beside its place and swaps it in: readers see the old or the new one, never a mixture. Files of

@@ -26,7 +26,8 @@ final class ModelObject: Handled {
 private func defaultOpenOptions() -> kluere_model_open_options {
   kluere_model_open_options(
     struct_size: UInt32(MemoryLayout<kluere_model_open_options>.size), input_form: -1, max_tokens: 0,
-    read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0, task: 0, reserved: 0)
+    read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0, task: 0, reserved: 0,
+    added_special_tokens: nil, added_special_token_count: 0)
 }
 
 @_cdecl("kluere_model_config_init")
@@ -85,6 +86,8 @@ public func modelOpen(
     options.seed = given.seed
     options.task = try task(given.task)
     options.labels = try texts(given.labels, given.label_count, "labels")
+    options.addedSpecialTokens =
+      try texts(given.added_special_tokens, given.added_special_token_count, "added_special_tokens") ?? []
     try out.store(ModelObject(try Model.open(context: context, directory: directory, options: options)))
   }
 }

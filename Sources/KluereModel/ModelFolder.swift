@@ -13,6 +13,8 @@ package struct ModelOpenOptions: Sendable {
   package var seed: UInt64 = 42
   package var labels: [String]?
   package var task = ModelTask.classification
+  /// Special tokens that the folder's tokenizer gets; the model grows with it.
+  package var addedSpecialTokens: [String] = []
 
   package init() {}
 }
@@ -34,13 +36,16 @@ extension Model {
     }
     let configPath = directory + "/" + ConfigFile.name
     var config = try ConfigFile(try Files.readAll(configPath), path: configPath)
-    let tokenizer = try TokenizerFolder.open(directory, addedSpecialTokens: [])
-    guard tokenizer.vocabularySize <= config.configuration.vocabularySize else {
+    let tokenizer = try TokenizerFolder.open(directory, addedSpecialTokens: options.addedSpecialTokens)
+    let oldRows = config.configuration.vocabularySize
+    let newTokens = Set(options.addedSpecialTokens.compactMap { tokenizer.id(of: $0) }.filter { Int($0) >= oldRows })
+    guard tokenizer.vocabularySize - newTokens.count <= oldRows else {
       throw KluereError(
         .badFormat,
-        "\(directory): the tokenizer has \(tokenizer.vocabularySize) pieces, \(ConfigFile.name) says vocab_size "
-          + "\(config.configuration.vocabularySize)")
+        "\(directory): the tokenizer has \(tokenizer.vocabularySize - newTokens.count) pieces, \(ConfigFile.name) says "
+          + "vocab_size \(oldRows)")
     }
+    config.configuration.vocabularySize = max(oldRows, tokenizer.vocabularySize)
     let kluerePath = directory + "/" + KluereFile.name
     if ks_path_kind(kluerePath) == 1 {
       let file = try KluereFile(try Files.readAll(kluerePath), path: kluerePath)
@@ -58,8 +63,12 @@ extension Model {
     let names = TensorNames(config.configuration)
     config.configuration.hasPooler = names.alternatives(names.pooler + ".weight").contains { files.tensor($0) != nil }
     let layout = try ParameterLayout(config.configuration, labelCount: labels.count)
-    let sources = try findTensors(files, layout, names)
-    let weights = try makeWeights(sources, files.path, layout, config.configuration, context, seed: options.seed)
+    let growth =
+      newTokens.isEmpty
+      ? nil : VocabularyGrowth(from: oldRows, names, tied: config.configuration.tiesDecoder)
+    let sources = try findTensors(files, layout, names, growth)
+    let weights = try makeWeights(
+      sources, files.path, layout, config.configuration, context, seed: options.seed, growth)
     let used = Set(sources.compactMap { $0.map { Array($0.name.utf8) } })
     let others = files.tensors.filter { !used.contains(Array($0.name.utf8)) && !names.isBuffer($0.name) }
     let hasDecoder = layout.maskedLM != nil
@@ -67,7 +76,7 @@ extension Model {
       context: context, configuration: config.configuration, tokenizer: tokenizer, labels: labels, layout: layout,
       weights: weights, newlyInitialized: sources.map { $0 == nil },
       unusedTensors: others.filter { !(hasDecoder && names.isCopy($0.name)) }.map(\.name),
-      copies: others.filter { hasDecoder && names.isCopy($0.name) })
+      copies: growth == nil ? others.filter { hasDecoder && names.isCopy($0.name) } : [])
   }
 
   /// The caller's labels, else kluere.json's or config.json's names, else KLUE's 30 for a folder without a head, else
@@ -89,7 +98,7 @@ extension Model {
   /// Where each tensor of the layout stands; nil for those of a head that are missing. All are looked up before memory is
   /// taken: a configuration that claims a huge model without having it is refused at no cost.
   private static func findTensors(
-    _ files: WeightFiles, _ layout: ParameterLayout, _ names: TensorNames
+    _ files: WeightFiles, _ layout: ParameterLayout, _ names: TensorNames, _ growth: VocabularyGrowth?
   ) throws(KluereError) -> [StoredTensor?] {
     var sources: [StoredTensor?] = []
     for slot in layout.tensors {
@@ -100,7 +109,9 @@ extension Model {
         sources.append(nil)
         continue
       }
-      let expected = slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
+      var rows = slot.rows
+      if let growth, growth.concerns(slot) { rows = growth.oldRows }
+      let expected = slot.rank == 1 ? [rows] : [rows, slot.columns]
       guard tensor.shape == expected else {
         throw KluereError(
           .badFormat, "\(tensor.path): \(tensor.name): shape \(tensor.shape), the configuration needs \(expected)")
@@ -118,7 +129,7 @@ extension Model {
   /// The weights, most of them still in the file. Those that are missing are made at random, and named in the log.
   private static func makeWeights(
     _ sources: [StoredTensor?], _ path: String, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
-    _ context: Context, seed: UInt64
+    _ context: Context, seed: UInt64, _ growth: VocabularyGrowth?
   ) throws(KluereError) -> ModelWeights {
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
     var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
@@ -131,7 +142,17 @@ extension Model {
       context.log(
         .warning, "\(path): not in the file and initialised at random: \(missing.joined(separator: ", "))")
     }
-    return ModelWeights(arena: weights, layout, pending: sources, on: context.backend)
+    var pending = sources
+    if let growth {
+      // A sequence of its own: a new head is the same with and without new tokens.
+      var generator = WeightInitializer(seed: ~seed, deviation: 1)
+      for (number, slot) in layout.tensors.enumerated() where growth.concerns(slot) {
+        guard let source = sources[number] else { continue }
+        try growth.fill(slot, from: source, in: weights, on: context.backend, &generator)
+        pending[number] = nil
+      }
+    }
+    return ModelWeights(arena: weights, layout, pending: pending, on: context.backend)
   }
 
   // MARK: Saving

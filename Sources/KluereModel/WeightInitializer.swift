@@ -23,8 +23,8 @@ struct WeightInitializer {
     return z ^ (z >> 31)
   }
 
-  /// Marsaglia's polar method.
-  private mutating func normal() -> Double {
+  /// Standard normal: Marsaglia's polar method.
+  mutating func normal() -> Double {
     if let value = spare {
       spare = nil
       return value

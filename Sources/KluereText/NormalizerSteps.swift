@@ -44,7 +44,8 @@ struct StepNormalizer: Sendable {
       case .replace(let pattern, let content):
         guard !pattern.isEmpty, content.count <= 64 else {
           throw KluereError(
-            .unsupported, "normalizer: Replace of \(pattern.count) by \(content.count) bytes, expected 1 or more by at "
+            .unsupported,
+            "normalizer: Replace of \(pattern.count) by \(content.count) bytes, expected 1 or more by at "
               + "most 64")
         }
         prepared.append(.replace(pattern, with: content))

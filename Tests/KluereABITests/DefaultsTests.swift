@@ -35,6 +35,7 @@ struct DefaultsTests {
     let open = filled(kluere_model_open_options_init, kluere_model_open_options())
     #expect(open.input_form == -1 && open.max_tokens == 0 && open.read_into_memory == 0 && open.seed == 42)
     #expect(open.labels == nil && open.label_count == 0)
+    #expect(open.added_special_tokens == nil && open.added_special_token_count == 0)
   }
 
   @Test func `the other defaults are those of the header`() {

@@ -105,7 +105,7 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_encode_options>.size == 16)
     #expect(MemoryLayout<kluere_token>.size == 32)
     #expect(MemoryLayout<kluere_model_config>.size == 80)
-    #expect(MemoryLayout<kluere_model_open_options>.size == 48)
+    #expect(MemoryLayout<kluere_model_open_options>.size == 64)
     #expect(MemoryLayout<kluere_tensor_info>.size == 40)
     #expect(MemoryLayout<kluere_predictor_options>.size == 16)
     #expect(MemoryLayout<kluere_metrics_options>.size == 16)
@@ -116,6 +116,7 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_train_event>.size == 40)
     #expect(MemoryLayout<kluere_train_options>.offset(of: \.output_directory) == 152)
     #expect(MemoryLayout<kluere_model_config>.offset(of: \.seed) == 56)
+    #expect(MemoryLayout<kluere_model_open_options>.offset(of: \.added_special_tokens) == 48)
     #expect(MemoryLayout<kluere_example>.offset(of: \.source_length) == 120)
   }
 }

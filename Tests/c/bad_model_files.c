@@ -225,6 +225,37 @@ static void flipped_weights(struct fixture *f, const char *folder) {
   free(bytes);
 }
 
+/* New tokens lengthen the table of words; what is no token is refused. */
+static void added_tokens(struct fixture *f) {
+  const char *const good[] = {"[E1]", "[/E1]", "[E1]"}, *const empty[] = {"[E1]", ""}, *const null[] = {"[E1]", NULL};
+  const char *const broken[] = {"\xff"};
+  kluere_model_open_options options;
+  kluere_model *plain = NULL, *grown = NULL;
+  kluere_tensor_info before, after;
+  SUCCEEDS(kluere_model_open_options_init(&options, sizeof options));
+  options.added_special_token_count = 2;
+  REFUSES(KLUERE_ERR_INVALID_ARGUMENT, kluere_model_open(f->context, f->model_folder, &options, &grown));
+  options.added_special_tokens = empty;
+  REFUSES(KLUERE_ERR_INVALID_ARGUMENT, kluere_model_open(f->context, f->model_folder, &options, &grown));
+  options.added_special_tokens = null;
+  REFUSES(KLUERE_ERR_INVALID_ARGUMENT, kluere_model_open(f->context, f->model_folder, &options, &grown));
+  options.added_special_tokens = broken;
+  options.added_special_token_count = 1;
+  REFUSES(KLUERE_ERR_INVALID_UTF8, kluere_model_open(f->context, f->model_folder, &options, &grown));
+  options.added_special_tokens = good;
+  options.added_special_token_count = (size_t)1 << 62;
+  REFUSES(0, kluere_model_open(f->context, f->model_folder, &options, &grown));
+  options.added_special_token_count = 3;
+  SUCCEEDS(kluere_model_open(f->context, f->model_folder, NULL, &plain));
+  SUCCEEDS(kluere_model_open(f->context, f->model_folder, &options, &grown));
+  before.struct_size = after.struct_size = sizeof before;
+  SUCCEEDS(kluere_model_tensor_describe(plain, 0, &before));
+  SUCCEEDS(kluere_model_tensor_describe(grown, 0, &after));
+  HOLDS(after.shape[0] == before.shape[0] + 2 && after.shape[1] == before.shape[1] && after.flags == before.flags);
+  kluere_model_destroy(plain);
+  kluere_model_destroy(grown);
+}
+
 void bad_model_files(struct fixture *f) {
   char folder[4096];
   kluere_model *model = NULL;
@@ -265,4 +296,5 @@ void bad_model_files(struct fixture *f) {
   options.label_count = 2;
   REFUSES(0, kluere_model_open(f->context, f->model_folder, &options, &model));
   HOLDS(model == NULL);
+  added_tokens(f);
 }

@@ -203,6 +203,8 @@ class kluere_model_open_options(Structure):
         ("label_count", c_size_t),
         ("task", c_int32),
         ("reserved", c_int32),
+        ("added_special_tokens", POINTER(c_char_p)),
+        ("added_special_token_count", c_size_t),
     ]
 
 

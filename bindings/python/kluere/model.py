@@ -99,21 +99,27 @@ class Model(Handle):
         read_into_memory: bool = False,
         seed: Optional[int] = None,
         task: str = "classification",
+        added_special_tokens: Sequence[str] = (),
         context: Optional[Context] = None,
     ) -> "Model":
         """Opens a folder of kluere, or of transformers' BERT, RoBERTa, XLM-RoBERTa and ELECTRA models.
 
         task              "classification", "masked_lm" or "encoder": what stands on the encoder
-
         labels            None: kluere.json's, else config.json's id2label, else KLUE's 30
         input_form        None: as kluere.json says, else "typed_marker_punct"
         max_tokens        0: as kluere.json says, else min(256, positions)
         read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
         seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
+        added_special_tokens  new ones get the next free ids; embeddings and decoder grow as transformers'
+                          resize_token_embeddings has it
         """
         options = initialized(_abi.kluere_model_open_options, "kluere_model_open_options_init")
         if labels is not None:
             options.labels, options.label_count = c_strings(labels, "labels")
+        if added_special_tokens:
+            options.added_special_tokens, options.added_special_token_count = c_strings(
+                added_special_tokens, "added_special_tokens"
+            )
         assign(
             options,
             input_form=None if input_form is None else choice("input_form", input_form, "KLUERE_INPUT_"),

@@ -43,18 +43,40 @@ def context():
     return kluere.Context(threads=2)
 
 
-@pytest.fixture(scope="session", params=["byte fallback", "no byte fallback"])
-def trained(request, real_data, tmp_path_factory):
-    """A unigram model of XLM-R's shape (nmt_nfkc), trained here: its file, once with each name."""
+def train_unigram(folder, real_data, byte_fallback):
+    """A SentencePiece unigram model of XLM-R's shape (nmt_nfkc): spiece.model in folder."""
     import tokenizer_texts
 
     sentencepiece = pytest.importorskip("sentencepiece")
-    folder = tmp_path_factory.mktemp("sentencepiece")
     (folder / "text.txt").write_text("\n".join(tokenizer_texts.real_texts(real_data, every=20)), encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
         input=str(folder / "text.txt"), model_prefix=str(folder / "spiece"), vocab_size=4000, character_coverage=0.995,
-        byte_fallback=request.param == "byte fallback", normalization_rule_name="nmt_nfkc", minloglevel=2,
+        byte_fallback=byte_fallback, normalization_rule_name="nmt_nfkc", minloglevel=2,
         user_defined_symbols=["[E1]", "사과나무"], num_threads=2,
     )
-    (folder / "sentencepiece.bpe.model").write_bytes((folder / "spiece.model").read_bytes())
-    return folder, sentencepiece.SentencePieceProcessor(model_file=str(folder / "spiece.model"))
+    return folder / "spiece.model"
+
+
+@pytest.fixture(scope="session")
+def unigram_models(real_data, tmp_path_factory):
+    """Made at their first use: byte fallback or not -> the file."""
+    made = {}
+
+    def model(byte_fallback):
+        if byte_fallback not in made:
+            made[byte_fallback] = train_unigram(tmp_path_factory.mktemp("sentencepiece"), real_data, byte_fallback)
+        return made[byte_fallback]
+
+    return model
+
+
+@pytest.fixture(scope="module", params=["byte fallback", "no byte fallback"])
+def trained(request, unigram_models, tmp_path_factory):
+    """A folder with such a model under each name, and the sentencepiece library's reading of it."""
+    import sentencepiece
+
+    source = unigram_models(request.param == "byte fallback")
+    folder = tmp_path_factory.mktemp("trained")
+    for name in ("spiece.model", "sentencepiece.bpe.model"):
+        (folder / name).write_bytes(source.read_bytes())
+    return folder, sentencepiece.SentencePieceProcessor(model_file=str(source))
