@@ -20,28 +20,7 @@ package enum TokenizerFolder {
   /// cased). In a folder a tokenizer.json goes before a SentencePiece model or a vocab.txt, as in transformers.
   package static func open(_ path: String, addedSpecialTokens: [String]) throws(KluereError) -> Tokenizer {
     guard ks_path_kind(path) == 2 else {
-      let bytes = try Files.readAll(path)
-      var configuration = TokenizerConfiguration()
-      // Cased: lower-casing would also strip accents, and with them take Hangul syllables apart.
-      configuration.doLowerCase = false
-      if path.hasSuffix(".model") {
-        let name = path.split(separator: "/").last.map(String.init) ?? path
-        return try named(path) { () throws(KluereError) in
-          try SentencePieceFolder.open(
-            TokenizerFile(name: name, bytes: bytes), nil, addedSpecialTokens: addedSpecialTokens, sources: [])
-        }
-      }
-      if path.hasSuffix(".json") {
-        let file = try TokenizerJSON(bytes, path: path)
-        file.apply(to: &configuration)
-        configuration.addsNamedTokens = false
-        return try named(path) { () throws(KluereError) in
-          try file.tokenizer(configuration, addedSpecialTokens: addedSpecialTokens)
-        }
-      }
-      return try named(path) { () throws(KluereError) in
-        try Tokenizer(vocabulary: bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens)
-      }
+      return try open(file: path, try Files.readAll(path), addedSpecialTokens: addedSpecialTokens)
     }
     var sources: [TokenizerFile] = []
     for name in names where ks_path_kind(path + "/" + name) == 1 {
@@ -124,6 +103,33 @@ package enum TokenizerFolder {
       return try Tokenizer(
         vocabulary: main.bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens,
         sourceFiles: isWhole ? sources : [])
+    }
+  }
+
+  /// One file alone; what it is, its name says.
+  package static func open(
+    file path: String, _ bytes: [UInt8], addedSpecialTokens: [String]
+  ) throws(KluereError) -> Tokenizer {
+    var configuration = TokenizerConfiguration()
+    // Cased: lower-casing would also strip accents, and with them take Hangul syllables apart.
+    configuration.doLowerCase = false
+    if path.hasSuffix(".model") {
+      let name = path.split(separator: "/").last.map(String.init) ?? path
+      return try named(path) { () throws(KluereError) in
+        try SentencePieceFolder.open(
+          TokenizerFile(name: name, bytes: bytes), nil, addedSpecialTokens: addedSpecialTokens, sources: [])
+      }
+    }
+    if path.hasSuffix(".json") {
+      let file = try TokenizerJSON(bytes, path: path)
+      file.apply(to: &configuration)
+      configuration.addsNamedTokens = false
+      return try named(path) { () throws(KluereError) in
+        try file.tokenizer(configuration, addedSpecialTokens: addedSpecialTokens)
+      }
+    }
+    return try named(path) { () throws(KluereError) in
+      try Tokenizer(vocabulary: bytes, configuration: configuration, addedSpecialTokens: addedSpecialTokens)
     }
   }
 

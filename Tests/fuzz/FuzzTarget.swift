@@ -10,7 +10,18 @@ public func testOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
   return 0
 }
 
-#if FUZZ_JSON
+#if FUZZ_TOKENIZER
+  import KluereModel
+
+  /// A tokenizer.json, then the bytes themselves as a text, and its tokens as text again.
+  private func read(_ bytes: UnsafeRawBufferPointer) throws {
+    let tokenizer = try TokenizerFolder.open(file: "fuzz.json", Array(bytes), addedSpecialTokens: [])
+    var tokens: [Token] = []
+    var text = String(decoding: bytes.suffix(512), as: Swift.UTF8.self)
+    text.withUTF8 { tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
+    _ = try tokenizer.decode(tokens.map(\.id), skipSpecial: false, cleanUp: true)
+  }
+#elseif FUZZ_JSON
   private func read(_ bytes: UnsafeRawBufferPointer) throws {
     let json = try JSON(Array(bytes), name: "fuzz")
     walk(json.root)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Coverage-guided fuzzing of everything that reads untrusted files, under AddressSanitizer. Not part of `make test`, which
 # replays the corpus (FuzzCorpusTests).
-#   Tests/fuzz/run.sh RUNS [READER...]     readers: json index weights sentencepiece (default: all)
+#   Tests/fuzz/run.sh RUNS [READER...]     readers: json index weights sentencepiece tokenizer (default: all)
 # New inputs are collected in .build-fuzz/found/READER; what crashes, hangs for a second or takes more than 512 MB ends the
 # run and is left beside them. Seeds are Tests/fuzz/corpus/READER.
 set -euo pipefail
@@ -9,26 +9,27 @@ cd "$(dirname "$0")/../.."
 runs=${1:?number of runs}
 shift
 readers=("$@")
-if [ ${#readers[@]} -eq 0 ]; then readers=(json index weights sentencepiece); fi
+if [ ${#readers[@]} -eq 0 ]; then readers=(json index weights sentencepiece tokenizer); fi
 swift=${SWIFT:-swift}
 scratch=.build-fuzz
 sanitizers=fuzzer,address
 # SwiftPM names the package after its folder.
 package=$(basename "$PWD" | tr '[:upper:]' '[:lower:]')
 
-targets=(KluereFormats KluereText)
-for target in "${targets[@]}"; do
-  "$swift" build -c release --target "$target" --scratch-path $scratch -Xswiftc -sanitize=$sanitizers \
-    -Xcc -fsanitize=fuzzer-no-link,address > $scratch.log 2>&1 < /dev/null || { cat $scratch.log; exit 1; }
-done
+"$swift" build -c release --target KluereModel --scratch-path $scratch -Xswiftc -sanitize=$sanitizers \
+  -Xcc -fsanitize=fuzzer-no-link,address > $scratch.log 2>&1 < /dev/null || { cat $scratch.log; exit 1; }
 rm -f $scratch.log
-objects=$(find $scratch/release/CKluereSupport.build $scratch/release/KluereBase.build $scratch/release/KluereFormats.build \
-  $scratch/release/KluereText.build $scratch/release/KluereModel.build -name '*.o' 2> /dev/null)
+folders=()
+for target in CKluereSupport CKluereCPU KluereBase KluereText KluereFormats KluereData KluereCompute KluereModel; do
+  folders+=("$scratch/release/$target.build")
+done
+objects=$(find "${folders[@]}" -name '*.o')
 for reader in "${readers[@]}"; do
   upper=$(echo "$reader" | tr '[:lower:]' '[:upper:]')
   # shellcheck disable=SC2086
   "${swift}c" -O -parse-as-library -sanitize=$sanitizers -package-name "$package" -D "FUZZ_$upper" \
     -I $scratch/release/Modules -Xcc -fmodule-map-file=$scratch/release/CKluereSupport.build/module.modulemap \
+    -Xcc -fmodule-map-file=$scratch/release/CKluereCPU.build/module.modulemap \
     -o "$scratch/fuzz-$reader" Tests/fuzz/FuzzTarget.swift $objects
   found=$scratch/found/$reader
   mkdir -p "$found" "Tests/fuzz/corpus/$reader"

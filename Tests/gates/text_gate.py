@@ -11,6 +11,7 @@ CODE = {".swift", ".c", ".h", ".py", ".sh"}
 TEXT = CODE | {".md", ".txt", ".toml", ".json", ".in", ".map", ".modulemap", ""}
 WIDTH = 128  # 120 is the rule for new lines; a word too long is no reason to fail
 GENERATED = ("samples/data/", "Tests/tokenizer_")
+BYTES = "Tests/fuzz/corpus/"  # what a fuzzer made is no text
 # The brackets keep this file from breaking its own rule.
 MACHINE = re.compile(r"/wor[k]/|/roo[t]/|/op[t]/|/hom[e]/|/tm[p]/(peer|build-)|pyp[i]\.org|find-[l]inks|index-[u]rl")
 
@@ -24,7 +25,7 @@ def tracked():
 
 def findings(name):
     path = ROOT / name
-    if path.is_symlink() or not path.is_file() or name.suffix not in TEXT:
+    if path.is_symlink() or not path.is_file() or name.suffix not in TEXT or str(name).startswith(BYTES):
         return
     try:
         text = path.read_text(encoding="utf-8")
