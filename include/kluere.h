@@ -223,11 +223,12 @@ typedef struct kluere_token {
 } kluere_token;
 
 KLUERE_API kluere_status kluere_tokenizer_options_init(kluere_tokenizer_options *options, size_t struct_size);
-/* path: a folder, or one of its files. WordPiece: vocab.txt or tokenizer.json (of Hugging Face's tokenizers). SentencePiece
- * unigram models: sentencepiece.bpe.model (XLM-R: its ids and special tokens), spiece.model, tokenizer.model or
- * sentencepiece.model (the file's ids); offsets, normalization and decoding are those of the sentencepiece library. With
- * tokenizer_config.json, special_tokens_map.json and added_tokens.json where present. What a file asks for and this library
- * cannot do (BPE, other normalizers) is refused by name (UNSUPPORTED). options may be NULL. */
+/* path: a folder, or one of its files. In a folder the first of these counts: tokenizer.json (WordPiece or Unigram; all as
+ * Hugging Face's tokenizers library does it); a SentencePiece unigram model: sentencepiece.bpe.model (XLM-R: its ids and
+ * special tokens), spiece.model, tokenizer.model or sentencepiece.model (the file's ids), with the offsets, normalization
+ * and decoding of the sentencepiece library; vocab.txt. With tokenizer_config.json, special_tokens_map.json and
+ * added_tokens.json where present. What a file asks for and this library cannot do (BPE, other normalizers) is refused by
+ * name (UNSUPPORTED). options may be NULL. */
 KLUERE_API kluere_status kluere_tokenizer_open(const kluere_context *context, const char *path,
                                                const kluere_tokenizer_options *options, kluere_tokenizer **out);
 KLUERE_API void kluere_tokenizer_destroy(kluere_tokenizer *tokenizer);

@@ -1,4 +1,4 @@
-"""BERT WordPiece, as Hugging Face's BertTokenizerFast runs it."""
+"""WordPiece and unigram tokenizers, as Hugging Face's tokenizers and the sentencepiece library run them."""
 
 from __future__ import annotations
 
@@ -49,8 +49,9 @@ def encoding(tokens, count: int) -> Encoding:
 class Tokenizer(Handle):
     """Vocabulary and rules. Immutable: any number of threads may use one.
 
-    path                  a folder with vocab.txt (and tokenizer_config.json, special_tokens_map.json,
-                          added_tokens.json where present), or a vocab.txt
+    path                  a folder with tokenizer.json, a SentencePiece model or vocab.txt (the first that is there, with
+                          tokenizer_config.json, special_tokens_map.json, added_tokens.json where present), or one of
+                          these files
     added_special_tokens  new ones get the next free ids
     """
 

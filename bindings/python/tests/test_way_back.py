@@ -8,7 +8,7 @@ import pytest
 
 import kluere
 import made_up
-from test_model_families import AUTO, CONFIGS, LABELS, SHAPES, kept, padded, reference, relative, run, stored, write
+from test_model_families import AUTO, CONFIGS, FORMS, LABELS, SHAPES, kept, reference, relative, run, stored, write
 
 numpy = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
@@ -88,6 +88,34 @@ def test_auto_classes_open_our_folders(form, family, added, tmp_path, unigram_mo
             assert relative(predictor.classify([ids]), expected.logits) < 1e-5
         else:
             assert relative(predictor.mask_logits([ids], range(len(ids))), expected.logits[0]) < 1e-5
+
+
+@pytest.mark.parametrize("weights", FORMS)
+@pytest.mark.parametrize("form, family", CASES, ids=[f"{form}, {family}" for form, family in CASES])
+def test_every_family_tokenizer_form_and_weight_form(form, family, weights, tmp_path, unigram_models, context):
+    """The table of docs/huggingface.md: each cell is one of these."""
+    source = tokenizer_folder(form, family, tmp_path / "source", unigram_models)
+    # A folder without any configuration does not say what it is.
+    kind = transformers.XLMRobertaTokenizer if form == "sentencepiece.bpe.model" else transformers.AutoTokenizer
+    tokenizer = kind.from_pretrained(source)
+    theirs = reference(family.replace("_", "-"), "width 12, 3 layers, gelu", "classification")
+    theirs.resize_token_embeddings(len(tokenizer))
+    folder = write(theirs, tmp_path / "model", family.replace("_", "-"), weights)
+    for name in ("vocab.txt", "tokenizer_config.json"):
+        (folder / name).unlink()
+    for path in source.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    ours = kluere.Model.open(folder, input_form="entity_pair", context=context)
+    rows = [ours.tokenizer.encode(text, allow_special=True).ids for text in TEXTS]
+    assert rows == [tokenizer(text)["input_ids"] for text in TEXTS]
+    logits = run(theirs, rows, None).logits
+    assert relative(kluere.Predictor(ours, output="logits").classify(rows), logits) < 1e-5
+    ours.save(tmp_path / "saved")
+    again = kluere.Model.open(tmp_path / "saved", context=context)
+    assert [again.tokenizer.encode(text, allow_special=True).ids for text in TEXTS] == rows
+    assert numpy.array_equal(kluere.Predictor(again).classify(rows), kluere.Predictor(ours).classify(rows))
+    for path in source.iterdir():
+        assert "config" in path.name or (tmp_path / "saved" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_every_auto_class_opens_a_classifier(tmp_path, context):
