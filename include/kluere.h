@@ -85,6 +85,20 @@ typedef void (*kluere_log_fn)(void *userdata, int32_t level, const char *utf8, s
 
 enum { KLUERE_DEVICE_AUTO = -1, KLUERE_DEVICE_CPU = 0 }; /* n > 0: CUDA device n - 1 */
 
+/* How values between layers are stored and multiplied. Sums, layer norm, softmax, loss, gradients of parameters and AdamW are
+ * fp32 in all of them, and so is the residual path, as in PyTorch's autocast. The CPU has FLOAT32 alone.
+ *   TF32      stored as fp32, products round their factors to 10 bits of mantissa (NVIDIA chips from 8.0 on)
+ *   BFLOAT16  (from 8.0 on)
+ *   FLOAT16   (from 7.0 on) with a loss scale that adapts itself as torch.amp.GradScaler's does
+ *   AUTO      BFLOAT16 where the chip has it, else FLOAT16; FLOAT32 on the CPU */
+enum {
+  KLUERE_PRECISION_AUTO = -1,
+  KLUERE_PRECISION_FLOAT32 = 0,
+  KLUERE_PRECISION_TF32 = 1,
+  KLUERE_PRECISION_BFLOAT16 = 2,
+  KLUERE_PRECISION_FLOAT16 = 3
+};
+
 typedef struct kluere_context_options {
   uint32_t struct_size;
   int32_t device;       /* KLUERE_DEVICE_*; default CPU. AUTO takes a GPU this build can use, else the CPU */
@@ -361,7 +375,7 @@ typedef struct kluere_predictor_options {
   uint32_t struct_size;
   int32_t output;        /* default probabilities: softmax over the labels */
   uint32_t batch_tokens; /* tokens worked on at once, bounds memory; default 8192 */
-  uint32_t reserved;
+  int32_t precision;     /* KLUERE_PRECISION_*, default FLOAT32; UNSUPPORTED if the device lacks it */
 } kluere_predictor_options;
 
 KLUERE_API kluere_status kluere_predictor_options_init(kluere_predictor_options *options, size_t struct_size);
@@ -495,6 +509,9 @@ typedef struct kluere_train_options {
   uint64_t checkpoint_every; /* updates between writes of checkpoint-last in run(); 0 (default): at each evaluation */
   uint64_t patience;        /* evaluations without improvement before run() stops early; 0 (default): never */
   const char *output_directory; /* NULL (default): run() writes no files */
+  int32_t precision;        /* KLUERE_PRECISION_*, default FLOAT32; UNSUPPORTED if the device lacks it */
+  uint32_t split_on_out_of_memory; /* 1: micro-batches that do not fit the device's memory are computed in parts, which
+                                    * changes results by rounding; 0 (default): OUT_OF_MEMORY with the sizes */
 } kluere_train_options;
 
 typedef struct kluere_step_info {
@@ -509,6 +526,9 @@ typedef struct kluere_step_info {
   double learning_rate;
   double grad_norm; /* before clipping */
   double seconds;   /* this update */
+  uint32_t skipped; /* FLOAT16: 1: gradients overflowed; nothing was changed, and the loss scale was halved */
+  uint32_t reserved;
+  double loss_scale; /* of this update; 1 in the other precisions */
 } kluere_step_info;
 
 enum { KLUERE_EVENT_STEP = 0, KLUERE_EVENT_EVALUATION = 1, KLUERE_EVENT_CHECKPOINT = 2 };

@@ -1,5 +1,6 @@
 public import CKluere
 internal import KluereBase
+internal import KluereCompute
 internal import KluereData
 internal import KluereModel
 internal import KluereTraining
@@ -18,7 +19,7 @@ private func defaults() -> kluere_predictor_options {
   let options = PredictorOptions()
   return kluere_predictor_options(
     struct_size: UInt32(MemoryLayout<kluere_predictor_options>.size), output: options.output.rawValue,
-    batch_tokens: UInt32(clamping: options.batchTokens), reserved: 0)
+    batch_tokens: UInt32(clamping: options.batchTokens), precision: options.precision.rawValue)
 }
 
 @_cdecl("kluere_predictor_options_init")
@@ -42,6 +43,7 @@ public func predictorCreate(
     var options = PredictorOptions()
     options.output = try choice(given.output, "output", "0 (probabilities) or 1 (logits)")
     options.batchTokens = Int(given.batch_tokens)
+    options.precision = try precision(given.precision, on: model.context)
     try out.store(PredictorObject(try Predictor(model: model, options: options)))
   }
 }

@@ -2,6 +2,7 @@ public import CKluere
 internal import CKluereSupport
 internal import KluereBase
 internal import KluereData
+internal import KluereModel
 internal import KluereTraining
 
 /// A computed constant: a stored static would be initialised under a lock at first use, also in a signal handler.
@@ -49,10 +50,11 @@ public func trainerCreate(
     let train = try Handle<DatasetObject>.borrow(train, "train").dataset
     let evaluation = try Handle<DatasetObject>.borrowOptional(evaluation, "evaluation")?.dataset
     let options = try SizedStruct.read(options, "options", defaults: defaultTrainOptions())
+    let configuration = try trainingConfiguration(options, on: model.context)
     try out.store(
       TrainerObject(
         try Trainer(
-          model: model, train: train, evaluation: evaluation, configuration: try trainingConfiguration(options),
+          model: model, train: train, evaluation: evaluation, configuration: configuration,
           libraryVersion: libraryVersion.description)))
   }
 }

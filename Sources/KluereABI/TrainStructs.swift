@@ -1,5 +1,6 @@
 internal import CKluere
 internal import KluereBase
+internal import KluereCompute
 internal import KluereTraining
 
 private let modelsOwn: Float = -1
@@ -16,11 +17,20 @@ func defaultTrainOptions() -> kluere_train_options {
     hidden_dropout: c.hiddenDropout ?? modelsOwn, attention_dropout: c.attentionDropout ?? modelsOwn,
     classifier_dropout: c.classifierDropout ?? modelsOwn, best_metric: c.bestMetric.rawValue,
     evaluate_every: UInt64(clamping: c.evaluateEvery), checkpoint_every: UInt64(clamping: c.checkpointEvery),
-    patience: UInt64(clamping: c.patience), output_directory: nil)
+    patience: UInt64(clamping: c.patience), output_directory: nil,
+    precision: c.precision.rawValue, split_on_out_of_memory: c.splitsOnOutOfMemory ? 1 : 0)
+}
+
+/// KLUERE_PRECISION_*; AUTO is the device's choice.
+func precision(_ value: Int32, on context: Context) throws(KluereError) -> Precision {
+  if value == Int32(KLUERE_PRECISION_AUTO) { return context.backend.preferredPrecision }
+  return try choice(value, "precision", "-1 (auto), 0 (fp32), 1 (TF32), 2 (bf16) or 3 (fp16)")
 }
 
 /// The header's struct as a configuration; ranges are checked by the trainer.
-func trainingConfiguration(_ options: kluere_train_options) throws(KluereError) -> TrainingConfiguration {
+func trainingConfiguration(
+  _ options: kluere_train_options, on context: Context
+) throws(KluereError) -> TrainingConfiguration {
   var c = TrainingConfiguration()
   c.batchSentences = Int(options.batch_sentences)
   c.batchTokens = Int(options.batch_tokens)
@@ -48,6 +58,12 @@ func trainingConfiguration(_ options: kluere_train_options) throws(KluereError) 
   c.evaluateEvery = try integer(options.evaluate_every, "evaluate_every")
   c.checkpointEvery = try integer(options.checkpoint_every, "checkpoint_every")
   c.patience = try integer(options.patience, "patience")
+  c.precision = try precision(options.precision, on: context)
+  guard options.split_on_out_of_memory <= 1 else {
+    throw KluereError(
+      .invalidArgument, "split_on_out_of_memory: \(options.split_on_out_of_memory), expected 0 or 1")
+  }
+  c.splitsOnOutOfMemory = options.split_on_out_of_memory == 1
   if let directory = options.output_directory { c.outputDirectory = try path(directory, "output_directory") }
   return c
 }
@@ -58,7 +74,8 @@ func stepStruct(_ info: StepInfo) -> kluere_step_info {
     struct_size: UInt32(MemoryLayout<kluere_step_info>.size), done: info.done ? 1 : 0,
     step: UInt64(clamping: info.step), total_steps: UInt64(clamping: info.totalSteps),
     sentences: UInt64(clamping: info.sentences), tokens: UInt64(clamping: info.tokens), epoch: info.epoch,
-    loss: info.loss, learning_rate: info.learningRate, grad_norm: info.gradNorm, seconds: info.seconds)
+    loss: info.loss, learning_rate: info.learningRate, grad_norm: info.gradNorm, seconds: info.seconds,
+    skipped: info.skipped ? 1 : 0, reserved: 0, loss_scale: info.lossScale)
 }
 
 /// The event as C sees it, on the stack for the time of the call.

@@ -37,28 +37,26 @@ package struct DropoutMask {
   package static var off: DropoutMask { DropoutMask(seed: 0, threshold: 0, site: 0, sample: nil, position: nil) }
 }
 
-/// One AdamW update of a flat range of parameters (torch.optim.AdamW). `correction1/2` = 1 - beta^step.
+/// One AdamW update of a flat range of parameters (torch.optim.AdamW). `correction1/2` = 1 - beta^step. The gradient is
+/// multiplied with the update's gradientScale.
 package struct AdamWUpdate: Sendable {
   package var learningRate: Float
   package var beta1: Float
   package var beta2: Float
   package var epsilon: Float
   package var weightDecay: Float
-  /// Multiplies the gradient: the clipping coefficient.
-  package var gradientScale: Float
   package var correction1: Double
   package var correction2: Double
 
   package init(
-    learningRate: Float, beta1: Float, beta2: Float, epsilon: Float, weightDecay: Float, gradientScale: Float,
-    correction1: Double, correction2: Double
+    learningRate: Float, beta1: Float, beta2: Float, epsilon: Float, weightDecay: Float, correction1: Double,
+    correction2: Double
   ) {
     self.learningRate = learningRate
     self.beta1 = beta1
     self.beta2 = beta2
     self.epsilon = epsilon
     self.weightDecay = weightDecay
-    self.gradientScale = gradientScale
     self.correction1 = correction1
     self.correction2 = correction2
   }
@@ -70,97 +68,142 @@ package typealias ConstantFloats = UnsafePointer<Float>
 
 /// The operations an encoder and its training need. The encoder is written once against this list; a device implements
 /// it. All matrices are row-major without padding, rows are the tokens of a packed batch, outputs come first. "+=" is
-/// said where an output accumulates; everything else overwrites.
+/// said where an output accumulates; everything else overwrites. Values are of one precision within a call, except where
+/// a call says that one of them may be fp32.
 ///
 /// Thread rule: one operation at a time per backend (`Context.exclusive`).
 package protocol Backend: AnyObject, Sendable {
   // MARK: Memory
   /// Whether device memory is the host's: pointers of either may stand for the other.
   var isHost: Bool { get }
+  func supports(_ precision: Precision) -> Bool
+  /// What `Precision` is best where the caller leaves the choice to the device.
+  var preferredPrecision: Precision { get }
   /// Zeroed, 64-byte aligned device memory, nil when there is none.
   func allocate(bytes: Int) -> UnsafeMutableRawPointer?
   func free(_ memory: UnsafeMutableRawPointer)
   func copyIn(_ device: UnsafeMutableRawPointer, _ host: UnsafeRawPointer, bytes: Int) throws(KluereError)
   func copyOut(_ host: UnsafeMutableRawPointer, _ device: UnsafeRawPointer, bytes: Int) throws(KluereError)
+  /// From device memory to device memory.
+  func copy(_ to: UnsafeMutableRawPointer, _ from: UnsafeRawPointer, bytes: Int) throws(KluereError)
   func fill(_ x: Floats, _ value: Float, count: Int) throws(KluereError)
+  /// y = x in another precision.
+  func convert(_ y: Values, _ x: Values, count: Int) throws(KluereError)
 
   // MARK: Linear layers, weights w [out, in]
-  /// y [rows, out] = act(x w^T + bias); pre: the value before act, if wanted.
+  /// y [rows, out] = act(x w^T + bias); pre: the value before act, if wanted. y may be fp32.
   func linear(
-    _ y: Floats, pre: Floats?, _ x: ConstantFloats, _ w: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int,
-    in width: Int, _ activation: Activation) throws(KluereError)
-  /// dx [rows, in] = or += dy w.
+    _ y: Values, pre: Values?, _ x: Values, _ w: Weights, bias: Weights?, rows: Int, out: Int, in width: Int,
+    _ activation: Activation) throws(KluereError)
+  /// dx [rows, in] = or += dy w. dx may be fp32.
   func linearBackwardInput(
-    _ dx: Floats, _ dy: ConstantFloats, _ w: ConstantFloats, rows: Int, out: Int, in width: Int, accumulate: Bool
+    _ dx: Values, _ dy: Values, _ w: Weights, rows: Int, out: Int, in width: Int, accumulate: Bool
   ) throws(KluereError)
   /// dw += dy^T x, dbias += column sums of dy.
   func linearBackwardWeight(
-    _ dw: Floats, _ dbias: Floats?, _ dy: ConstantFloats, _ x: ConstantFloats, rows: Int, out: Int, in width: Int
+    _ dw: Floats, _ dbias: Floats?, _ dy: Values, _ x: Values, rows: Int, out: Int, in width: Int
   ) throws(KluereError)
   /// Floats that `pack` writes; 0 when this backend has no use for packed weights.
   func packedCount(out: Int, in width: Int) -> Int
   func pack(_ packed: Floats, _ w: ConstantFloats, out: Int, in width: Int) throws(KluereError)
   /// Same bits as `linear`.
   func linearPacked(
-    _ y: Floats, _ x: ConstantFloats, _ packed: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int,
-    in width: Int, _ activation: Activation) throws(KluereError)
+    _ y: Values, _ x: Values, _ packed: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int, in width: Int,
+    _ activation: Activation) throws(KluereError)
 
   // MARK: Elementwise
-  func activate(_ y: Floats, _ x: ConstantFloats, count: Int, _ activation: Activation) throws(KluereError)
+  func activate(_ y: Values, _ x: Values, count: Int, _ activation: Activation) throws(KluereError)
   /// dx = dy f'(x), for tanh with x its result. dx may be dy.
   func activateBackward(
-    _ dx: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, count: Int, _ activation: Activation) throws(KluereError)
+    _ dx: Values, _ dy: Values, _ x: Values, count: Int, _ activation: Activation) throws(KluereError)
   /// y = dropout(x); the backward is the same call on the gradient.
-  func dropout(_ y: Floats, _ x: ConstantFloats, rows: Int, width: Int, _ mask: DropoutMask) throws(KluereError)
+  func dropout(_ y: Values, _ x: Values, rows: Int, width: Int, _ mask: DropoutMask) throws(KluereError)
 
   // MARK: Layer norm
-  /// y = LN(residual + dropout(x)); saves the normalised value and 1 / standard deviation for the backward.
+  /// y = LN(residual + dropout(x)); saves the normalised value and 1 / standard deviation for the backward. stream: y once
+  /// more, unrounded. residual may be fp32.
   func residualNorm(
-    _ y: Floats, xhat: Floats?, rstd: Floats?, _ x: ConstantFloats, residual: ConstantFloats?, gain: ConstantFloats,
+    _ y: Values, stream: Floats?, xhat: Values?, rstd: Floats?, _ x: Values, residual: Values?, gain: ConstantFloats,
     bias: ConstantFloats, rows: Int, width: Int, epsilon: Float, _ mask: DropoutMask) throws(KluereError)
-  /// dsum: gradient of the residual; dx: gradient of x. dgain, dbias +=. dsum may be dy.
+  /// dsum: gradient of the residual; dx: gradient of x. dgain, dbias +=. dsum may be dy; both may be fp32.
   func residualNormBackward(
-    dx: Floats, dsum: Floats, dgain: Floats, dbias: Floats, _ dy: ConstantFloats, xhat: ConstantFloats,
-    rstd: ConstantFloats, gain: ConstantFloats, rows: Int, width: Int, _ mask: DropoutMask) throws(KluereError)
+    dx: Values, dsum: Values, dgain: Floats, dbias: Floats, _ dy: Values, xhat: Values, rstd: ConstantFloats,
+    gain: ConstantFloats, rows: Int, width: Int, _ mask: DropoutMask) throws(KluereError)
 
   // MARK: Embeddings and rows
   func embedding(
-    _ y: Floats, xhat: Floats?, rstd: Floats?, _ tables: EmbeddingTables, _ tokens: EmbeddingTokens,
+    _ y: Values, stream: Floats?, xhat: Values?, rstd: Floats?, _ tables: EmbeddingTables, _ tokens: EmbeddingTokens,
     gain: ConstantFloats, bias: ConstantFloats, rows: Int, width: Int, epsilon: Float, _ mask: DropoutMask
   ) throws(KluereError)
-  /// Gradients of the three tables, gain and bias +=. dy is overwritten.
+  /// Gradients of the three tables, gain and bias +=. dy is overwritten; it may be fp32.
   func embeddingBackward(
-    _ gradients: EmbeddingTables, dgain: Floats, dbias: Floats, _ dy: Floats, xhat: ConstantFloats,
-    rstd: ConstantFloats, gain: ConstantFloats, _ tokens: EmbeddingTokens, rows: Int, width: Int, _ mask: DropoutMask
+    _ gradients: EmbeddingTables, dgain: Floats, dbias: Floats, _ dy: Values, xhat: Values, rstd: ConstantFloats,
+    gain: ConstantFloats, _ tokens: EmbeddingTokens, rows: Int, width: Int, _ mask: DropoutMask
   ) throws(KluereError)
-  /// y[i] = x[index[i]]
-  func gatherRows(_ y: Floats, _ x: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int)
+  /// y[i] = x[index[i]], as fp32
+  func gatherRows(_ y: Floats, _ x: Values, _ index: UnsafePointer<Int32>, count: Int, width: Int)
     throws(KluereError)
   /// dx[index[i]] += dy[i]
-  func scatterAddRows(_ dx: Floats, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int)
+  func scatterAddRows(_ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int)
     throws(KluereError)
 
   // MARK: Attention over packed sequences
   /// qkv [rows, 3 * heads * headWidth], out [rows, heads * headWidth], lse [heads, rows] if wanted.
   func attention(
-    _ out: Floats, lse: Floats?, _ qkv: ConstantFloats, offsets: UnsafePointer<Int32>, sequences: Int, heads: Int,
-    headWidth: Int, _ mask: DropoutMask) throws(KluereError)
+    _ out: Values, lse: Floats?, _ qkv: Values, _ sequences: PackedSequences, heads: Int, headWidth: Int,
+    _ mask: DropoutMask) throws(KluereError)
   func attentionBackward(
-    _ dqkv: Floats, _ dout: ConstantFloats, _ out: ConstantFloats, lse: ConstantFloats, _ qkv: ConstantFloats,
-    offsets: UnsafePointer<Int32>, sequences: Int, heads: Int, headWidth: Int, _ mask: DropoutMask
-  ) throws(KluereError)
+    _ dqkv: Values, _ dout: Values, _ out: Values, lse: ConstantFloats, _ qkv: Values, _ sequences: PackedSequences,
+    heads: Int, headWidth: Int, _ mask: DropoutMask) throws(KluereError)
 
-  // MARK: Loss and optimizer
-  /// Host-side sum over rows of -log softmax(logits)[label]; dlogits = scale * (softmax - onehot).
+  // MARK: Loss and optimizer. The numbers of an update stay on the device until somebody reads them.
+  /// update.lossSum += sum over rows of -log softmax(logits)[label]; dlogits = scale * lossScale * (softmax - onehot).
   func crossEntropy(
-    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float
-  ) throws(KluereError) -> Double
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ update: UpdateStorage) throws(KluereError)
   func softmax(_ y: Floats, _ x: ConstantFloats, rows: Int, classes: Int) throws(KluereError)
-  func sumOfSquares(_ x: ConstantFloats, count: Int) throws(KluereError) -> Double
-  func adamW(
-    _ w: Floats, m: Floats, v: Floats, gradient: ConstantFloats, count: Int, _ update: AdamWUpdate
+  /// Sets lossScale and goodUpdates; once, before the first update.
+  func startUpdates(_ update: UpdateStorage, lossScale: Float, goodUpdates: UInt32) throws(KluereError)
+  /// lossSum = 0
+  func beginUpdate(_ update: UpdateStorage) throws(KluereError)
+  /// gradNorm, gradientScale and skip from the gradients. maxNorm 0: no clipping. dynamic: lossScale follows the rule of
+  /// torch.amp.GradScaler.
+  func prepareUpdate(
+    _ update: UpdateStorage, gradients: ConstantFloats, count: Int, maxNorm: Double, dynamic: Bool
   ) throws(KluereError)
+  /// Does nothing where update.skip is set. half: also the 16-bit copy of w.
+  func adamW(
+    _ w: Floats, half: Values?, m: Floats, v: Floats, gradient: ConstantFloats, count: Int, _ rule: AdamWUpdate,
+    _ update: UpdateStorage) throws(KluereError)
+  func readUpdate(_ update: UpdateStorage) throws(KluereError) -> UpdateNumbers
+
+  // MARK: Recorded passes
+  /// Whether calls can be recorded and run again as one.
+  var recordsPasses: Bool { get }
+  /// Runs the calls of `body` as a recording, not for their effect; nil if the device would not.
+  func record(_ body: () throws(KluereError) -> Void) throws(KluereError) -> (any RecordedPass)?
+  func replay(_ pass: any RecordedPass) throws(KluereError)
 }
+
+/// Sentences of a packed batch as attention needs them.
+package struct PackedSequences {
+  /// Device memory: sequence s owns rows offsets[s] ..< offsets[s + 1].
+  package var offsets: UnsafePointer<Int32>
+  package var count: Int
+  package var rows: Int
+  /// At least the length of the longest one.
+  package var longest: Int
+
+  package init(offsets: UnsafePointer<Int32>, count: Int, rows: Int, longest: Int) {
+    self.offsets = offsets
+    self.count = count
+    self.rows = rows
+    self.longest = longest
+  }
+}
+
+/// A recorded sequence of operations, freed with the object. The memory that it names must stay where it is.
+package protocol RecordedPass: AnyObject {}
 
 /// The three tables that are added up for a token, and their numbers of rows.
 package struct EmbeddingTables {

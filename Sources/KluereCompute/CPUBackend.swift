@@ -66,7 +66,18 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     memcpy(host, device, bytes)
   }
 
+  package func copy(_ to: UnsafeMutableRawPointer, _ from: UnsafeRawPointer, bytes: Int) throws(KluereError) {
+    memmove(to, from, bytes)
+  }
+
   package func fill(_ x: Floats, _ value: Float, count: Int) throws(KluereError) { kk_fill(engine, x, value, count) }
+
+  package func supports(_ precision: Precision) -> Bool { precision == .float32 }
+  package var preferredPrecision: Precision { .float32 }
+
+  package func convert(_ y: Values, _ x: Values, count: Int) throws(KluereError) {
+    memmove(y.address, x.address, count * MemoryLayout<Float>.size)
+  }
 
   // MARK: Linear layers
 
@@ -81,24 +92,28 @@ package final class CPUBackend: Backend, @unchecked Sendable {
   }
 
   package func linear(
-    _ y: Floats, pre: Floats?, _ x: ConstantFloats, _ w: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int,
-    in width: Int, _ activation: Activation
+    _ y: Values, pre: Values?, _ x: Values, _ w: Weights, bias: Weights?, rows: Int, out: Int, in width: Int,
+    _ activation: Activation
   ) throws(KluereError) {
-    try check(kk_linear(engine, y, pre, x, w, bias, rows, out, width, code(activation)), "linear")
+    try check(
+      kk_linear(
+        engine, y.floats, pre?.floats, x.floats, w.floats, bias?.floats, rows, out, width, code(activation)), "linear")
   }
 
   package func linearBackwardInput(
-    _ dx: Floats, _ dy: ConstantFloats, _ w: ConstantFloats, rows: Int, out: Int, in width: Int, accumulate: Bool
+    _ dx: Values, _ dy: Values, _ w: Weights, rows: Int, out: Int, in width: Int, accumulate: Bool
   ) throws(KluereError) {
     try check(
-      kk_linear_backward_input(engine, dx, dy, w, rows, out, width, accumulate ? 1 : 0), "linear, gradient of input")
+      kk_linear_backward_input(engine, dx.floats, dy.floats, w.floats, rows, out, width, accumulate ? 1 : 0),
+      "linear, gradient of input")
   }
 
   package func linearBackwardWeight(
-    _ dw: Floats, _ dbias: Floats?, _ dy: ConstantFloats, _ x: ConstantFloats, rows: Int, out: Int, in width: Int
+    _ dw: Floats, _ dbias: Floats?, _ dy: Values, _ x: Values, rows: Int, out: Int, in width: Int
   ) throws(KluereError) {
     try check(
-      kk_linear_backward_weight(engine, dw, dbias, dy, x, rows, out, width), "linear, gradient of weights")
+      kk_linear_backward_weight(engine, dw, dbias, dy.floats, x.floats, rows, out, width),
+      "linear, gradient of weights")
   }
 
   package func packedCount(out: Int, in width: Int) -> Int { kk_packed_size(engine, out, width) }
@@ -108,134 +123,166 @@ package final class CPUBackend: Backend, @unchecked Sendable {
   }
 
   package func linearPacked(
-    _ y: Floats, _ x: ConstantFloats, _ packed: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int,
-    in width: Int, _ activation: Activation
+    _ y: Values, _ x: Values, _ packed: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int, in width: Int,
+    _ activation: Activation
   ) throws(KluereError) {
-    try check(kk_linear_packed(engine, y, x, packed, bias, rows, out, width, code(activation)), "linear")
+    try check(
+      kk_linear_packed(engine, y.floats, x.floats, packed, bias, rows, out, width, code(activation)), "linear")
   }
 
   // MARK: Elementwise
 
-  package func activate(
-    _ y: Floats, _ x: ConstantFloats, count: Int, _ activation: Activation
-  ) throws(KluereError) { kk_activate(engine, code(activation), y, x, count) }
+  package func activate(_ y: Values, _ x: Values, count: Int, _ activation: Activation) throws(KluereError) {
+    kk_activate(engine, code(activation), y.floats, x.floats, count)
+  }
 
   package func activateBackward(
-    _ dx: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, count: Int, _ activation: Activation
-  ) throws(KluereError) { kk_activate_backward(engine, code(activation), dx, dy, x, count) }
+    _ dx: Values, _ dy: Values, _ x: Values, count: Int, _ activation: Activation
+  ) throws(KluereError) { kk_activate_backward(engine, code(activation), dx.floats, dy.floats, x.floats, count) }
 
   private func descriptor(_ mask: DropoutMask) -> kk_dropout {
     kk_dropout(
       seed: mask.seed, threshold: mask.threshold, site: mask.site, sample: mask.sample, position: mask.position)
   }
 
-  package func dropout(
-    _ y: Floats, _ x: ConstantFloats, rows: Int, width: Int, _ mask: DropoutMask
-  ) throws(KluereError) {
+  package func dropout(_ y: Values, _ x: Values, rows: Int, width: Int, _ mask: DropoutMask) throws(KluereError) {
     var mask = descriptor(mask)
-    kk_dropout_apply(engine, y, x, rows, width, &mask)
+    kk_dropout_apply(engine, y.floats, x.floats, rows, width, &mask)
   }
 
-  // MARK: Layer norm
+  // MARK: Layer norm. A stream is what y is already: fp32 has nothing to keep beside it, and no caller asks for one.
 
   package func residualNorm(
-    _ y: Floats, xhat: Floats?, rstd: Floats?, _ x: ConstantFloats, residual: ConstantFloats?, gain: ConstantFloats,
+    _ y: Values, stream: Floats?, xhat: Values?, rstd: Floats?, _ x: Values, residual: Values?, gain: ConstantFloats,
     bias: ConstantFloats, rows: Int, width: Int, epsilon: Float, _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
-    kk_residual_norm(engine, y, xhat, rstd, x, residual, gain, bias, rows, width, epsilon, &mask)
+    kk_residual_norm(
+      engine, y.floats, xhat?.floats, rstd, x.floats, residual?.floats, gain, bias, rows, width, epsilon, &mask)
   }
 
   package func residualNormBackward(
-    dx: Floats, dsum: Floats, dgain: Floats, dbias: Floats, _ dy: ConstantFloats, xhat: ConstantFloats,
-    rstd: ConstantFloats, gain: ConstantFloats, rows: Int, width: Int, _ mask: DropoutMask
+    dx: Values, dsum: Values, dgain: Floats, dbias: Floats, _ dy: Values, xhat: Values, rstd: ConstantFloats,
+    gain: ConstantFloats, rows: Int, width: Int, _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
     try check(
-      kk_residual_norm_backward(engine, dx, dsum, dgain, dbias, dy, xhat, rstd, gain, rows, width, &mask),
+      kk_residual_norm_backward(
+        engine, dx.floats, dsum.floats, dgain, dbias, dy.floats, xhat.floats, rstd, gain, rows, width, &mask),
       "layer norm, gradient")
   }
 
   // MARK: Embeddings and rows
 
   package func embedding(
-    _ y: Floats, xhat: Floats?, rstd: Floats?, _ tables: EmbeddingTables, _ tokens: EmbeddingTokens,
+    _ y: Values, stream: Floats?, xhat: Values?, rstd: Floats?, _ tables: EmbeddingTables, _ tokens: EmbeddingTokens,
     gain: ConstantFloats, bias: ConstantFloats, rows: Int, width: Int, epsilon: Float, _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
     kk_embedding(
-      engine, y, xhat, rstd, tables.word, tables.position, tables.type, tokens.ids, tokens.positions, tokens.types,
-      gain, bias, rows, width, epsilon, &mask)
+      engine, y.floats, xhat?.floats, rstd, tables.word, tables.position, tables.type, tokens.ids, tokens.positions,
+      tokens.types, gain, bias, rows, width, epsilon, &mask)
   }
 
   package func embeddingBackward(
-    _ gradients: EmbeddingTables, dgain: Floats, dbias: Floats, _ dy: Floats, xhat: ConstantFloats,
-    rstd: ConstantFloats, gain: ConstantFloats, _ tokens: EmbeddingTokens, rows: Int, width: Int, _ mask: DropoutMask
+    _ gradients: EmbeddingTables, dgain: Floats, dbias: Floats, _ dy: Values, xhat: Values, rstd: ConstantFloats,
+    gain: ConstantFloats, _ tokens: EmbeddingTokens, rows: Int, width: Int, _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
     try check(
       kk_embedding_backward(
-        engine, gradients.word, gradients.position, gradients.type, dgain, dbias, dy, xhat, rstd, gain, tokens.ids,
-        tokens.positions, tokens.types, rows, width, gradients.wordRows, gradients.positionRows, gradients.typeRows,
-        gradients.wordPadding, gradients.positionPadding, &mask),
+        engine, gradients.word, gradients.position, gradients.type, dgain, dbias, dy.floats, xhat.floats, rstd, gain,
+        tokens.ids, tokens.positions, tokens.types, rows, width, gradients.wordRows, gradients.positionRows,
+        gradients.typeRows, gradients.wordPadding, gradients.positionPadding, &mask),
       "embedding, gradient")
   }
 
   package func gatherRows(
-    _ y: Floats, _ x: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int
-  ) throws(KluereError) { kk_gather_rows(engine, y, x, index, count, width) }
+    _ y: Floats, _ x: Values, _ index: UnsafePointer<Int32>, count: Int, width: Int
+  ) throws(KluereError) { kk_gather_rows(engine, y, x.floats, index, count, width) }
 
   package func scatterAddRows(
-    _ dx: Floats, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int
-  ) throws(KluereError) { kk_scatter_add_rows(engine, dx, dy, index, count, width) }
+    _ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int
+  ) throws(KluereError) { kk_scatter_add_rows(engine, dx.floats, dy, index, count, width) }
 
   // MARK: Attention
 
   package func attention(
-    _ out: Floats, lse: Floats?, _ qkv: ConstantFloats, offsets: UnsafePointer<Int32>, sequences: Int, heads: Int,
-    headWidth: Int, _ mask: DropoutMask
-  ) throws(KluereError) {
-    var mask = descriptor(mask)
-    try check(kk_attention(engine, out, lse, qkv, offsets, sequences, heads, headWidth, &mask), "attention")
-  }
-
-  package func attentionBackward(
-    _ dqkv: Floats, _ dout: ConstantFloats, _ out: ConstantFloats, lse: ConstantFloats, _ qkv: ConstantFloats,
-    offsets: UnsafePointer<Int32>, sequences: Int, heads: Int, headWidth: Int, _ mask: DropoutMask
+    _ out: Values, lse: Floats?, _ qkv: Values, _ sequences: PackedSequences, heads: Int, headWidth: Int,
+    _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
     try check(
-      kk_attention_backward(engine, dqkv, dout, out, lse, qkv, offsets, sequences, heads, headWidth, &mask),
+      kk_attention(
+        engine, out.floats, lse, qkv.floats, sequences.offsets, sequences.count, heads, headWidth, &mask), "attention")
+  }
+
+  package func attentionBackward(
+    _ dqkv: Values, _ dout: Values, _ out: Values, lse: ConstantFloats, _ qkv: Values, _ sequences: PackedSequences,
+    heads: Int, headWidth: Int, _ mask: DropoutMask
+  ) throws(KluereError) {
+    var mask = descriptor(mask)
+    try check(
+      kk_attention_backward(
+        engine, dqkv.floats, dout.floats, out.floats, lse, qkv.floats, sequences.offsets, sequences.count, heads,
+        headWidth, &mask),
       "attention, gradient")
   }
 
   // MARK: Loss and optimizer
 
   package func crossEntropy(
-    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float
-  ) throws(KluereError) -> Double {
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ update: UpdateStorage
+  ) throws(KluereError) {
     if rowLosses.count < rows { rowLosses = [Double](repeating: 0, count: rows) }
-    kk_cross_entropy(engine, &rowLosses, dlogits, logits, labels, rows, classes, scale)
+    let lossScale = update.pointer.pointee.lossScale
+    kk_cross_entropy(engine, &rowLosses, dlogits, logits, labels, rows, classes, scale * lossScale)
     var sum = 0.0
     for row in 0..<rows { sum += rowLosses[row] }
-    return sum
+    update.pointer.pointee.lossSum += sum
   }
 
   package func softmax(_ y: Floats, _ x: ConstantFloats, rows: Int, classes: Int) throws(KluereError) {
     kk_softmax(engine, y, x, rows, classes)
   }
 
-  package func sumOfSquares(_ x: ConstantFloats, count: Int) throws(KluereError) -> Double {
-    kk_sum_of_squares(engine, x, count)
+  package func startUpdates(_ update: UpdateStorage, lossScale: Float, goodUpdates: UInt32) throws(KluereError) {
+    var numbers = UpdateNumbers()
+    numbers.lossScale = lossScale
+    numbers.goodUpdates = goodUpdates
+    update.pointer.pointee = numbers
+  }
+
+  package func beginUpdate(_ update: UpdateStorage) throws(KluereError) { update.pointer.pointee.lossSum = 0 }
+
+  package func prepareUpdate(
+    _ update: UpdateStorage, gradients: ConstantFloats, count: Int, maxNorm: Double, dynamic: Bool
+  ) throws(KluereError) {
+    // A scale that changes is for fp16, which this backend refuses.
+    update.pointer.pointee.prepare(squares: kk_sum_of_squares(engine, gradients, count), maxNorm: maxNorm)
   }
 
   package func adamW(
-    _ w: Floats, m: Floats, v: Floats, gradient: ConstantFloats, count: Int, _ update: AdamWUpdate
+    _ w: Floats, half: Values?, m: Floats, v: Floats, gradient: ConstantFloats, count: Int, _ rule: AdamWUpdate,
+    _ update: UpdateStorage
   ) throws(KluereError) {
+    let numbers = update.pointer.pointee
+    if numbers.skip != 0 { return }
     var options = kk_adamw(
-      learning_rate: update.learningRate, beta1: update.beta1, beta2: update.beta2, epsilon: update.epsilon,
-      weight_decay: update.weightDecay, grad_scale: update.gradientScale, correction1: update.correction1,
-      correction2: update.correction2)
+      learning_rate: rule.learningRate, beta1: rule.beta1, beta2: rule.beta2, epsilon: rule.epsilon,
+      weight_decay: rule.weightDecay, grad_scale: numbers.gradientScale, correction1: rule.correction1,
+      correction2: rule.correction2)
     kk_adamw_apply(engine, w, m, v, gradient, count, &options)
+  }
+
+  package func readUpdate(_ update: UpdateStorage) throws(KluereError) -> UpdateNumbers { update.pointer.pointee }
+
+  // MARK: Recorded passes: a call costs nothing here that a recording would save
+
+  package var recordsPasses: Bool { false }
+  package func record(_ body: () throws(KluereError) -> Void) throws(KluereError) -> (any RecordedPass)? { nil }
+  package func replay(_ pass: any RecordedPass) throws(KluereError) {
+    throw KluereError(.internal, "recorded pass: the CPU has none")
   }
 }

@@ -1,3 +1,4 @@
+internal import CKluereSupport
 package import KluereBase
 
 /// A block of fp32 (or 32-bit integer) memory that one backend owns: 64-byte aligned, zeroed, freed with the object.
@@ -47,4 +48,32 @@ package struct GrowingStorage<Element: BitwiseCopyable> {
     storage = fresh
     return fresh.pointer
   }
+}
+
+/// The values of device memory where the host can read them: in place, or a copy that is freed with the object.
+package final class HostFloats {
+  package let pointer: UnsafePointer<Float>
+  private let storage: FloatStorage
+  private let copied: UnsafeMutableRawPointer?
+
+  package init(_ storage: FloatStorage, on backend: any Backend) throws(KluereError) {
+    self.storage = storage
+    guard !backend.isHost else {
+      pointer = UnsafePointer(storage.pointer)
+      copied = nil
+      return
+    }
+    let bytes = storage.count * MemoryLayout<Float>.stride
+    guard let memory = ks_allocate(max(bytes, 1)) else {
+      throw KluereError(.outOfMemory, "copy of \(storage.count) values from the device: host memory is not to be had")
+    }
+    do throws(KluereError) { try backend.copyOut(memory, storage.pointer, bytes: bytes) } catch {
+      ks_free(memory)
+      throw error
+    }
+    pointer = UnsafePointer(memory.bindMemory(to: Float.self, capacity: max(storage.count, 1)))
+    copied = memory
+  }
+
+  deinit { if let copied { ks_free(copied) } }
 }

@@ -39,49 +39,56 @@ struct ClassificationHead {
       position: memory.zeros)
   }
 
+  /// The head is fp32 in every precision: its rows are few, and its logits decide.
+  private func values(_ pass: Pass, _ floats: Floats) -> Values { Values(floats, pass.headPrecision) }
+
   /// hidden [tokens, width] -> memory.logits [sequences, labels].
-  func forward(_ pass: Pass, _ hidden: ConstantFloats, _ memory: HeadMemory) throws(KluereError) {
+  func forward(_ pass: Pass, _ hidden: Values, _ memory: HeadMemory) throws(KluereError) {
     let width = pass.configuration.hiddenSize
     let rows = pass.sequences
     try pass.backend.gatherRows(memory.gathered, hidden, memory.firstRows, count: rows, width: width)
     var input = memory.gathered
     if dropsFirst(pass) {
       try pass.backend.dropout(
-        memory.dropped, memory.gathered, rows: rows, width: width, mask(pass, memory, DropoutSite.beforeHead))
+        values(pass, memory.dropped), values(pass, memory.gathered), rows: rows, width: width,
+        mask(pass, memory, DropoutSite.beforeHead))
       input = memory.dropped
     }
-    try pass.linear(memory.dense, pre: memory.densePre, input, dense, rows: rows, activation(pass))
+    try pass.linear(
+      values(pass, memory.dense), pre: memory.densePre.map { values(pass, $0) }, values(pass, input), dense, rows: rows,
+      activation(pass))
     try pass.backend.dropout(
-      memory.denseDropped, memory.dense, rows: rows, width: width, mask(pass, memory, DropoutSite.insideHead))
-    try pass.linear(memory.logits, memory.denseDropped, output, rows: rows)
+      values(pass, memory.denseDropped), values(pass, memory.dense), rows: rows, width: width,
+      mask(pass, memory, DropoutSite.insideHead))
+    try pass.linear(values(pass, memory.logits), values(pass, memory.denseDropped), output, rows: rows)
   }
 
   /// memory.logitsGradient -> gradient of hidden +=, which the caller has zeroed.
   func backward(
-    _ pass: Pass, _ memory: HeadMemory, hiddenGradient: Floats, parameters: Floats
+    _ pass: Pass, _ memory: HeadMemory, hiddenGradient: Values, parameters: Floats
   ) throws(KluereError) {
     let width = pass.configuration.hiddenSize
     let rows = pass.sequences
     guard let dlogits = memory.logitsGradient, let gradient = memory.gradient, let densePre = memory.densePre else {
       throw KluereError(.internal, "classification head: its memory is that of inference")
     }
-    try pass.linearBackwardWeight(parameters, dlogits, memory.denseDropped, output, rows: rows)
-    try pass.linearBackwardInput(gradient, dlogits, output, rows: rows, accumulate: false)
-    try pass.backend.dropout(
-      gradient, gradient, rows: rows, width: width, mask(pass, memory, DropoutSite.insideHead))
+    let (scores, inner) = (values(pass, dlogits), values(pass, gradient))
+    // memory.denseDropped has been read for the last time after the first product: it takes the gradient of the gathered
+    // rows.
+    let outer = values(pass, memory.denseDropped)
+    try pass.linearBackwardWeight(parameters, scores, outer, output, rows: rows)
+    try pass.linearBackwardInput(inner, scores, output, rows: rows, accumulate: false)
+    try pass.backend.dropout(inner, inner, rows: rows, width: width, mask(pass, memory, DropoutSite.insideHead))
     let activation = activation(pass)
     try pass.backend.activateBackward(
-      gradient, gradient, activation == .tanh ? memory.dense : densePre, count: rows * width, activation)
+      inner, inner, values(pass, activation == .tanh ? memory.dense : densePre), count: rows * width, activation)
     let dropsFirst = dropsFirst(pass)
     try pass.linearBackwardWeight(
-      parameters, gradient, dropsFirst ? memory.dropped : memory.gathered, dense, rows: rows)
-    // memory.denseDropped has been read for the last time: it takes the gradient of the gathered rows.
-    try pass.linearBackwardInput(memory.denseDropped, gradient, dense, rows: rows, accumulate: false)
+      parameters, inner, values(pass, dropsFirst ? memory.dropped : memory.gathered), dense, rows: rows)
+    try pass.linearBackwardInput(outer, inner, dense, rows: rows, accumulate: false)
     if dropsFirst {
-      try pass.backend.dropout(
-        memory.denseDropped, memory.denseDropped, rows: rows, width: width,
-        mask(pass, memory, DropoutSite.beforeHead))
+      try pass.backend.dropout(outer, outer, rows: rows, width: width, mask(pass, memory, DropoutSite.beforeHead))
     }
-    try pass.backend.scatterAddRows(hiddenGradient, memory.denseDropped, memory.firstRows, count: rows, width: width)
+    try pass.backend.scatterAddRows(hiddenGradient, outer.floats, memory.firstRows, count: rows, width: width)
   }
 }

@@ -5,15 +5,17 @@ internal import KluereCompute
 struct Pass {
   let backend: any Backend
   let configuration: ModelConfiguration
-  let weights: UnsafePointer<Float>
+  let weights: Weights
   /// Weights packed once, by offset of the plain ones; empty in training.
   let packed: PackedWeights?
   let dropout: DropoutPlan
   let tokens: Int
   let sequences: Int
-  let offsets: UnsafePointer<Int32>
+  let packedSequences: PackedSequences
   let samples: UnsafePointer<UInt32>
   let positions: UnsafePointer<UInt32>
+  /// Of the fp32 values that the heads work on.
+  let headPrecision: Precision
 
   func mask(_ threshold: UInt32, _ site: UInt32) -> DropoutMask {
     DropoutMask(seed: dropout.seed, threshold: threshold, site: site, sample: samples, position: positions)
@@ -21,12 +23,11 @@ struct Pass {
 
   /// y = act(x w^T + b) for the parameters at `slot`.
   func linear(
-    _ y: Floats, pre: Floats? = nil, _ x: ConstantFloats, _ slot: LinearSlot, rows: Int,
-    _ activation: Activation = .none
+    _ y: Values, pre: Values? = nil, _ x: Values, _ slot: LinearSlot, rows: Int, _ activation: Activation = .none
   ) throws(KluereError) {
     if pre == nil, let packed = packed?[slot.weight] {
       try backend.linearPacked(
-        y, x, packed, bias: weights + slot.bias, rows: rows, out: slot.out, in: slot.width, activation)
+        y, x, packed, bias: weights.floats + slot.bias, rows: rows, out: slot.out, in: slot.width, activation)
     } else {
       try backend.linear(
         y, pre: pre, x, weights + slot.weight, bias: weights + slot.bias, rows: rows, out: slot.out, in: slot.width,
@@ -36,7 +37,7 @@ struct Pass {
 
   /// Gradients of weights and bias +=.
   func linearBackwardWeight(
-    _ gradients: Floats, _ dy: ConstantFloats, _ x: ConstantFloats, _ slot: LinearSlot, rows: Int
+    _ gradients: Floats, _ dy: Values, _ x: Values, _ slot: LinearSlot, rows: Int
   ) throws(KluereError) {
     try backend.linearBackwardWeight(
       gradients + slot.weight, gradients + slot.bias, dy, x, rows: rows, out: slot.out, in: slot.width)
@@ -44,7 +45,7 @@ struct Pass {
 
   /// Gradient of the input, = or +=.
   func linearBackwardInput(
-    _ dx: Floats, _ dy: ConstantFloats, _ slot: LinearSlot, rows: Int, accumulate: Bool
+    _ dx: Values, _ dy: Values, _ slot: LinearSlot, rows: Int, accumulate: Bool
   ) throws(KluereError) {
     try backend.linearBackwardInput(
       dx, dy, weights + slot.weight, rows: rows, out: slot.out, in: slot.width, accumulate: accumulate)
@@ -53,10 +54,10 @@ struct Pass {
 
 /// Scratch that layers share within one pass.
 struct LayerScratch {
-  var projection: Floats
-  var activation: Floats
+  var projection: Values
+  var activation: Values
   /// Backward only: widest gradient, [max(3 hidden, intermediate)].
-  var wide: Floats?
+  var wide: Values?
 }
 
 /// One post-norm transformer layer (BERT, Devlin et al. 2019): attention and feed-forward, each followed by
@@ -70,29 +71,30 @@ struct EncoderLayer {
     let c = pass.configuration
     try pass.linear(memory.qkv, memory.input, slots.qkv, rows: pass.tokens)
     try pass.backend.attention(
-      memory.context, lse: memory.lse, memory.qkv, offsets: pass.offsets, sequences: pass.sequences,
-      heads: c.headCount, headWidth: c.headWidth,
+      memory.context, lse: memory.lse, memory.qkv, pass.packedSequences, heads: c.headCount, headWidth: c.headWidth,
       pass.mask(pass.dropout.attention, DropoutSite.attention(layer: number)))
     try pass.linear(scratch.projection, memory.context, slots.attentionOutput, rows: pass.tokens)
     try pass.backend.residualNorm(
-      memory.middle, xhat: memory.attentionXhat, rstd: memory.attentionRstd, scratch.projection,
-      residual: memory.input, gain: pass.weights + slots.attentionNorm.gain,
-      bias: pass.weights + slots.attentionNorm.bias, rows: pass.tokens, width: c.hiddenSize,
-      epsilon: c.layerNormEpsilon, pass.mask(pass.dropout.hidden, DropoutSite.attentionOutput(layer: number)))
+      memory.middle, stream: memory.middleStream, xhat: memory.attentionXhat, rstd: memory.attentionRstd,
+      scratch.projection, residual: memory.residual(memory.input, memory.inputStream),
+      gain: pass.weights.floats + slots.attentionNorm.gain, bias: pass.weights.floats + slots.attentionNorm.bias,
+      rows: pass.tokens, width: c.hiddenSize, epsilon: c.layerNormEpsilon,
+      pass.mask(pass.dropout.hidden, DropoutSite.attentionOutput(layer: number)))
     try pass.linear(
       scratch.activation, pre: memory.pre, memory.middle, slots.intermediate, rows: pass.tokens,
       c.activation)
     try pass.linear(scratch.projection, scratch.activation, slots.output, rows: pass.tokens)
     try pass.backend.residualNorm(
-      memory.output, xhat: memory.outputXhat, rstd: memory.outputRstd, scratch.projection, residual: memory.middle,
-      gain: pass.weights + slots.outputNorm.gain, bias: pass.weights + slots.outputNorm.bias, rows: pass.tokens,
-      width: c.hiddenSize, epsilon: c.layerNormEpsilon,
+      memory.output, stream: memory.outputStream, xhat: memory.outputXhat, rstd: memory.outputRstd,
+      scratch.projection, residual: memory.residual(memory.middle, memory.middleStream),
+      gain: pass.weights.floats + slots.outputNorm.gain, bias: pass.weights.floats + slots.outputNorm.bias,
+      rows: pass.tokens, width: c.hiddenSize, epsilon: c.layerNormEpsilon,
       pass.mask(pass.dropout.hidden, DropoutSite.output(layer: number)))
   }
 
   /// `gradient` holds the gradient of memory.output and then that of memory.input. Gradients of parameters +=.
   func backward(
-    _ pass: Pass, _ memory: LayerMemory, _ scratch: LayerScratch, gradient: Floats, parameters: Floats
+    _ pass: Pass, _ memory: LayerMemory, _ scratch: LayerScratch, gradient: Values, parameters: Floats
   ) throws(KluereError) {
     let c = pass.configuration
     guard let lse = memory.lse, let attentionXhat = memory.attentionXhat, let attentionRstd = memory.attentionRstd,
@@ -104,7 +106,7 @@ struct EncoderLayer {
     try pass.backend.residualNormBackward(
       dx: scratch.projection, dsum: gradient, dgain: parameters + slots.outputNorm.gain,
       dbias: parameters + slots.outputNorm.bias, gradient, xhat: outputXhat, rstd: outputRstd,
-      gain: pass.weights + slots.outputNorm.gain, rows: pass.tokens, width: c.hiddenSize,
+      gain: pass.weights.floats + slots.outputNorm.gain, rows: pass.tokens, width: c.hiddenSize,
       pass.mask(pass.dropout.hidden, DropoutSite.output(layer: number)))
     // The activation is cheaper to compute again than to keep for every layer.
     try pass.backend.activate(
@@ -118,7 +120,7 @@ struct EncoderLayer {
     try pass.backend.residualNormBackward(
       dx: scratch.projection, dsum: gradient, dgain: parameters + slots.attentionNorm.gain,
       dbias: parameters + slots.attentionNorm.bias, gradient, xhat: attentionXhat, rstd: attentionRstd,
-      gain: pass.weights + slots.attentionNorm.gain, rows: pass.tokens, width: c.hiddenSize,
+      gain: pass.weights.floats + slots.attentionNorm.gain, rows: pass.tokens, width: c.hiddenSize,
       pass.mask(pass.dropout.hidden, DropoutSite.attentionOutput(layer: number)))
     try pass.linearBackwardWeight(
       parameters, scratch.projection, memory.context, slots.attentionOutput, rows: pass.tokens)
@@ -126,9 +128,8 @@ struct EncoderLayer {
     try pass.linearBackwardInput(
       memory.middle, scratch.projection, slots.attentionOutput, rows: pass.tokens, accumulate: false)
     try pass.backend.attentionBackward(
-      wide, memory.middle, memory.context, lse: lse, memory.qkv, offsets: pass.offsets, sequences: pass.sequences,
-      heads: c.headCount, headWidth: c.headWidth,
-      pass.mask(pass.dropout.attention, DropoutSite.attention(layer: number)))
+      wide, memory.middle, memory.context, lse: lse, memory.qkv, pass.packedSequences, heads: c.headCount,
+      headWidth: c.headWidth, pass.mask(pass.dropout.attention, DropoutSite.attention(layer: number)))
     try pass.linearBackwardWeight(parameters, wide, memory.input, slots.qkv, rows: pass.tokens)
     try pass.linearBackwardInput(gradient, wide, slots.qkv, rows: pass.tokens, accumulate: true)
   }

@@ -42,14 +42,17 @@ struct MaskedLMHead {
   }
 
   /// hidden [tokens, hidden] -> memory.logits [count, vocabulary] at memory.rows.
-  func forward(_ pass: Pass, _ hidden: ConstantFloats, _ memory: MaskedLMMemory, count: Int) throws(KluereError) {
+  func forward(_ pass: Pass, _ hidden: Values, _ memory: MaskedLMMemory, count: Int) throws(KluereError) {
     let c = pass.configuration
+    func values(_ floats: Floats) -> Values { Values(floats, pass.headPrecision) }
     try pass.backend.gatherRows(memory.gathered, hidden, memory.rows, count: count, width: c.hiddenSize)
     try pass.linear(
-      memory.dense, memory.gathered, slots.dense, rows: count, c.family == .bert ? c.activation : .gelu)
+      values(memory.dense), values(memory.gathered), slots.dense, rows: count,
+      c.family == .bert ? c.activation : .gelu)
     try pass.backend.residualNorm(
-      memory.normed, xhat: nil, rstd: nil, memory.dense, residual: nil, gain: pass.weights + slots.norm.gain,
-      bias: pass.weights + slots.norm.bias, rows: count, width: slots.dense.out, epsilon: c.layerNormEpsilon, .off)
-    try pass.linear(memory.logits, memory.normed, slots.decoder, rows: count)
+      values(memory.normed), stream: nil, xhat: nil, rstd: nil, values(memory.dense), residual: nil,
+      gain: pass.weights.floats + slots.norm.gain, bias: pass.weights.floats + slots.norm.bias, rows: count,
+      width: slots.dense.out, epsilon: c.layerNormEpsilon, .off)
+    try pass.linear(values(memory.logits), values(memory.normed), slots.decoder, rows: count)
   }
 }

@@ -75,6 +75,8 @@ package final class Model: Sendable {
     _ example: ExampleView, _ scratch: inout InputEncoder.Scratch, into out: inout EncodedExample
   ) { encoder.encode(example, &scratch, into: &out) }
 
-  /// Linear weights in the backend's packed form, made at the first call. Call it inside `context.exclusive`.
-  package func packedWeights() throws(KluereError) -> PackedWeights { try weights.forInference(layout) }
+  /// What prediction in this precision reads, made at the first call. Call it inside `context.exclusive`.
+  package func weightsForInference(_ precision: Precision) throws(KluereError) -> NetworkWeights {
+    try weights.forInference(layout, precision)
+  }
 }

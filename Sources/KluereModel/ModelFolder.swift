@@ -206,7 +206,8 @@ extension Model {
   /// The model's weights: those that came from a file with the bytes and the type they had there.
   private func writeOwnTensors(to target: AtomicDirectory) throws(KluereError) {
     var tensors: [Safetensors.OutputTensor] = []
-    var arena: FloatStorage?
+    var arena: HostFloats?
+    defer { withExtendedLifetime(arena) {} }
     for (number, slot) in layout.tensors.enumerated() {
       let shape = slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
       if let source = weights.unchanged(number) {
@@ -214,7 +215,7 @@ extension Model {
         continue
       }
       // Only now: whoever is saved as it was opened needs no arena.
-      if arena == nil { arena = try weights.whole() }
+      if arena == nil { arena = try HostFloats(try weights.whole(), on: context.backend) }
       guard let arena else { continue }
       tensors.append(
         .init(
@@ -232,13 +233,14 @@ extension Model {
   package func writeTensors(
     _ name: String, to target: AtomicDirectory, named layout: ParameterLayout, from arena: FloatStorage
   ) throws(KluereError) {
-    // A device arena comes to the host first; the CPU's is read where it lies.
+    let values = try HostFloats(arena, on: context.backend)
+    defer { withExtendedLifetime(values) {} }
     try Safetensors.write(
       name, to: target,
       tensors: layout.tensors.map { slot in
         Safetensors.OutputTensor(
           name: slot.name, shape: slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns],
-          values: UnsafeBufferPointer(start: arena.pointer + slot.offset, count: slot.count))
+          values: UnsafeBufferPointer(start: values.pointer + slot.offset, count: slot.count))
       })
   }
 }

@@ -17,6 +17,8 @@ package final class ModelWeights: @unchecked Sendable {
   /// Where each tensor came from: it is saved again with these bytes.
   private let sources: [StoredTensor?]
   private var inference: PackedWeights?
+  /// By precision.
+  private var halves: [Precision: HalfWeights] = [:]
 
   /// `arena` has the layout's shape and is not written by others any more.
   init(arena: FloatStorage, _ layout: ParameterLayout, pending: [StoredTensor?]? = nil, on backend: any Backend) {
@@ -50,7 +52,7 @@ package final class ModelWeights: @unchecked Sendable {
       if let source = sources[number] {
         try read(slot, source, into: copy, &staging)
       } else {
-        try backend.copyIn(
+        try backend.copy(
           copy.pointer + slot.offset, arena.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
       }
     }
@@ -74,12 +76,17 @@ package final class ModelWeights: @unchecked Sendable {
   }
 
   /// What a forward pass without gradients reads; made at the first call. Call it inside `Context.exclusive`.
-  func forInference(_ layout: ParameterLayout) throws(KluereError) -> PackedWeights {
+  func forInference(_ layout: ParameterLayout, _ precision: Precision) throws(KluereError) -> NetworkWeights {
     try lock.locked { () throws(KluereError) in
-      if let inference { return inference }
-      let made = try pack(layout)
-      inference = made
-      return made
+      let packed: PackedWeights
+      if let inference { packed = inference } else { packed = try pack(layout) }
+      inference = packed
+      guard precision.isHalf else { return NetworkWeights(arena, packed: packed) }
+      if let half = halves[precision] { return NetworkWeights(arena, half: half, packed: packed) }
+      let half = try HalfWeights(count: arena.count, precision, on: backend)
+      try half.fill(from: arena, on: backend)
+      halves[precision] = half
+      return NetworkWeights(arena, half: half, packed: packed)
     }
   }
 

@@ -8,21 +8,28 @@ package final class Network {
   private let layout: ParameterLayout
   private let labelCount: Int
   private let backend: any Backend
+  private let precision: Precision
   private let training: Bool
   private let layers: [EncoderLayer]
   private let classifier: ClassificationHead?
   private var maskedLM: MaskedLMHead?
   private var memory = NetworkMemory()
-  /// The batch of the last forward pass.
-  private var tokens = 0
-  private var sequences = 0
+  private var recordings = Recordings()
+  private var loader = BatchLoader()
+  /// The batch of the last forward pass; with recordings, what it was padded to.
+  private var shape = BatchShape()
   private var dropout = DropoutPlan.off
 
-  /// `training` keeps what a backward pass needs.
-  package init(_ configuration: ModelConfiguration, _ layout: ParameterLayout, on context: Context, training: Bool) {
+  /// `training` keeps what a backward pass needs. The device has been asked whether it supports `precision`.
+  package init(
+    _ configuration: ModelConfiguration, _ layout: ParameterLayout, on context: Context,
+    precision: Precision = .float32,
+    training: Bool
+  ) {
     self.configuration = configuration
     self.layout = layout
     self.backend = context.backend
+    self.precision = precision
     self.training = training
     labelCount = layout.classifier?.output.out ?? 0
     layers = layout.layers.enumerated().map { EncoderLayer(number: $0.offset, slots: $0.element) }
@@ -33,110 +40,146 @@ package final class Network {
   /// Makes room for batches up to this size, so that later passes allocate nothing.
   package func reserve(tokens: Int, sequences: Int) throws(KluereError) {
     try memory.prepare(
-      configuration, labelCount: labelCount, tokens: tokens, sequences: sequences, training: training, on: backend)
+      configuration, precision, labelCount: labelCount, tokens: tokens, sequences: sequences, training: training,
+      on: backend)
   }
 
-  /// Last hidden states [tokens, hidden] in device memory, valid until the next call. `weights` has the layout's shape.
+  /// Last hidden states [tokens, hidden] in device memory, valid until the next call; fp32 where the residual path is.
   package func encode(
-    weights: FloatStorage, packed: PackedWeights? = nil, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
-  ) throws(KluereError) -> UnsafeMutablePointer<Float> {
-    tokens = batch.tokenCount
-    sequences = batch.sequenceCount
-    self.dropout = dropout
-    guard tokens > 0 else { throw KluereError(.internal, "forward pass: the batch is empty") }
-    try reserve(tokens: tokens, sequences: sequences)
-    try load(batch)
-    let pass = try makePass(weights, packed)
-    guard let embedded = memory.embedded, let embeddingTokens else { throw Network.unprepared }
-    try backend.embedding(
-      embedded, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd, tables(weights.pointer, word: packed?.word),
-      embeddingTokens, gain: pass.weights + layout.embeddingNorm.gain, bias: pass.weights + layout.embeddingNorm.bias,
-      rows: tokens, width: configuration.embeddingWidth, epsilon: configuration.layerNormEpsilon,
-      pass.mask(dropout.hidden, DropoutSite.embedding))
-    if let projection = layout.projection, let projected = memory.projected {
-      try pass.linear(projected, embedded, projection, rows: tokens)
-    }
-    let scratch = try layerScratch()
-    for (layer, layerMemory) in zip(layers, memory.layers) { try layer.forward(pass, layerMemory, scratch) }
-    return memory.layers.last?.output ?? embedded
+    _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
+  ) throws(KluereError) -> Values {
+    try begin(batch, dropout)
+    let pass = try makePass(weights)
+    try recorded(.encode, weights) { () throws(KluereError) in try runEncoder(pass) }
+    return try hiddenStates()
   }
 
   /// Logits [sequences, labels] in device memory, valid until the next call.
   package func forward(
-    weights: FloatStorage, packed: PackedWeights? = nil, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
+    _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
   ) throws(KluereError) -> UnsafeMutablePointer<Float> {
     guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
-    let hidden = try encode(weights: weights, packed: packed, batch, dropout)
+    try begin(batch, dropout)
+    let pass = try makePass(weights)
     let head = try headMemory()
-    try classifier.forward(try makePass(weights, packed), hidden, head)
+    try recorded(.classify, weights) { () throws(KluereError) in
+      try runEncoder(pass)
+      try classifier.forward(pass, try hiddenStates(), head)
+    }
     return head.logits
   }
 
+  private func begin(_ batch: TokenBatch, _ dropout: DropoutPlan) throws(KluereError) {
+    guard batch.tokenCount > 0 else { throw KluereError(.internal, "forward pass: the batch is empty") }
+    self.dropout = dropout
+    shape = BatchShape(batch, padded: !training && backend.recordsPasses)
+    try reserve(tokens: shape.tokens, sequences: shape.sequences)
+    try loader.load(batch, shape, firstPosition: configuration.firstPosition, into: memory, on: backend)
+  }
+
+  private func recorded(
+    _ kind: Recordings.Kind, _ weights: NetworkWeights, _ body: () throws(KluereError) -> Void
+  ) throws(KluereError) {
+    guard shape.isPadded else { return try body() }
+    try recordings.run(kind, shape, memory.addresses + weights.addresses, on: backend, body)
+  }
+
+  private func runEncoder(_ pass: Pass) throws(KluereError) {
+    guard let embedded = memory.embedded, let embeddingTokens else { throw Network.unprepared }
+    try backend.embedding(
+      embedded, stream: memory.embeddedStream, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd,
+      tables(pass.weights.floats, word: pass.packed?.word), embeddingTokens,
+      gain: pass.weights.floats + layout.embeddingNorm.gain, bias: pass.weights.floats + layout.embeddingNorm.bias,
+      rows: shape.tokens, width: configuration.embeddingWidth, epsilon: configuration.layerNormEpsilon,
+      pass.mask(dropout.hidden, DropoutSite.embedding))
+    if let projection = layout.projection, let projected = memory.projected {
+      try pass.linear(projected, embedded, projection, rows: shape.tokens)
+    }
+    let scratch = try layerScratch()
+    for (layer, layerMemory) in zip(layers, memory.layers) { try layer.forward(pass, layerMemory, scratch) }
+  }
+
+  private func hiddenStates() throws(KluereError) -> Values {
+    if let last = memory.layers.last { return last.residual(last.output, last.outputStream) }
+    guard let embedded = memory.embedded else { throw Network.unprepared }
+    return memory.embeddedStream.map { Values($0) } ?? embedded
+  }
+
   /// BERT's tanh pooler over the hidden states that the last `encode` gave: [sequences, hidden] in device memory.
-  package func pool(weights: FloatStorage, packed: PackedWeights? = nil) throws(KluereError) -> ConstantFloats {
+  package func pool(_ weights: NetworkWeights) throws(KluereError) -> ConstantFloats {
     let dense = layout.pooler ?? (configuration.family == .bert ? layout.classifier?.dense : nil)
     guard let dense else { throw KluereError(.unsupported, "pooler: the model has none") }
-    guard let hidden = memory.layers.last?.output else { throw Network.unprepared }
     let head = try headMemory()
-    let pass = try makePass(weights, packed)
+    let pass = try makePass(weights)
     try backend.gatherRows(
-      head.gathered, hidden, head.firstRows, count: sequences, width: configuration.hiddenSize)
-    try pass.linear(head.dense, head.gathered, dense, rows: sequences, .tanh)
+      head.gathered, try hiddenStates(), head.firstRows, count: shape.sequences, width: configuration.hiddenSize)
+    let (input, output) = (Values(head.gathered, precision.ofHead), Values(head.dense, precision.ofHead))
+    try pass.linear(output, input, dense, rows: shape.sequences, .tanh)
     return UnsafePointer(head.dense)
   }
 
   /// Logits [rows, vocabulary] of the masked-LM head at these rows of the last `encode`, in device memory.
-  package func maskedLogits(
-    weights: FloatStorage, packed: PackedWeights? = nil, rows: [Int32]
-  ) throws(KluereError) -> ConstantFloats {
+  package func maskedLogits(_ weights: NetworkWeights, rows: [Int32]) throws(KluereError) -> ConstantFloats {
     guard maskedLM != nil else { throw KluereError(.state, "model: it has no masked-LM head") }
-    guard let hidden = memory.layers.last?.output, rows.allSatisfy({ $0 >= 0 && Int($0) < tokens }) else {
-      throw Network.unprepared
-    }
-    let pass = try makePass(weights, packed)
+    guard rows.allSatisfy({ $0 >= 0 && Int($0) < shape.tokens }) else { throw Network.unprepared }
+    let pass = try makePass(weights)
     let memory = try maskedLM?.prepare(pass, rows: rows.count)
     guard let memory else { throw Network.unprepared }
-    try copyIn(memory.rows, rows)
-    try maskedLM?.forward(pass, hidden, memory, count: rows.count)
+    try backend.copyIn(memory.rows, rows)
+    try maskedLM?.forward(pass, try hiddenStates(), memory, count: rows.count)
     return UnsafePointer(memory.logits)
   }
 
-  /// Sum of the rows' losses of the last forward pass; prepares the backward pass with gradients times `scale`.
-  /// `labels`: one per sequence, inside the labels.
-  package func loss(_ labels: [Int32], scale: Float) throws(KluereError) -> Double {
-    guard labels.count == sequences, let device = memory.labels else {
-      throw KluereError(.internal, "loss: \(labels.count) labels for \(sequences) sequences")
+  /// Adds the sum of the rows' losses of the last forward pass to `update` and prepares the backward pass with gradients
+  /// times `scale`. `labels`: one per sequence, inside the labels.
+  package func loss(_ labels: [Int32], scale: Float, _ update: UpdateStorage) throws(KluereError) {
+    guard labels.count == shape.sequences, let device = memory.labels else {
+      throw KluereError(.internal, "loss: \(labels.count) labels for \(shape.sequences) sequences")
     }
-    try copyIn(device, labels)
+    try backend.copyIn(device, labels)
     let head = try headMemory()
-    return try backend.crossEntropy(
-      head.logitsGradient, head.logits, labels: device, rows: sequences, classes: labelCount, scale: scale)
+    try backend.crossEntropy(
+      head.logitsGradient, head.logits, labels: device, rows: shape.sequences, classes: labelCount, scale: scale,
+      update)
   }
 
   /// Gradients of all parameters += those of the last `loss`.
-  package func backward(weights: FloatStorage, gradients: FloatStorage) throws(KluereError) {
-    let pass = try makePass(weights, nil)
+  package func backward(_ weights: NetworkWeights, gradients: FloatStorage) throws(KluereError) {
+    let pass = try makePass(weights)
     guard let gradient = memory.gradient, let xhat = memory.embeddingXhat, let rstd = memory.embeddingRstd,
       let embeddingTokens
     else { throw Network.unprepared }
-    try backend.fill(gradient, 0, count: tokens * configuration.hiddenSize)
+    try backend.fill(gradient.floats, 0, count: shape.tokens * configuration.hiddenSize)
     guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
     try classifier.backward(pass, try headMemory(), hiddenGradient: gradient, parameters: gradients.pointer)
     let scratch = try layerScratch()
     for (layer, layerMemory) in zip(layers, memory.layers).reversed() {
       try layer.backward(pass, layerMemory, scratch, gradient: gradient, parameters: gradients.pointer)
     }
-    var embeddingGradient = gradient
-    if let projection = layout.projection, let embedded = memory.embedded, let wide = scratch.wide {
-      try pass.linearBackwardWeight(gradients.pointer, gradient, embedded, projection, rows: tokens)
-      try pass.linearBackwardInput(wide, gradient, projection, rows: tokens, accumulate: false)
-      embeddingGradient = wide
-    }
     try backend.embeddingBackward(
       tables(gradients.pointer), dgain: gradients.pointer + layout.embeddingNorm.gain,
-      dbias: gradients.pointer + layout.embeddingNorm.bias, embeddingGradient, xhat: xhat, rstd: rstd,
-      gain: pass.weights + layout.embeddingNorm.gain, embeddingTokens, rows: tokens,
+      dbias: gradients.pointer + layout.embeddingNorm.bias,
+      try backwardThroughProjection(pass, gradient, scratch, parameters: gradients.pointer), xhat: xhat, rstd: rstd,
+      gain: pass.weights.floats + layout.embeddingNorm.gain, embeddingTokens, rows: shape.tokens,
       width: configuration.embeddingWidth, pass.mask(dropout.hidden, DropoutSite.embedding))
+  }
+
+  /// Gradient of the embedding's result: `gradient` itself unless a projection stands between (ELECTRA).
+  private func backwardThroughProjection(
+    _ pass: Pass, _ gradient: Values, _ scratch: LayerScratch, parameters: Floats
+  ) throws(KluereError) -> Values {
+    guard let projection = layout.projection, let embedded = memory.embedded, let wide = scratch.wide else {
+      return gradient
+    }
+    var incoming = gradient
+    if gradient.precision != precision {
+      // Products take two factors of one kind.
+      try backend.convert(scratch.projection, gradient, count: shape.tokens * configuration.hiddenSize)
+      incoming = scratch.projection
+    }
+    try pass.linearBackwardWeight(parameters, incoming, embedded, projection, rows: shape.tokens)
+    try pass.linearBackwardInput(wide, incoming, projection, rows: shape.tokens, accumulate: false)
+    return wide
   }
 
   // MARK: Views of the present batch
@@ -144,9 +187,13 @@ package final class Network {
   private static let unprepared = KluereError(.internal, "network: no batch has been loaded")
 
   /// `word`: its place if that is not in the arena; only read then.
-  private func tables(_ base: Floats, word: ConstantFloats? = nil) -> EmbeddingTables {
+  private func tables(_ base: ConstantFloats, word: ConstantFloats? = nil) -> EmbeddingTables {
+    tables(Floats(mutating: base), word: word.map { Floats(mutating: $0) })
+  }
+
+  private func tables(_ base: Floats, word: Floats? = nil) -> EmbeddingTables {
     EmbeddingTables(
-      word: word.map { Floats(mutating: $0) } ?? base + layout.word, position: base + layout.position,
+      word: word ?? base + layout.word, position: base + layout.position,
       type: base + layout.type,
       wordRows: configuration.vocabularySize, positionRows: configuration.positionRows,
       typeRows: configuration.typeVocabularySize, wordPadding: configuration.padTokenID,
@@ -162,14 +209,16 @@ package final class Network {
     UnsafePointer(UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: UInt32.self))
   }
 
-  private func makePass(_ weights: FloatStorage, _ packed: PackedWeights?) throws(KluereError) -> Pass {
+  private func makePass(_ weights: NetworkWeights) throws(KluereError) -> Pass {
     guard let offsets = memory.offsets, let samples = memory.samples, let positions = memory.positionsInSentence else {
       throw Network.unprepared
     }
+    let sequences = PackedSequences(
+      offsets: offsets, count: shape.sequences, rows: shape.tokens, longest: shape.longest)
     return Pass(
-      backend: backend, configuration: configuration, weights: weights.pointer, packed: packed, dropout: dropout,
-      tokens: tokens, sequences: sequences, offsets: offsets, samples: unsigned(samples),
-      positions: unsigned(positions))
+      backend: backend, configuration: configuration, weights: weights.base, packed: weights.packed, dropout: dropout,
+      tokens: shape.tokens, sequences: shape.sequences, packedSequences: sequences, samples: unsigned(samples),
+      positions: unsigned(positions), headPrecision: precision.ofHead)
   }
 
   private func layerScratch() throws(KluereError) -> LayerScratch {
@@ -187,51 +236,5 @@ package final class Network {
       logits: logits,
       gradient: memory.headGradient, logitsGradient: memory.logitsGradient, firstRows: firstRows,
       samples: unsigned(samples), zeros: unsigned(zeros))
-  }
-
-  // MARK: Loading a batch
-
-  private func copyIn<Element: BitwiseCopyable>(
-    _ device: UnsafeMutablePointer<Int32>, _ host: [Element]
-  ) throws(KluereError) {
-    let bytes = host.count * MemoryLayout<Int32>.size
-    // withUnsafeBytes rethrows untyped errors; a Result carries ours out.
-    let result: Result<Void, KluereError> = host.withUnsafeBytes { source in
-      guard let base = source.baseAddress, source.count == bytes else { return .success(()) }
-      do throws(KluereError) {
-        return .success(try backend.copyIn(UnsafeMutableRawPointer(device), base, bytes: bytes))
-      } catch { return .failure(error) }
-    }
-    try result.get()
-  }
-
-  /// Per-sequence numbers, kept between calls so that a batch allocates nothing.
-  private var firstRows: [Int32] = []
-  private var sequenceSamples: [UInt32] = []
-  private var zeros: [Int32] = []
-
-  private func load(_ batch: TokenBatch) throws(KluereError) {
-    guard let ids = memory.ids, let positions = memory.positions, let types = memory.types,
-      let samples = memory.samples, let inSentence = memory.positionsInSentence, let offsets = memory.offsets,
-      let first = memory.firstRows, let sequenceSample = memory.sequenceSamples, let zero = memory.zeros
-    else { throw Network.unprepared }
-    firstRows.removeAll(keepingCapacity: true)
-    sequenceSamples.removeAll(keepingCapacity: true)
-    zeros.removeAll(keepingCapacity: true)
-    for sequence in 0..<batch.sequenceCount {
-      let row = batch.offsets[sequence]
-      firstRows.append(row)
-      sequenceSamples.append(batch.samples[Int(row)])
-      zeros.append(0)
-    }
-    try copyIn(ids, batch.ids)
-    try copyIn(positions, batch.positions)
-    try copyIn(types, batch.types)
-    try copyIn(samples, batch.samples)
-    try copyIn(inSentence, batch.positionsInSentence)
-    try copyIn(offsets, batch.offsets)
-    try copyIn(first, firstRows)
-    try copyIn(sequenceSample, sequenceSamples)
-    try copyIn(zero, zeros)
   }
 }

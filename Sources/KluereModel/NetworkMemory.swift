@@ -4,40 +4,48 @@ internal import KluereCompute
 /// What the forward pass of one layer leaves for its backward pass; tokens x the named width.
 struct LayerMemory {
   /// The layer's input; the previous layer's (or the embedding's) output. [hidden]
-  var input: Floats
+  var input: Values
+  /// The same unrounded, where values are 16-bit: the residual path stays fp32, as in PyTorch's autocast. [hidden]
+  var inputStream: Floats?
   /// [3 hidden]
-  var qkv: Floats
+  var qkv: Values
   /// Attention's result before its output projection. [hidden]
-  var context: Floats
+  var context: Values
   /// Log of the softmax denominators. [heads, tokens]
   var lse: Floats?
-  var attentionXhat: Floats?
+  var attentionXhat: Values?
   var attentionRstd: Floats?
   /// After the first layer norm: input of the feed-forward part. [hidden]
-  var middle: Floats
+  var middle: Values
+  var middleStream: Floats?
   /// Before GELU. [intermediate]
-  var pre: Floats?
-  var outputXhat: Floats?
+  var pre: Values?
+  var outputXhat: Values?
   var outputRstd: Floats?
   /// [hidden]
-  var output: Floats
+  var output: Values
+  var outputStream: Floats?
+
+  /// What the first residual sum adds to, and the second.
+  func residual(_ values: Values, _ stream: Floats?) -> Values { stream.map { Values($0) } ?? values }
 }
 
 /// Memory of one forward (and backward) pass, carved from two blocks that only grow. In inference all layers share one
 /// set of buffers.
 struct NetworkMemory {
   private(set) var layers: [LayerMemory] = []
-  private(set) var embedded: Floats?
+  private(set) var embedded: Values?
+  private(set) var embeddedStream: Floats?
   /// The first layer's input, where it is not `embedded` itself (ELECTRA).
-  private(set) var projected: Floats?
-  private(set) var embeddingXhat: Floats?
+  private(set) var projected: Values?
+  private(set) var embeddingXhat: Values?
   private(set) var embeddingRstd: Floats?
   /// Scratch: result of a projection [hidden]; feed-forward activation [intermediate].
-  private(set) var projection: Floats?
-  private(set) var activation: Floats?
-  /// Gradients: of a layer's input, of a projection, of the widest value.
-  private(set) var gradient: Floats?
-  private(set) var wide: Floats?
+  private(set) var projection: Values?
+  private(set) var activation: Values?
+  /// Gradients: of a layer's input (fp32 where the residual path is), of a projection, of the widest value.
+  private(set) var gradient: Values?
+  private(set) var wide: Values?
   /// Head, one row per sequence: gathered [CLS] rows, dropped, dense output, dropped, logits, their gradient.
   private(set) var head: Floats?
   private(set) var headDropped: Floats?
@@ -74,14 +82,18 @@ struct NetworkMemory {
     }
   }
 
+  /// Where the blocks are now: recorded passes are good for these addresses alone.
+  var addresses: [UInt] { [UInt(bitPattern: embedded?.address), UInt(bitPattern: ids)] }
+
   /// Lays out memory for a batch. Pointers are those of the present blocks; content is undefined.
   mutating func prepare(
-    _ c: ModelConfiguration, labelCount: Int, tokens: Int, sequences: Int, training: Bool, on backend: any Backend
+    _ c: ModelConfiguration, _ precision: Precision, labelCount: Int, tokens: Int, sequences: Int, training: Bool,
+    on backend: any Backend
   ) throws(KluereError) {
     var counting = Carver<Float>(base: nil)
-    carve(&counting, c, labelCount, tokens, sequences, training)
+    carve(&counting, c, precision, labelCount, tokens, sequences, training)
     var carver = Carver<Float>(base: try floats.reserve(counting.used, on: backend))
-    carve(&carver, c, labelCount, tokens, sequences, training)
+    carve(&carver, c, precision, labelCount, tokens, sequences, training)
 
     var countingInts = Carver<Int32>(base: nil)
     carveInts(&countingInts, tokens, sequences)
@@ -90,48 +102,61 @@ struct NetworkMemory {
   }
 
   private mutating func carve(
-    _ carver: inout Carver<Float>, _ c: ModelConfiguration, _ labelCount: Int, _ tokens: Int, _ sequences: Int,
-    _ training: Bool
+    _ carver: inout Carver<Float>, _ c: ModelConfiguration, _ precision: Precision, _ labelCount: Int, _ tokens: Int,
+    _ sequences: Int, _ training: Bool
   ) {
+    func values(_ count: Int) -> Values? {
+      let floats = carver.take(precision.isHalf ? (count + 1) / 2 : count)
+      return floats.map { Values(UnsafeMutableRawPointer($0), precision) }
+    }
+    func stream(_ count: Int) -> Floats? { precision.isHalf ? carver.take(count) : nil }
     let wide = tokens * c.hiddenSize
     let embedding = tokens * c.embeddingWidth
-    embedded = carver.take(embedding)
-    embeddingXhat = training ? carver.take(embedding) : nil
+    embedded = values(embedding)
+    // A projection (ELECTRA) comes between the embedding and the first residual sum: that one adds to its result.
+    let isProjected = c.embeddingWidth != c.hiddenSize
+    embeddedStream = isProjected ? nil : stream(embedding)
+    embeddingXhat = training ? values(embedding) : nil
     embeddingRstd = training ? carver.take(tokens) : nil
-    projection = carver.take(wide)
-    activation = carver.take(tokens * c.intermediateSize)
+    projection = values(wide)
+    activation = values(tokens * c.intermediateSize)
     if training {
-      gradient = carver.take(wide)
-      self.wide = carver.take(tokens * max(3 * c.hiddenSize, c.intermediateSize, c.embeddingWidth))
+      gradient = precision.isHalf ? carver.take(wide).map { Values($0) } : values(wide)
+      self.wide = values(tokens * max(3 * c.hiddenSize, c.intermediateSize, c.embeddingWidth))
     }
     layers.removeAll(keepingCapacity: true)
-    projected = c.embeddingWidth == c.hiddenSize ? nil : carver.take(wide)
+    projected = isProjected ? values(wide) : nil
     let first = projected ?? embedded
-    var input = first
+    var (input, inputStream) = (first, embeddedStream)
     for number in 0..<c.layerCount {
       if !training, number > 0 {
         // Inference: the same buffers again; the first layer already writes over its own input.
-        if let first = layers.first { layers.append(first) }
+        if var layer = layers.first {
+          layer.inputStream = layer.outputStream
+          layers.append(layer)
+        }
         continue
       }
-      let qkv = carver.take(3 * wide)
-      let context = carver.take(wide)
+      let qkv = values(3 * wide)
+      let context = values(wide)
       let lse = training ? carver.take(c.headCount * tokens) : nil
-      let attentionXhat = training ? carver.take(wide) : nil
+      let attentionXhat = training ? values(wide) : nil
       let attentionRstd = training ? carver.take(tokens) : nil
-      let middle = carver.take(wide)
-      let pre = training ? carver.take(tokens * c.intermediateSize) : nil
-      let outputXhat = training ? carver.take(wide) : nil
+      let middle = values(wide)
+      let middleStream = stream(wide)
+      let pre = training ? values(tokens * c.intermediateSize) : nil
+      let outputXhat = training ? values(wide) : nil
       let outputRstd = training ? carver.take(tokens) : nil
-      let output = training ? carver.take(wide) : first
+      let output = training ? values(wide) : first
+      let outputStream = stream(wide)
       // The counting pass has no addresses.
       guard let layerInput = input, let qkv, let context, let middle, let output else { continue }
       layers.append(
         LayerMemory(
-          input: layerInput, qkv: qkv, context: context, lse: lse, attentionXhat: attentionXhat,
-          attentionRstd: attentionRstd, middle: middle, pre: pre, outputXhat: outputXhat, outputRstd: outputRstd,
-          output: output))
-      input = output
+          input: layerInput, inputStream: inputStream, qkv: qkv, context: context, lse: lse,
+          attentionXhat: attentionXhat, attentionRstd: attentionRstd, middle: middle, middleStream: middleStream,
+          pre: pre, outputXhat: outputXhat, outputRstd: outputRstd, output: output, outputStream: outputStream))
+      (input, inputStream) = (output, outputStream)
     }
     let rows = sequences * c.hiddenSize
     head = carver.take(rows)

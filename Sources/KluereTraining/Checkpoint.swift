@@ -19,12 +19,14 @@ extension Trainer {
   }
 
   func writeCheckpoint(_ directory: String) throws(KluereError) {
+    let backend = live.context.backend
     let state = CheckpointState(
       libraryVersion: libraryVersion, configuration: configuration, totalSteps: totalSteps, progress: progress,
       train: CheckpointState.Rows(count: train.count, contentHash: train.contentHash),
       evaluation: evaluation.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) },
-      labels: live.labels.names, weights: Trainer.checksum(live.weights.arena),
-      firstMoments: Trainer.checksum(moments.first), secondMoments: Trainer.checksum(moments.second))
+      labels: live.labels.names, weights: try Trainer.checksum(live.weights.arena, backend),
+      firstMoments: try Trainer.checksum(moments.first, backend),
+      secondMoments: try Trainer.checksum(moments.second, backend))
     let bytes = state.encoded()
     let (live, moments) = (live, moments)
     try live.save(
@@ -43,8 +45,14 @@ extension Trainer {
     _ moments: Moments, of model: Model, to target: AtomicDirectory
   ) throws(KluereError) {
     var tensors: [Safetensors.OutputTensor] = []
+    let backend = model.context.backend
+    let arenas = [
+      (".exp_avg", try HostFloats(moments.first, on: backend)),
+      (".exp_avg_sq", try HostFloats(moments.second, on: backend)),
+    ]
+    defer { withExtendedLifetime(arenas) {} }
     for slot in model.layout.tensors {
-      for (suffix, arena) in momentArenas(moments) {
+      for (suffix, arena) in arenas {
         tensors.append(
           Safetensors.OutputTensor(
             name: slot.name + suffix, shape: shape(slot),
@@ -89,7 +97,7 @@ extension Trainer {
     guard live.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
       throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
     }
-    guard checksum(live.weights.arena) == state.weights else {
+    guard try checksum(live.weights.arena, context.backend) == state.weights else {
       throw KluereError(
         .badFormat, "\(checkpoint)/model.safetensors: its weights are not those that \(stateName) was written with")
     }
@@ -150,7 +158,10 @@ extension Trainer {
         try read(file, name, slot, into: arena, on: model.context.backend)
       }
     }
-    guard checksum(moments.first) == state.firstMoments, checksum(moments.second) == state.secondMoments else {
+    let backend = model.context.backend
+    guard try checksum(moments.first, backend) == state.firstMoments,
+      try checksum(moments.second, backend) == state.secondMoments
+    else {
       throw KluereError(.badFormat, "\(path): its moments are not those that \(stateName) was written with")
     }
     return moments
@@ -166,7 +177,10 @@ extension Trainer {
     try backend.copyIn(arena.pointer + slot.offset, base, bytes: slot.count * MemoryLayout<Float>.size)
   }
 
-  private static func checksum(_ arena: FloatStorage) -> UInt64 {
-    KluereTraining.checksum(UnsafeRawBufferPointer(start: arena.pointer, count: arena.count * MemoryLayout<Float>.size))
+  private static func checksum(_ arena: FloatStorage, _ backend: any Backend) throws(KluereError) -> UInt64 {
+    let values = try HostFloats(arena, on: backend)
+    defer { withExtendedLifetime(values) {} }
+    return KluereTraining.checksum(
+      UnsafeRawBufferPointer(start: values.pointer, count: arena.count * MemoryLayout<Float>.size))
   }
 }

@@ -1,4 +1,5 @@
 internal import KluereBase
+internal import KluereCompute
 internal import KluereData
 internal import KluereFormats
 
@@ -78,7 +79,9 @@ extension CheckpointState {
       step: try progress.count("step"), epoch: try progress.count("epoch"),
       nextBatch: try progress.count("next_batch"), evaluatedStep: try progress.count("evaluated_step"),
       best: try progress.optionalDouble("best"), bestStep: try progress.count("best_step"),
-      evaluationsWithoutImprovement: try progress.count("evaluations_without_improvement"))
+      evaluationsWithoutImprovement: try progress.count("evaluations_without_improvement"),
+      lossScale: Float(try progress.double("loss_scale")),
+      goodUpdates: UInt32(clamping: try progress.count("good_updates")), skipped: try progress.count("skipped"))
     train = try Rows(try file.object("train"))
     evaluation = nil
     if let rows = try file.optionalObject("evaluation") { evaluation = try Rows(rows) }
@@ -90,8 +93,13 @@ extension CheckpointState {
     guard try file.hexadecimal("checksum") == ownChecksum else {
       throw KluereError(.badFormat, "\(path): its checksum is not that of its content: it is damaged or was edited")
     }
-    guard self.progress.step <= totalSteps else {
-      throw KluereError(.badFormat, "\(path): update \(self.progress.step) of \(totalSteps)")
+    guard self.progress.step <= totalSteps, self.progress.skipped <= self.progress.step,
+      self.progress.lossScale > 0, self.progress.lossScale.isFinite
+    else {
+      throw KluereError(
+        .badFormat,
+        "\(path): update \(self.progress.step) of \(totalSteps), \(self.progress.skipped) skipped, loss scale "
+          + "\(self.progress.lossScale)")
     }
     do throws(KluereError) { try configuration.validate() } catch {
       throw KluereError(.badFormat, "\(path): configuration: \(error.message)")
@@ -141,6 +149,11 @@ extension TrainingConfiguration {
     evaluateEvery = try object.int("evaluate_every")
     checkpointEvery = try object.int("checkpoint_every")
     patience = try object.int("patience")
+    guard let precision = Precision(name: try object.string("precision")) else {
+      throw object.wrong("precision", "float32, tf32, bfloat16 or float16")
+    }
+    self.precision = precision
+    splitsOnOutOfMemory = try object.bool("split_on_out_of_memory")
   }
 }
 
@@ -168,6 +181,9 @@ extension CheckpointState {
     json.field("best", progress.best)
     json.field("best_step", progress.bestStep)
     json.field("evaluations_without_improvement", progress.evaluationsWithoutImprovement)
+    json.field("loss_scale", Double(progress.lossScale))
+    json.field("good_updates", Int(progress.goodUpdates))
+    json.field("skipped", progress.skipped)
     json.endObject()
     json.key("train")
     train.write(to: &json)
@@ -222,6 +238,8 @@ extension TrainingConfiguration {
     json.field("evaluate_every", evaluateEvery)
     json.field("checkpoint_every", checkpointEvery)
     json.field("patience", patience)
+    json.field("precision", precision.name)
+    json.field("split_on_out_of_memory", splitsOnOutOfMemory)
     json.endObject()
   }
 }

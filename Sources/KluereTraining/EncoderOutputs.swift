@@ -59,16 +59,18 @@ package struct TokenRows {
 final class EncoderOutputs {
   private let model: Model
   private let network: Network
+  private let precision: Precision
   private let batchTokens: Int
   private var batch: TokenBatch
   private var hidden = Workspace<Float>(for: "hidden states")
   /// Rows of logits that are in memory at once: a row has as many as the vocabulary.
   private static let maskedRows = 256
 
-  init(_ model: Model, batchTokens: Int) {
+  init(_ model: Model, _ precision: Precision, batchTokens: Int) {
     self.model = model
+    self.precision = precision
     self.batchTokens = batchTokens
-    network = Network(model.configuration, model.layout, on: model.context, training: false)
+    network = Network(model.configuration, model.layout, on: model.context, precision: precision, training: false)
     batch = TokenBatch(model.configuration)
   }
 
@@ -76,9 +78,9 @@ final class EncoderOutputs {
 
   /// Last hidden states [tokens, hidden].
   func hiddenStates(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    try batches(rows) { (sequences, packed) throws(KluereError) in
-      let states = try network.encode(weights: model.weights.arena, packed: packed, batch)
-      try copy(states, batch.tokenCount * width, into: out, at: rows.offsets[sequences.lowerBound] * width)
+    try batches(rows) { (sequences, weights) throws(KluereError) in
+      let states = try network.encode(weights, batch)
+      try copy(states.floats, batch.tokenCount * width, into: out, at: rows.offsets[sequences.lowerBound] * width)
     }
   }
 
@@ -86,16 +88,16 @@ final class EncoderOutputs {
   func embed(
     _ rows: TokenRows, _ pooling: Pooling, normalize: Bool, into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) {
-    try batches(rows) { (sequences, packed) throws(KluereError) in
-      let states = try network.encode(weights: model.weights.arena, packed: packed, batch)
+    try batches(rows) { (sequences, weights) throws(KluereError) in
+      let states = try network.encode(weights, batch)
       let place = sequences.lowerBound * width
       switch pooling {
       case .pooler:
-        let pooled = try network.pool(weights: model.weights.arena, packed: packed)
+        let pooled = try network.pool(weights)
         try copy(pooled, sequences.count * width, into: out, at: place)
       case .cls, .mean:
         try hidden.resize(batch.tokenCount * width)
-        try copy(states, batch.tokenCount * width, into: hidden.elements, at: 0)
+        try copy(states.floats, batch.tokenCount * width, into: hidden.elements, at: 0)
         for sequence in 0..<batch.sequenceCount {
           let begin = Int(batch.offsets[sequence])
           let end = pooling == .cls ? begin + 1 : Int(batch.offsets[sequence + 1])
@@ -111,8 +113,8 @@ final class EncoderOutputs {
     _ rows: TokenRows, probabilities: Bool, into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) {
     let classes = model.labels.count
-    try batches(rows) { (sequences, packed) throws(KluereError) in
-      let logits = try network.forward(weights: model.weights.arena, packed: packed, batch)
+    try batches(rows) { (sequences, weights) throws(KluereError) in
+      let logits = try network.forward(weights, batch)
       if probabilities {
         try model.context.backend.softmax(logits, logits, rows: sequences.count, classes: classes)
       }
@@ -132,15 +134,15 @@ final class EncoderOutputs {
         .invalidArgument, "positions[\(index)]: \(UInt(bitPattern: position)) is outside \(rows.ids.count) tokens")
     }
     let vocabulary = model.configuration.vocabularySize
-    try batches(rows) { (sequences, packed) throws(KluereError) in
+    try batches(rows) { (sequences, weights) throws(KluereError) in
       let (begin, end) = (rows.offsets[sequences.lowerBound], rows.offsets[sequences.upperBound])
       let wanted = positions.indices.filter { positions[$0] >= begin && positions[$0] < end }
       guard !wanted.isEmpty else { return }
-      _ = try network.encode(weights: model.weights.arena, packed: packed, batch)
+      _ = try network.encode(weights, batch)
       for start in stride(from: 0, to: wanted.count, by: EncoderOutputs.maskedRows) {
         let part = wanted[start..<min(start + EncoderOutputs.maskedRows, wanted.count)]
         let logits = try network.maskedLogits(
-          weights: model.weights.arena, packed: packed, rows: part.map { Int32(clamping: positions[$0] - begin) })
+          weights, rows: part.map { Int32(clamping: positions[$0] - begin) })
         for (row, index) in part.enumerated() {
           try copy(logits + row * vocabulary, vocabulary, into: out, at: index * vocabulary)
         }
@@ -152,7 +154,7 @@ final class EncoderOutputs {
 
   /// Calls `body` for one batch after another, loaded in `batch`, with its inputs' numbers.
   private func batches(
-    _ rows: TokenRows, _ body: (Range<Int>, PackedWeights) throws(KluereError) -> Void
+    _ rows: TokenRows, _ body: (Range<Int>, NetworkWeights) throws(KluereError) -> Void
   ) throws(KluereError) {
     var start = 0
     while start < rows.count {
@@ -166,7 +168,9 @@ final class EncoderOutputs {
         end += 1
       }
       let sequences = start..<end
-      try model.context.exclusive { () throws(KluereError) in try body(sequences, try model.packedWeights()) }
+      try model.context.exclusive { () throws(KluereError) in
+        try body(sequences, try model.weightsForInference(precision))
+      }
       start = end
     }
   }

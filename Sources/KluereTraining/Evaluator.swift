@@ -14,23 +14,22 @@ final class Evaluator {
   /// Tokens worked on at once, as a predictor does by default.
   private static let batchTokens = PredictorOptions().batchTokens
 
-  init(_ model: Model) {
+  init(_ model: Model, _ precision: Precision) {
     self.model = model
-    pass = InferencePass(model, batchTokens: Evaluator.batchTokens)
+    pass = InferencePass(model, precision, batchTokens: Evaluator.batchTokens)
   }
 
   /// The figures that kluere_metrics_compute gives for the probabilities of a predictor with these weights; the loss
   /// comes from the logits, so that it stays finite where a probability rounds to 0.
-  func measure(_ rows: TrainingRows, weights: FloatStorage, stop: () -> Bool) throws(KluereError) -> Metrics {
+  func measure(_ rows: TrainingRows, _ weights: NetworkWeights, stop: () -> Bool) throws(KluereError) -> Metrics {
     let classes = model.labels.count
     guard let size = rows.count.product(classes) else {
       throw KluereError(.outOfMemory, "evaluation: \(rows.count) rows of \(classes) labels do not fit in memory")
     }
     try logits.resize(size)
     try probabilities.resize(size)
-    // Weights that change with every update are not worth packing.
     try pass.run(
-      rows.encoded, weights: weights, packed: { () throws(KluereError) in nil }, logits: logits.elements,
+      rows.encoded, { () throws(KluereError) in weights }, logits: logits.elements,
       probabilities: probabilities.elements, stop: stop)
     if let place = logits.elements.firstIndex(where: { !$0.isFinite }) {
       throw KluereError(

@@ -23,18 +23,18 @@ final class InferencePass {
   private var order = Workspace<UInt64>(for: "predictions")
   private var results = Workspace<Float>(for: "predictions")
 
-  init(_ model: Model, batchTokens: Int) {
+  init(_ model: Model, _ precision: Precision, batchTokens: Int) {
     context = model.context
     classes = model.labels.count
     self.batchTokens = batchTokens
-    network = Network(model.configuration, model.layout, on: model.context, training: false)
+    network = Network(model.configuration, model.layout, on: model.context, precision: precision, training: false)
     batch = TokenBatch(model.configuration)
   }
 
   /// Overwrites `logits` and `probabilities` [rows, classes], whichever is wanted, in the order of the rows; neither is
-  /// touched when this throws. `packed` is called inside `exclusive`; `stop` is asked between batches.
+  /// touched when this throws. `weights` is called inside `exclusive`; `stop` is asked between batches.
   func run(
-    _ rows: EncodedRows, weights: FloatStorage, packed: () throws(KluereError) -> PackedWeights?,
+    _ rows: EncodedRows, _ weights: () throws(KluereError) -> NetworkWeights,
     logits: UnsafeMutableBufferPointer<Float>?, probabilities: UnsafeMutableBufferPointer<Float>?,
     stop: () -> Bool = { false }
   ) throws(KluereError) {
@@ -46,15 +46,14 @@ final class InferencePass {
     }
     // Whole before the caller's memory is touched.
     try results.resize(size)
-    let packedWeights = try context.exclusive { () throws(KluereError) in try packed() }
+    let weights = try context.exclusive { () throws(KluereError) in try weights() }
     var done = 0
     while done < rows.count {
       if stop() { throw KluereError(.cancelled, "stopped on request after \(done) of \(rows.count) rows") }
       let end = fill(rows, from: done)
       try context.exclusive { () throws(KluereError) in
         try compute(
-          rows: done..<end, of: rows.count, weights, packedWeights, logits: logits != nil,
-          probabilities: probabilities != nil)
+          rows: done..<end, of: rows.count, weights, logits: logits != nil, probabilities: probabilities != nil)
       }
       done = end
     }
@@ -91,11 +90,10 @@ final class InferencePass {
   }
 
   private func compute(
-    rows: Range<Int>, of count: Int, _ weights: FloatStorage, _ packed: PackedWeights?, logits: Bool,
-    probabilities: Bool
+    rows: Range<Int>, of count: Int, _ weights: NetworkWeights, logits: Bool, probabilities: Bool
   ) throws(KluereError) {
     guard let base = results.elements.baseAddress else { return }
-    let device = try network.forward(weights: weights, packed: packed, batch)
+    let device = try network.forward(weights, batch)
     let bytes = rows.count * classes * MemoryLayout<Float>.size
     if logits { try context.backend.copyOut(base + rows.lowerBound * classes, device, bytes: bytes) }
     if probabilities {

@@ -1,4 +1,5 @@
 package import KluereBase
+package import KluereCompute
 package import KluereData
 package import KluereModel
 
@@ -6,6 +7,7 @@ package struct PredictorOptions: Sendable, Equatable {
   package var output = PredictionOutput.probabilities
   /// Tokens worked on at once; bounds memory.
   package var batchTokens = 8192
+  package var precision = Precision.float32
 
   package init() {}
 
@@ -26,11 +28,16 @@ package final class Predictor {
 
   package init(model: Model, options: PredictorOptions = PredictorOptions()) throws(KluereError) {
     try options.validate()
+    guard model.context.backend.supports(options.precision) else {
+      throw KluereError(
+        .unsupported,
+        "precision: \(options.precision.name) on \(model.context.deviceName), expected one that the device can do")
+    }
     self.model = model
     self.options = options
     rows = EncodedRows(model)
-    pass = InferencePass(model, batchTokens: options.batchTokens)
-    outputs = EncoderOutputs(model, batchTokens: options.batchTokens)
+    pass = InferencePass(model, options.precision, batchTokens: options.batchTokens)
+    outputs = EncoderOutputs(model, options.precision, batchTokens: options.batchTokens)
   }
 
   /// `out`: at least one float per example and label; the first ones are overwritten, or none when this throws. Labels
@@ -92,7 +99,7 @@ package final class Predictor {
   private func run(_ target: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
     let probabilities = options.output == .probabilities
     try pass.run(
-      rows, weights: model.weights.arena, packed: { () throws(KluereError) in try model.packedWeights() },
+      rows, { () throws(KluereError) in try model.weightsForInference(options.precision) },
       logits: probabilities ? nil : target, probabilities: probabilities ? target : nil)
   }
 }

@@ -1,3 +1,4 @@
+internal import KluereCompute
 internal import KluereMetrics
 
 /// Where a run stands; with the weights and the moments, all that resuming needs.
@@ -14,6 +15,11 @@ struct Progress: Equatable, Sendable {
   var best: Double?
   var bestStep = 0
   var evaluationsWithoutImprovement = 0
+  /// fp16 alone: what the next update's loss is multiplied with, updates since that changed, and updates that were not
+  /// made because of it.
+  var lossScale: Float = 1
+  var goodUpdates: UInt32 = 0
+  var skipped = 0
 
   /// Whether an evaluation is due after this update, in a run of `totalSteps`.
   func isEvaluationPoint(_ configuration: TrainingConfiguration, totalSteps: Int) -> Bool {
@@ -46,5 +52,13 @@ struct Progress: Equatable, Sendable {
       evaluationsWithoutImprovement += 1
     }
     return isBest
+  }
+}
+
+extension Progress {
+  /// Where a run begins; fp16 with the loss scale that torch.amp.GradScaler begins with.
+  init(_ precision: Precision) {
+    self.init()
+    if precision == .float16 { lossScale = 65536 }
   }
 }

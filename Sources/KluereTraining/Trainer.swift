@@ -23,7 +23,7 @@ package final class Trainer {
   /// What the newest checkpoint-last and checkpoint-best of this run hold.
   var writtenLast: Progress?
   var writtenBestStep = 0
-  private(set) lazy var evaluator = Evaluator(live)
+  private(set) lazy var evaluator = Evaluator(live, configuration.precision)
 
   private let schedule: Schedule
   private let rule: BatchRule
@@ -34,6 +34,13 @@ package final class Trainer {
   private var unpacked = EncodedRows.Unpacked()
   private var labels: [Int32] = []
   private let gradients: FloatStorage
+  /// What products read in 16-bit precisions; written by each update.
+  private let half: HalfWeights?
+  private let numbers: UpdateStorage
+  /// Tokens of a pass; falls when the device's memory does not hold more and the configuration allows to split.
+  private var passTokens = Int.max
+  /// What the gradients of the last update are multiplied with.
+  private var lastLossScale: Float = 1
   let moments: Moments
   private var gradientIsWhole = false
   /// A device failed between the two halves of an update.
@@ -77,7 +84,7 @@ package final class Trainer {
     let live = try model.with(weights: try model.copyWeights())
     try self.init(
       live: live, train: train, evaluation: evaluationRows, configuration: configuration, totalSteps: totalSteps,
-      progress: Progress(), moments: try Moments(live), libraryVersion: libraryVersion)
+      progress: Progress(configuration.precision), moments: try Moments(live), libraryVersion: libraryVersion)
   }
 
   /// `live`'s weights are this trainer's own from here on. Everything has been validated.
@@ -96,8 +103,18 @@ package final class Trainer {
     lengths = train.lengths
     rule = BatchRule(configuration)
     schedule = Schedule(configuration, totalSteps: totalSteps)
-    gradients = try FloatStorage(count: live.layout.count, on: live.context.backend, for: "gradients")
-    network = Network(live.configuration, live.layout, on: live.context, training: true)
+    let backend = live.context.backend
+    let precision = configuration.precision
+    guard backend.supports(precision) else {
+      throw KluereError(
+        .unsupported, "precision: \(precision.name) on \(live.context.deviceName), expected one that the device can do")
+    }
+    gradients = try FloatStorage(count: live.layout.count, on: backend, for: "gradients")
+    half = precision.isHalf ? try HalfWeights(count: live.layout.count, precision, on: backend) : nil
+    try half?.fill(from: live.weights.arena, on: backend)
+    numbers = try UpdateStorage(count: 1, on: backend, for: "numbers of an update")
+    try backend.startUpdates(numbers, lossScale: progress.lossScale, goodUpdates: progress.goodUpdates)
+    network = Network(live.configuration, live.layout, on: live.context, precision: precision, training: true)
     batch = TokenBatch(live.configuration)
     guard let memory = ks_allocate(MemoryLayout<ks_flag>.size) else {
       throw KluereError(.outOfMemory, "trainer: memory for its stop flag is not to be had")
@@ -153,18 +170,14 @@ package final class Trainer {
     try preparePlan()
     gradientIsWhole = false
     let batches = progress.nextBatch..<min(progress.nextBatch + configuration.accumulation, plan.batchCount)
-    let context = live.context
     var info = StepInfo()
     info.sentences = plan.bounds[batches.upperBound] - plan.bounds[batches.lowerBound]
     info.learningRate = schedule.rate(progress.step)
-    try context.exclusive { () throws(KluereError) in
-      let sum = try accumulate(batches, sentences: info.sentences, tokens: &info.tokens, stop: stop)
-      gradientIsWhole = true
-      info.loss = sum / Double(info.sentences)
-      info.gradNorm = try context.backend.sumOfSquares(gradients.pointer, count: gradients.count).squareRoot()
-      try requireFinite(info.gradNorm, "gradient norm")
-      try apply(learningRate: info.learningRate, gradNorm: info.gradNorm)
+    let numbers = try live.context.exclusive { () throws(KluereError) in
+      try computeGradients(batches, sentences: info.sentences, tokens: &info.tokens, stop: stop)
+      return try apply(learningRate: info.learningRate)
     }
+    try note(numbers, &info)
     progress.step += 1
     progress.nextBatch = batches.upperBound
     if progress.nextBatch == plan.batchCount {
@@ -180,6 +193,26 @@ package final class Trainer {
     lastInfo = info
     return info
   }
+
+  /// What the device says of an update. Throws if it made none, unless only the loss scale was too large.
+  private func note(_ numbers: UpdateNumbers, _ info: inout StepInfo) throws(KluereError) {
+    info.loss = numbers.lossSum / Double(info.sentences)
+    info.gradNorm = numbers.gradNorm
+    info.skipped = numbers.skip != 0
+    info.lossScale = Double(lastLossScale)
+    let isDynamic = configuration.precision == .float16
+    if info.skipped, !isDynamic || !info.loss.isFinite || numbers.lossScale < Trainer.smallestLossScale {
+      let (name, value) = info.loss.isFinite ? ("gradient norm", info.gradNorm) : ("loss", info.loss)
+      throw KluereError(
+        .notFinite, "update \(progress.step + 1) of \(totalSteps): \(name) is \(value); the update was not made")
+    }
+    if info.skipped { progress.skipped += 1 }
+    progress.lossScale = numbers.lossScale
+    progress.goodUpdates = numbers.goodUpdates
+  }
+
+  /// Gradients that overflow fp16 even so are not a matter of the scale.
+  private static let smallestLossScale: Float = 1.0 / 65536
 
   /// Position alone: step, totals and epoch.
   private func describe() -> StepInfo {
@@ -199,7 +232,13 @@ package final class Trainer {
   private func preparePlan() throws(KluereError) {
     if plan.epoch == progress.epoch { return }
     plan.make(rule, epoch: progress.epoch, lengths: lengths)
-    try network.reserve(tokens: plan.maxTokens, sequences: plan.maxSentences)
+    while true {
+      do throws(KluereError) {
+        return try network.reserve(tokens: min(plan.maxTokens, passTokens), sequences: plan.maxSentences)
+      } catch {
+        guard error.status == .outOfMemory, try splitPasses(error) else { throw error }
+      }
+    }
   }
 
   /// Makes ready to go on from a position that was read; false if the pass has no such place.
@@ -212,86 +251,127 @@ package final class Trainer {
     return true
   }
 
-  /// Gradients = those of the mean loss over the update's sentences; returns the sum of their losses.
+  /// `accumulate`; where memory runs out and the configuration allows it, once more in smaller passes.
+  private func computeGradients(
+    _ batches: Range<Int>, sentences: Int, tokens: inout Int, stop: () -> Bool
+  ) throws(KluereError) {
+    while true {
+      do throws(KluereError) {
+        tokens = 0
+        try accumulate(batches, sentences: sentences, tokens: &tokens, stop: stop)
+        gradientIsWhole = true
+        return
+      } catch {
+        guard error.status == .outOfMemory, try splitPasses(error) else { throw error }
+      }
+    }
+  }
+
+  /// Halves the tokens of a pass; false if that is not allowed, or cannot help.
+  private func splitPasses(_ error: KluereError) throws(KluereError) -> Bool {
+    let half = min(passTokens, plan.maxTokens) / 2
+    guard configuration.splitsOnOutOfMemory, half >= Int(lengths.max() ?? 0) else { return false }
+    passTokens = half
+    live.context.log(.warning, "trainer: passes of at most \(half) tokens from here on: \(error.message)")
+    return true
+  }
+
+  /// Gradients = those of the mean loss over the update's sentences, times the loss scale; adds up their losses.
   private func accumulate(
     _ batches: Range<Int>, sentences: Int, tokens: inout Int, stop: () -> Bool
-  ) throws(KluereError) -> Double {
+  ) throws(KluereError) {
     let dropout = DropoutPlan(
       seed: mix(configuration.seed, UInt64(truncatingIfNeeded: progress.step)),
       hidden: configuration.hiddenDropout ?? live.configuration.hiddenDropout,
       attention: configuration.attentionDropout ?? live.configuration.attentionDropout,
       classifier: configuration.classifierDropout ?? live.configuration.classifierDropout
         ?? live.configuration.hiddenDropout)
-    try live.context.backend.fill(gradients.pointer, 0, count: gradients.count)
+    let backend = live.context.backend
+    try backend.fill(gradients.pointer, 0, count: gradients.count)
+    try backend.beginUpdate(numbers)
+    lastLossScale = progress.lossScale
     let firstPlace = plan.bounds[batches.lowerBound]
-    var sum = 0.0
+    let weights = NetworkWeights(live.weights.arena, half: half)
     for number in batches {
-      if stop() {
-        throw KluereError(
-          .cancelled, "stopped on request in update \(progress.step + 1) of \(totalSteps), which was not made")
+      var place = plan.bounds[number]
+      while place < plan.bounds[number + 1] {
+        if stop() {
+          throw KluereError(
+            .cancelled, "stopped on request in update \(progress.step + 1) of \(totalSteps), which was not made")
+        }
+        place = fill(from: place, to: plan.bounds[number + 1], firstPlace: firstPlace)
+        tokens += batch.tokenCount
+        _ = try network.forward(weights, batch, dropout)
+        try network.loss(labels, scale: 1 / Float(sentences), numbers)
+        try network.backward(weights, gradients: gradients)
       }
-      batch.removeAll()
-      labels.removeAll(keepingCapacity: true)
-      for place in plan.bounds[number]..<plan.bounds[number + 1] {
-        let row = Int(plan.order[place])
-        // Numbered within the update: dropout does not depend on how the update is cut into micro-batches.
-        train.encoded.load(row, sample: place - firstPlace, into: &batch, &unpacked)
-        labels.append(train.labels[row])
-      }
-      tokens += batch.tokenCount
-      _ = try network.forward(weights: live.weights.arena, batch, dropout)
-      let loss = try network.loss(labels, scale: 1 / Float(sentences))
-      try requireFinite(loss, "loss")
-      sum += loss
-      try network.backward(weights: live.weights.arena, gradients: gradients)
-    }
-    return sum
-  }
-
-  private func requireFinite(_ value: Double, _ name: String) throws(KluereError) {
-    guard value.isFinite else {
-      throw KluereError(
-        .notFinite, "update \(progress.step + 1) of \(totalSteps): \(name) is \(value); the update was not made")
     }
   }
 
-  /// AdamW on the decaying part and on the rest, after clipping by global norm as torch.nn.utils.clip_grad_norm_ does.
-  private func apply(learningRate: Double, gradNorm: Double) throws(KluereError) {
-    let clip = configuration.maxGradNorm > 0 ? min(1, configuration.maxGradNorm / (gradNorm + 1e-6)) : 1
-    let number = Double(progress.step + 1)
+  /// Loads sentences from `start` on, up to `end` or as many as a pass may have; returns the place after the last one.
+  private func fill(from start: Int, to end: Int, firstPlace: Int) -> Int {
+    batch.removeAll()
+    labels.removeAll(keepingCapacity: true)
+    var place = start
+    while place < end {
+      let row = Int(plan.order[place])
+      if place > start, batch.tokenCount + Int(lengths[row]) > passTokens { break }
+      // Numbered within the update: dropout does not depend on how the update is cut into micro-batches.
+      train.encoded.load(row, sample: place - firstPlace, into: &batch, &unpacked)
+      labels.append(train.labels[row])
+      place += 1
+    }
+    return place
+  }
+
+  /// AdamW on the decaying part and on the rest, after clipping by global norm as torch.nn.utils.clip_grad_norm_ does; not
+  /// where loss or gradients are not finite.
+  private func apply(learningRate: Double) throws(KluereError) -> UpdateNumbers {
+    let backend = live.context.backend
+    try backend.prepareUpdate(
+      numbers, gradients: gradients.pointer, count: gradients.count, maxNorm: configuration.maxGradNorm,
+      dynamic: configuration.precision == .float16)
+    // Updates that were skipped moved no moments.
+    let number = Double(progress.step + 1 - progress.skipped)
     // The corrections belong to the betas as the backend applies them: rounded to fp32.
     let beta1 = Float(configuration.beta1)
     let beta2 = Float(configuration.beta2)
-    var update = AdamWUpdate(
+    var rule = AdamWUpdate(
       learningRate: Float(learningRate), beta1: beta1, beta2: beta2, epsilon: Float(configuration.epsilon),
-      weightDecay: Float(configuration.weightDecay), gradientScale: Float(clip),
-      correction1: 1 - pow(Double(beta1), number), correction2: 1 - pow(Double(beta2), number))
+      weightDecay: Float(configuration.weightDecay), correction1: 1 - pow(Double(beta1), number),
+      correction2: 1 - pow(Double(beta2), number))
     let decaying = live.layout.decayingCount
     do throws(KluereError) {
-      try applyRange(0..<decaying, update)
-      update.weightDecay = 0
-      try applyRange(decaying..<live.layout.count, update)
+      try applyRange(0..<decaying, rule)
+      rule.weightDecay = 0
+      try applyRange(decaying..<live.layout.count, rule)
+      return try backend.readUpdate(numbers)
     } catch {
       isDamaged = true
       throw error
     }
   }
 
-  private func applyRange(_ range: Range<Int>, _ update: AdamWUpdate) throws(KluereError) {
+  private func applyRange(_ range: Range<Int>, _ rule: AdamWUpdate) throws(KluereError) {
     let start = range.lowerBound
+    let copy = half.map { Values($0.values.address + start * $0.values.precision.bytes, $0.values.precision) }
     try live.context.backend.adamW(
-      live.weights.arena.pointer + start, m: moments.first.pointer + start, v: moments.second.pointer + start,
-      gradient: gradients.pointer + start, count: range.count, update)
+      live.weights.arena.pointer + start, half: copy, m: moments.first.pointer + start,
+      v: moments.second.pointer + start,
+      gradient: gradients.pointer + start, count: range.count, rule, numbers)
   }
 
   // MARK: Looking at it
+
+  /// Weights that change with every update are not worth packing.
+  var evaluationWeights: NetworkWeights { NetworkWeights(live.weights.arena, half: half) }
 
   /// The present weights on labelled rows, without dropout.
   package func evaluate(_ dataset: Dataset) throws(KluereError) -> Metrics {
     try alone { () throws(KluereError) in
       let stop = freshStop()
       let rows = try TrainingRows(dataset, live, "evaluation")
-      return try evaluator.measure(rows, weights: live.weights.arena, stop: stop)
+      return try evaluator.measure(rows, evaluationWeights, stop: stop)
     }
   }
 
@@ -316,6 +396,8 @@ package final class Trainer {
       }
       try live.context.backend.copyOut(
         base, gradients.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
+      // Powers of two: exact.
+      if lastLossScale != 1 { for place in 0..<slot.count { out[place] /= lastLossScale } }
     }
   }
 }

@@ -1,4 +1,5 @@
 package import KluereBase
+package import KluereCompute
 
 /// The shape of the learning rate after warm-up. Raw values are those of KLUERE_SCHEDULE_*.
 package enum ScheduleKind: Int32, Sendable {
@@ -93,6 +94,9 @@ package struct TrainingConfiguration: Sendable, Equatable {
   package var patience = 0
   /// nil: `run` writes no files.
   package var outputDirectory: String?
+  package var precision = Precision.float32
+  /// Passes are split where the device's memory does not hold a whole micro-batch.
+  package var splitsOnOutOfMemory = false
 
   package init() {}
 

@@ -17,6 +17,10 @@ package struct StepInfo: Sendable, Equatable {
   /// Before clipping.
   package var gradNorm = Double.nan
   package var seconds = 0.0
+  /// fp16: the gradients overflowed, nothing was changed but the loss scale.
+  package var skipped = false
+  /// What the loss of this update was multiplied with.
+  package var lossScale = 1.0
 
   package init() {}
 }

@@ -92,6 +92,11 @@ struct SizedStructTests {
     #expect(kluere_model_open_options_init(&options, 40) == KLUERE_OK)
     #expect(options.struct_size == 40 && options.task == 7 && options.input_form == -1)
     #expect(kluere_model_open_options_init(&options, 39) == KLUERE_ERR_INVALID_ARGUMENT)
+    var training = kluere_train_options()
+    training.precision = 7
+    #expect(kluere_train_options_init(&training, 160) == KLUERE_OK)
+    #expect(training.struct_size == 160 && training.precision == 7 && training.batch_sentences == 32)
+    #expect(kluere_train_options_init(&training, 159) == KLUERE_ERR_INVALID_ARGUMENT)
   }
 
   // The sizes and offsets below are the promise to programs that are compiled already.
@@ -111,8 +116,8 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_metrics_options>.size == 16)
     #expect(MemoryLayout<kluere_metrics>.size == 64)
     #expect(MemoryLayout<kluere_class_metrics>.size == 56)
-    #expect(MemoryLayout<kluere_train_options>.size == 160)
-    #expect(MemoryLayout<kluere_step_info>.size == 80)
+    #expect(MemoryLayout<kluere_train_options>.size == 168)
+    #expect(MemoryLayout<kluere_step_info>.size == 96)
     #expect(MemoryLayout<kluere_train_event>.size == 40)
     #expect(MemoryLayout<kluere_train_options>.offset(of: \.output_directory) == 152)
     #expect(MemoryLayout<kluere_model_config>.offset(of: \.seed) == 56)

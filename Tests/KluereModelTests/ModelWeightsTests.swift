@@ -18,9 +18,8 @@ import Testing
   private func logits(_ model: Model) throws -> [Float] {
     let network = Network(model.configuration, model.layout, on: model.context, training: false)
     let batch = makeBatch(model, lengths: [9, 4], seed: 2)
-    let packed = try model.packedWeights()
-    return Array(
-      UnsafeBufferPointer(start: try network.forward(weights: model.weights.arena, packed: packed, batch), count: 8))
+    let weights = try model.weightsForInference(.float32)
+    return Array(UnsafeBufferPointer(start: try network.forward(weights, batch), count: 8))
   }
 
   @Test(arguments: [false, true]) func `every way to an opened model's weights gives the same bits`(

@@ -10,10 +10,13 @@ import Testing
   {
     let network = Network(model.configuration, model.layout, on: model.context, training: true)
     let gradients = try FloatStorage(count: model.layout.count, on: model.context.backend, for: "test")
-    _ = try network.forward(weights: model.weights.arena, batch, dropout)
-    let loss = try network.loss(labels, scale: 1 / Float(labels.count))
-    try network.backward(weights: model.weights.arena, gradients: gradients)
-    return (loss / Double(labels.count), gradients)
+    let weights = NetworkWeights(model.weights.arena)
+    _ = try network.forward(weights, batch, dropout)
+    let numbers = try UpdateStorage(count: 1, on: model.context.backend, for: "test")
+    try model.context.backend.startUpdates(numbers, lossScale: 1, goodUpdates: 0)
+    try network.loss(labels, scale: 1 / Float(labels.count), numbers)
+    try network.backward(weights, gradients: gradients)
+    return (numbers.pointer.pointee.lossSum / Double(labels.count), gradients)
   }
 
   private func loss(
@@ -22,8 +25,11 @@ import Testing
     throws -> Double
   {
     let network = Network(model.configuration, model.layout, on: model.context, training: true)
-    _ = try network.forward(weights: weights, batch, dropout)
-    return try network.loss(labels, scale: 1) / Double(labels.count)
+    _ = try network.forward(NetworkWeights(weights), batch, dropout)
+    let numbers = try UpdateStorage(count: 1, on: model.context.backend, for: "test")
+    try model.context.backend.startUpdates(numbers, lossScale: 1, goodUpdates: 0)
+    try network.loss(labels, scale: 1, numbers)
+    return numbers.pointer.pointee.lossSum / Double(labels.count)
   }
 
   @Test(arguments: [ModelFamily.bert, .roberta], [Float(0), 0.3])
@@ -78,13 +84,13 @@ import Testing
     let lengths = [7, 1, 30, 2, 17]
     let network = Network(model.configuration, model.layout, on: model.context, training: false)
     let together = makeBatch(model, lengths: lengths, seed: 11)
-    let logits = try network.forward(weights: model.weights.arena, together)
+    let logits = try network.forward(NetworkWeights(model.weights.arena), together)
     let all = Array(UnsafeBufferPointer(start: logits, count: lengths.count * 4))
     for sequence in lengths.indices {
       var alone = TokenBatch(model.configuration)
       let range = Int(together.offsets[sequence])..<Int(together.offsets[sequence + 1])
       alone.append(ids: Array(together.ids[range]), types: Array(together.types[range]), sample: 0)
-      let one = try network.forward(weights: model.weights.arena, alone)
+      let one = try network.forward(NetworkWeights(model.weights.arena), alone)
       #expect(Array(UnsafeBufferPointer(start: one, count: 4)) == Array(all[sequence * 4..<sequence * 4 + 4]))
     }
   }
@@ -94,11 +100,13 @@ import Testing
     let batch = makeBatch(model, lengths: [9, 4], seed: 2)
     let inference = Network(model.configuration, model.layout, on: model.context, training: false)
     let training = Network(model.configuration, model.layout, on: model.context, training: true)
-    let plain = Array(UnsafeBufferPointer(start: try inference.forward(weights: model.weights.arena, batch), count: 8))
+    let plain = Array(
+      UnsafeBufferPointer(start: try inference.forward(NetworkWeights(model.weights.arena), batch), count: 8))
     let packed = Array(
       UnsafeBufferPointer(
-        start: try inference.forward(weights: model.weights.arena, packed: try model.packedWeights(), batch), count: 8))
-    let trained = Array(UnsafeBufferPointer(start: try training.forward(weights: model.weights.arena, batch), count: 8))
+        start: try inference.forward(try model.weightsForInference(.float32), batch), count: 8))
+    let trained = Array(
+      UnsafeBufferPointer(start: try training.forward(NetworkWeights(model.weights.arena), batch), count: 8))
     #expect(plain == packed)
     #expect(plain == trained)
   }
@@ -125,11 +133,11 @@ import Testing
     let network = Network(model.configuration, model.layout, on: model.context, training: true)
     let together = makeBatch(model, lengths: [6, 8], seed: 21)
     let all = Array(
-      UnsafeBufferPointer(start: try network.forward(weights: model.weights.arena, together, plan), count: 8))
+      UnsafeBufferPointer(start: try network.forward(NetworkWeights(model.weights.arena), together, plan), count: 8))
     var second = TokenBatch(model.configuration)
     second.append(ids: Array(together.ids[6..<14]), types: Array(together.types[6..<14]), sample: 1)
     let alone = Array(
-      UnsafeBufferPointer(start: try network.forward(weights: model.weights.arena, second, plan), count: 4))
+      UnsafeBufferPointer(start: try network.forward(NetworkWeights(model.weights.arena), second, plan), count: 4))
     #expect(alone == Array(all[4..<8]))
   }
 }

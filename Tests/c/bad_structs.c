@@ -9,6 +9,8 @@ enum { BAD = KLUERE_ERR_INVALID_ARGUMENT };
 static uint32_t first_size(const char *type, size_t now) {
   if (strcmp(type, "kluere_model_config") == 0) return 64;
   if (strcmp(type, "kluere_model_open_options") == 0) return 40;
+  if (strcmp(type, "kluere_train_options") == 0) return 160;
+  if (strcmp(type, "kluere_step_info") == 0) return 80;
   return (uint32_t)now;
 }
 #define FIRST_SIZE(type) first_size(#type, sizeof(type))

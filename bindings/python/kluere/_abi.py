@@ -29,6 +29,11 @@ KLUERE_LOG_INFO = 3
 KLUERE_LOG_DEBUG = 4
 KLUERE_DEVICE_AUTO = -1
 KLUERE_DEVICE_CPU = 0
+KLUERE_PRECISION_AUTO = -1
+KLUERE_PRECISION_FLOAT32 = 0
+KLUERE_PRECISION_TF32 = 1
+KLUERE_PRECISION_BFLOAT16 = 2
+KLUERE_PRECISION_FLOAT16 = 3
 KLUERE_OFFSETS_BYTES = 0
 KLUERE_OFFSETS_CODE_POINTS = 1
 KLUERE_OFFSETS_UTF16 = 2
@@ -224,7 +229,7 @@ class kluere_predictor_options(Structure):
         ("struct_size", c_uint32),
         ("output", c_int32),
         ("batch_tokens", c_uint32),
-        ("reserved", c_uint32),
+        ("precision", c_int32),
     ]
 
 
@@ -301,6 +306,8 @@ class kluere_train_options(Structure):
         ("checkpoint_every", c_uint64),
         ("patience", c_uint64),
         ("output_directory", c_char_p),
+        ("precision", c_int32),
+        ("split_on_out_of_memory", c_uint32),
     ]
 
 
@@ -317,6 +324,9 @@ class kluere_step_info(Structure):
         ("learning_rate", c_double),
         ("grad_norm", c_double),
         ("seconds", c_double),
+        ("skipped", c_uint32),
+        ("reserved", c_uint32),
+        ("loss_scale", c_double),
     ]
 
 

@@ -55,7 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         add(sub)
         sub.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: every core)")
-        sub.add_argument("--device", default="cpu", help="cpu, auto or cuda:N (default: cpu)")
+        sub.add_argument("--device", default="cpu", help="cpu, auto, cuda or cuda:N (default: cpu)")
+        sub.add_argument(
+            "--precision",
+            choices=["auto", "float32", "tf32", "bfloat16", "float16"],
+            help="of products on a GPU (default: auto with --device cuda or auto, else float32)",
+        )
         sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return parser
 
@@ -73,6 +78,10 @@ def _add_data_options(parser: argparse.ArgumentParser) -> None:
         choices=["stop", "skip"],
         help="stop at the first bad row (default), or leave bad rows out and report them",
     )
+
+
+def _precision(options) -> str:
+    return options.precision or ("float32" if options.device == "cpu" else "auto")
 
 
 def _context(options) -> Context:
@@ -198,7 +207,7 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         trained = trainer.export_model()
     trained.save(output / "model")
     if held_out is not None:
-        print(_evaluated(trained, held_out, quiet=True))
+        print(evaluate(trained, held_out, precision=_precision(options)))
     print(f"trained in {seconds:.1f} s; model: {output / 'model'}")
 
 
@@ -270,6 +279,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         patience=options.patience,
         best_metric=options.best_metric,
         output_directory=options.output,
+        precision=_precision(options),
     )
 
 
@@ -290,18 +300,19 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_data_options(parser)
 
 
-def _evaluated(model: Model, dataset: Dataset, quiet: bool, missing_class: str = "skip") -> Metrics:
-    if quiet:
-        return evaluate(model, dataset, missing_class=missing_class)
+def _evaluated(model: Model, dataset: Dataset, options, missing_class: str = "skip") -> Metrics:
+    how = {"missing_class": missing_class, "precision": _precision(options)}
+    if options.quiet:
+        return evaluate(model, dataset, **how)
     with ProgressBar("evaluate") as bar:
-        return evaluate(model, dataset, missing_class=missing_class, progress=bar.update)
+        return evaluate(model, dataset, **how, progress=bar.update)
 
 
 def _evaluate(options, parser: argparse.ArgumentParser) -> None:
     context = _context(options)
     model = Model.open(_model_folder(options.model), context=context)
     dataset = _read(options.data, model.labels, options, context)
-    metrics = _evaluated(model, dataset, options.quiet, options.missing_class)
+    metrics = _evaluated(model, dataset, options, options.missing_class)
     if options.json:
         print(json.dumps(metrics.as_dict(per_class=options.per_class), ensure_ascii=False))
         return
@@ -349,18 +360,18 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
             _entity(options.text, options.object, options.object_type),
         )
         if options.json:
-            _print_json(None, labels, model.predict(example))
+            _print_json(None, labels, model.predict(example, precision=_precision(options)))
         else:
-            for label, probability in model.best(example, options.top):
+            for label, probability in model.best(example, options.top, precision=_precision(options)):
                 print(f"{probability:.4f}  {label}")
         return
 
     dataset = _read(options.data, labels, options, context)
     if options.quiet:
-        probabilities = model.predict(dataset)
+        probabilities = model.predict(dataset, precision=_precision(options))
     else:
         with ProgressBar("predict") as bar:
-            probabilities = model.predict(dataset, progress=bar.update)
+            probabilities = model.predict(dataset, precision=_precision(options), progress=bar.update)
     if options.output:
         model.write_submission(options.output, dataset, probabilities)
         print(f"{len(dataset)} rows: {options.output}")

@@ -33,7 +33,7 @@ def _log(userdata, level, utf8, length) -> None:
 class Context(Handle):
     """Device and CPU threads that datasets, models and trainers use. Any number of Python threads may share one.
 
-    device     "cpu" (default), "auto" (a GPU this build can use, else the CPU) or "cuda:N"
+    device     "cpu" (default), "auto" (a GPU that can be used, else the CPU), "cuda" (the first) or "cuda:N"
     threads    CPU threads that work on one call, the caller's included; 0 = every core
     log_level  what the library reports: 0 nothing ... 4 everything; None = warnings and errors
 
@@ -78,7 +78,7 @@ class Context(Handle):
 
     @property
     def instruction_set(self) -> str:
-        """"avx512", "avx2", "neon" or "plain"."""
+        """"avx512", "avx2", "neon" or "plain"; of a GPU its architecture, "sm_90"."""
         return self._info().instruction_set.decode()
 
     def __repr__(self) -> str:
@@ -92,9 +92,11 @@ def _device_number(device: str) -> int:
         return _abi.KLUERE_DEVICE_CPU
     if device == "auto":
         return _abi.KLUERE_DEVICE_AUTO
+    if device == "cuda":
+        return 1
     if device.startswith("cuda:") and device[5:].isdecimal():
         return int(device[5:]) + 1
-    raise ValueError(f"device is {device!r}, expected 'cpu', 'auto' or 'cuda:N'")
+    raise ValueError(f"device is {device!r}, expected 'cpu', 'auto', 'cuda' or 'cuda:N'")
 
 
 _default: Optional[Context] = None

@@ -151,11 +151,13 @@ def evaluate(
     dataset: Dataset,
     *,
     missing_class: str = "skip",
+    precision: str = "float32",
     progress: Optional[Callable[[int, int], None]] = None,
 ) -> Metrics:
     """The model's metrics on a dataset, per-class table and confusion matrix included.
 
-    Rows whose label is hidden are left out; ValueError if all are. progress(done, total) is called now and then.
+    Rows whose label is hidden are left out; ValueError if all are. precision: as Predictor's. progress(done, total) is
+    called now and then.
     """
     labels = [int(label) for label in model.label_indices(dataset)]
     known = [i for i, label in enumerate(labels) if label >= 0]
@@ -165,7 +167,7 @@ def evaluate(
         dataset = dataset.subset(known)
     names = model.labels
     return compute_metrics(
-        model.predict(dataset, progress=progress),
+        model.predict(dataset, precision=precision, progress=progress),
         [labels[i] for i in known],
         label_names=names,
         no_relation=names.index("no_relation") if "no_relation" in names else None,

@@ -304,10 +304,11 @@ class Model(Handle):
         with self._predictor_lock:
             return self._predictor("probabilities").embed(texts, pooling=pooling, normalize=normalize)
 
-    def _predictor(self, output: str) -> Predictor:
-        predictor = self._predictors.get(output)
+    def _predictor(self, output: str, precision: str = "float32") -> Predictor:
+        predictor = self._predictors.get((output, precision))
         if predictor is None:
-            predictor = self._predictors[output] = Predictor(self, output=output)
+            predictor = Predictor(self, output=output, precision=precision)
+            self._predictors[output, precision] = predictor
         return predictor
 
     def predict(
@@ -315,20 +316,22 @@ class Model(Handle):
         examples: Union[Example, Sequence[Example], Dataset],
         *,
         output: str = "probabilities",
+        precision: str = "float32",
         progress: Optional[Callable[[int, int], None]] = None,
     ):
         """Probabilities (or output="logits") of every label: a table of rows x labels, float32.
 
-        For one Example the row alone. Labels in the examples are ignored. progress(done, total) is called now and then.
+        For one Example the row alone. Labels in the examples are ignored. precision: as Predictor's.
+        progress(done, total) is called now and then.
         """
         if isinstance(examples, Example):
-            return self.predict([examples], output=output)[0]
+            return self.predict([examples], output=output, precision=precision)[0]
         with self._predictor_lock:
-            return self._predictor(output).predict(examples, progress=progress)
+            return self._predictor(output, precision).predict(examples, progress=progress)
 
-    def best(self, example: Example, top: int = 1) -> List[Tuple[str, float]]:
+    def best(self, example: Example, top: int = 1, *, precision: str = "float32") -> List[Tuple[str, float]]:
         """The most probable labels of one example with their probabilities, the best first."""
-        probabilities = self.predict(example)
+        probabilities = self.predict(example, precision=precision)
         labels = self.labels
         order = sorted(range(len(labels)), key=lambda i: -probabilities[i])
         return [(labels[i], float(probabilities[i])) for i in order[:top]]

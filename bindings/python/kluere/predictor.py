@@ -25,13 +25,27 @@ class Predictor(Handle):
 
     output        "probabilities" (softmax over the labels) or "logits"
     batch_tokens  tokens worked on at once, bounds memory; None: the library's default
+    precision     "float32" (default), "tf32", "bfloat16", "float16" or "auto": what the device does best; the CPU has
+                  float32 alone
     """
 
     _destroy_name = "kluere_predictor_destroy"
 
-    def __init__(self, model: Model, *, output: str = "probabilities", batch_tokens: Optional[int] = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        output: str = "probabilities",
+        batch_tokens: Optional[int] = None,
+        precision: Optional[str] = None,
+    ) -> None:
         options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
-        assign(options, output=choice("output", output, "KLUERE_OUTPUT_"), batch_tokens=batch_tokens)
+        assign(
+            options,
+            output=choice("output", output, "KLUERE_OUTPUT_"),
+            batch_tokens=batch_tokens,
+            precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
+        )
         pointer = ctypes.c_void_p()
         check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))
         super().__init__(pointer)

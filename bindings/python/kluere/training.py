@@ -34,6 +34,8 @@ class StepInfo:
     learning_rate: float
     grad_norm: float  # before clipping
     seconds: float  # this update
+    skipped: bool  # float16: gradients overflowed, nothing was changed but the loss scale
+    loss_scale: float  # of this update; 1 in the other precisions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,7 @@ _STEP_FIELDS = [field.name for field in dataclasses.fields(StepInfo)]
 
 def _step_info(info) -> StepInfo:
     values = {name: getattr(info, name) for name in _STEP_FIELDS}
-    values["done"] = bool(info.done)
+    values["done"], values["skipped"] = bool(info.done), bool(info.skipped)
     return StepInfo(**values)
 
 
@@ -91,6 +93,9 @@ class Trainer(Handle):
     checkpoint_every   updates between writes of checkpoint-last in run(); 0: at each evaluation
     patience           evaluations without improvement before run() stops early; 0: never
     output_directory   where run() writes checkpoint-last and checkpoint-best; None: no files
+    precision          "float32" (default), "tf32", "bfloat16", "float16" or "auto": what the device does best; the CPU has
+                       float32 alone
+    split_on_out_of_memory   True: micro-batches that do not fit the device's memory are computed in parts
     """
 
     _destroy_name = "kluere_trainer_destroy"
@@ -125,6 +130,8 @@ class Trainer(Handle):
         checkpoint_every: Optional[int] = None,
         patience: Optional[int] = None,
         output_directory=None,
+        precision: Optional[str] = None,
+        split_on_out_of_memory: Optional[bool] = None,
     ) -> None:
         options = initialized(_abi.kluere_train_options, "kluere_train_options_init")
         assign(
@@ -153,6 +160,8 @@ class Trainer(Handle):
             checkpoint_every=checkpoint_every,
             patience=patience,
             output_directory=None if output_directory is None else c_path(output_directory),
+            precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
+            split_on_out_of_memory=None if split_on_out_of_memory is None else int(split_on_out_of_memory),
         )
         pointer = ctypes.c_void_p()
         check(

@@ -1,0 +1,109 @@
+internal import KluereBase
+internal import KluereCompute
+
+/// The sizes that one pass works with.
+struct BatchShape: Hashable {
+  private(set) var tokens = 0
+  private(set) var sequences = 0
+  /// At least the length of the longest sequence.
+  private(set) var longest = 0
+  /// Rounded up, so that few shapes stand for all: the rows and sequences beyond the batch are empty.
+  private(set) var isPadded = false
+
+  init() {}
+
+  init(_ batch: TokenBatch, padded: Bool) {
+    tokens = batch.tokenCount
+    sequences = batch.sequenceCount
+    for sequence in 0..<sequences {
+      longest = max(longest, Int(batch.offsets[sequence + 1] - batch.offsets[sequence]))
+    }
+    guard padded, tokens <= BatchShape.largestPadded else { return }
+    isPadded = true
+    tokens = BatchShape.roundedUp(tokens)
+    longest = (longest + 63) / 64 * 64
+    var count = 1
+    while count < sequences { count *= 2 }
+    sequences = count
+  }
+
+  /// Larger batches gain nothing from a recording: the device is busy longer than the host needs to ask for more.
+  private static let largestPadded = 4096
+
+  /// To 64, 128, 192, 256, 384, 512, 768, 1024, ...: at most a third more.
+  static func roundedUp(_ tokens: Int) -> Int {
+    var step = 64
+    while tokens > 4 * step { step *= 2 }
+    return (tokens + step - 1) / step * step
+  }
+}
+
+/// Puts a batch's numbers into device memory. Its own memory is kept between batches, so that one costs no allocation.
+struct BatchLoader {
+  private var numbers: [Int32] = []
+  private var firstRows: [Int32] = []
+  private var samples: [UInt32] = []
+  private var zeros: [Int32] = []
+
+  mutating func load(
+    _ batch: TokenBatch, _ shape: BatchShape, firstPosition: Int32, into memory: NetworkMemory, on backend: any Backend
+  ) throws(KluereError) {
+    guard let ids = memory.ids, let positions = memory.positions, let types = memory.types,
+      let tokenSamples = memory.samples, let inSentence = memory.positionsInSentence, let offsets = memory.offsets,
+      let first = memory.firstRows, let sequenceSamples = memory.sequenceSamples, let zero = memory.zeros
+    else { throw KluereError(.internal, "network: no memory for a batch") }
+    firstRows.removeAll(keepingCapacity: true)
+    samples.removeAll(keepingCapacity: true)
+    zeros.removeAll(keepingCapacity: true)
+    for sequence in 0..<shape.sequences {
+      let row = sequence < batch.sequenceCount ? batch.offsets[sequence] : 0
+      firstRows.append(row)
+      samples.append(batch.samples[Int(row)])
+      zeros.append(0)
+    }
+    if shape.isPadded {
+      try copyIn(ids, batch.ids, padding: 0, to: shape.tokens, on: backend)
+      try copyIn(positions, batch.positions, padding: firstPosition, to: shape.tokens, on: backend)
+      try copyIn(types, batch.types, padding: 0, to: shape.tokens, on: backend)
+      // An empty sequence begins and ends behind the last token.
+      try copyIn(
+        offsets, batch.offsets, padding: Int32(clamping: batch.tokenCount), to: shape.sequences + 1, on: backend)
+    } else {
+      try backend.copyIn(ids, batch.ids)
+      try backend.copyIn(positions, batch.positions)
+      try backend.copyIn(types, batch.types)
+      try backend.copyIn(tokenSamples, batch.samples)
+      try backend.copyIn(inSentence, batch.positionsInSentence)
+      try backend.copyIn(offsets, batch.offsets)
+    }
+    try backend.copyIn(first, firstRows)
+    try backend.copyIn(sequenceSamples, samples)
+    try backend.copyIn(zero, zeros)
+  }
+
+  private mutating func copyIn(
+    _ device: UnsafeMutablePointer<Int32>, _ host: [Int32], padding: Int32, to count: Int, on backend: any Backend
+  ) throws(KluereError) {
+    numbers.removeAll(keepingCapacity: true)
+    numbers.append(contentsOf: host)
+    numbers.append(contentsOf: repeatElement(padding, count: max(0, count - host.count)))
+    try backend.copyIn(device, numbers)
+  }
+}
+
+extension Backend {
+  /// 32-bit numbers to device memory that has room for them.
+  func copyIn<Element: BitwiseCopyable>(
+    _ device: UnsafeMutablePointer<Int32>, _ host: [Element]
+  ) throws(KluereError) {
+    let bytes = host.count * MemoryLayout<Int32>.size
+    // withUnsafeBytes rethrows untyped errors; a Result carries ours out.
+    let result: Result<Void, KluereError> = host.withUnsafeBytes { source in
+      guard let base = source.baseAddress, source.count == bytes else { return .success(()) }
+      do throws(KluereError) {
+        return .success(try copyIn(UnsafeMutableRawPointer(device), base, bytes: bytes))
+      } catch { return .failure(error) }
+    }
+    try result.get()
+  }
+}
