@@ -26,6 +26,8 @@ let package = Package(
     .systemLibrary(name: "CKluere", path: "include"),
     .target(name: "CKluereSupport", exclude: ["README.md"], cSettings: plainC),
     .target(name: "CKluereCPU", exclude: ["README.md"], cSettings: arithmetic),
+    .target(
+      name: "CKluereCUDA", dependencies: ["CKluereSupport"], exclude: ["README.md", "kernels"], cSettings: plainC),
     .target(name: "KluereBase", dependencies: ["CKluereSupport"], exclude: ["README.md"], swiftSettings: strict),
     .target(name: "KluereText", dependencies: ["KluereBase"], exclude: ["README.md"], swiftSettings: strict),
     .target(

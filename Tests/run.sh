@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything CI runs, cheap before slow; does its own set-up. `make test` calls it.
-#   Tests/run.sh [STEP...]      steps: gates header release c samples python unit address thread (default: all)
+#   Tests/run.sh [STEP...]      steps: gates header release c samples cuda python unit address thread (default: all)
 #   Tests/run.sh --python-only  only makes the Python environment in .build/venv
 # A step's output goes to .build/logs; here come one line for each and the runners' closing lines.
 set -euo pipefail
@@ -16,7 +16,7 @@ swift_closing="Test run with"
 step_limit=900  # seconds; no step comes near it unless it hangs
 mkdir -p "$logs"
 
-all_steps=(gates header release c samples python unit address thread)
+all_steps=(gates header release c samples cuda python unit address thread)
 steps=("$@")
 if [ ${#steps[@]} -eq 0 ]; then steps=("${all_steps[@]}"); fi
 
@@ -39,23 +39,24 @@ run() {
   grep -E -- "$closing" "$log" | tail -n 4 | sed 's/^/             /' || true
 }
 
+# environment FOLDER REQUIREMENTS: a Python environment with these packages; made anew when the list changes.
 environment() {
-  local stamp
-  if [ ! -f "$requirements" ]; then
-    echo "there is no $requirements"
+  local folder=$1 list=$2 stamp
+  if [ ! -f "$list" ]; then
+    echo "there is no $list"
     return 1
   fi
-  stamp=$(cat "$requirements" <("$python" --version) | sha256sum)
-  if [ "$(cat "$venv/stamp" 2> /dev/null)" != "$stamp" ]; then
-    rm -rf "$venv"
-    "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
-    echo "$stamp" > "$venv/stamp"
+  stamp=$(cat "$list" <("$python" --version) | sha256sum)
+  if [ "$(cat "$folder/stamp" 2> /dev/null)" != "$stamp" ]; then
+    rm -rf "$folder"
+    "$python" -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$list"
+    echo "$stamp" > "$folder/stamp"
   fi
 }
 
 if [ "${1:-}" = --python-only ]; then
-  environment
+  environment "$venv" "$requirements"
   exit
 fi
 for step in "${steps[@]}"; do
@@ -68,7 +69,7 @@ done
 # The environment is mostly waiting for the network and unpacking: it is made beside the first builds.
 venv_job=
 if wanted python; then
-  environment > "$logs/environment.log" 2>&1 < /dev/null &
+  environment "$venv" "$requirements" > "$logs/environment.log" 2>&1 < /dev/null &
   venv_job=$!
   trap 'if [ -n "$venv_job" ]; then kill "$venv_job" 2> /dev/null || true; fi' EXIT
 fi
@@ -106,6 +107,25 @@ if wanted samples; then
   run "samples" "micro-F1|the same" bash Tests/samples_test.sh
 fi
 
+# Without a GPU: the kernels' own source on the CPU, and whether they compile for each chip.
+if wanted cuda; then
+  nvrtc_venv=$root/.build/venv-nvrtc
+  export -f environment
+  run "CUDA kernels on the CPU" "[0-9]+ passed" make --no-print-directory -j2 -C Tests/cuda/kernels CLANG="$clang" run
+  run "CUDA kernels on the CPU, AddressSanitizer" "[0-9]+ passed" \
+    env ASAN_OPTIONS=detect_leaks=0 make --no-print-directory -j2 -C Tests/cuda/kernels \
+    CC="$clang" CXX="$clang++" CLANG="$clang" \
+    EXTRA="-fsanitize=address,undefined -fno-sanitize-recover=undefined" WITHOUT_BARRIERS=1 \
+    BUILD="$root/.build/cuda-kernels-address" run
+  run "NVRTC environment" "^$" env python="$python" bash -euc "environment '$nvrtc_venv' Tests/cuda/requirements.txt"
+  run "CUDA compile check" "compile check" "$nvrtc_venv/bin/python" Tests/cuda/compile_check.py
+  run "CUDA declarations" "^CUDA" "$python" Tests/cuda/check_api.py .build/packages
+  run "CUDA host side" "[0-9]+ (passed|failed)" make --no-print-directory -j2 -C Tests/cuda run
+  run "CUDA host side, AddressSanitizer" "[0-9]+ (passed|failed)" env ASAN_OPTIONS=detect_leaks=1 \
+    make --no-print-directory -j2 -C Tests/cuda CC="$clang" CXX="$clang++" EXTRA=-fsanitize=address \
+    BUILD="$root/.build/cuda-address" run
+fi
+
 if wanted python; then
   if ! wait "$venv_job"; then
     echo "FAILED  python environment:"
@@ -126,6 +146,7 @@ if wanted unit; then
   fi
 fi
 
+# The CUDA target without a GPU: its host side on a stand-in driver, its kernels in the emulation.
 # Leak checking would count what the test runner itself leaves behind. An allocation too large to be had gives NULL, as it
 # does without a sanitizer: the tests ask for some.
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 TSAN_OPTIONS=allocator_may_return_null=1
