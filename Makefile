@@ -31,7 +31,7 @@ build: ## dist/lib/libkluere.so, optimised and self-contained
 	@ln -sfn libkluere.so.$(ABI) dist/lib/libkluere.so
 	@echo "dist/lib/libkluere.so: kluere $(VERSION), ABI $(ABI)"
 
-demo: build ## train a small model on samples/data, then ask it from C and from Python
+demo: build ## train a small model on samples/data, then ask it from C and from Python (DEVICE=cuda: on a GPU)
 	@bash samples/demo.sh
 
 test: ## everything CI runs; STEPS="gates unit" for some of it

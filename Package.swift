@@ -38,7 +38,8 @@ let package = Package(
       name: "KluereData", dependencies: ["KluereBase", "KluereText", "KluereFormats"], exclude: ["README.md"],
       swiftSettings: strict),
     .target(
-      name: "KluereCompute", dependencies: ["KluereBase", "CKluereSupport", "CKluereCPU"], exclude: ["README.md"],
+      name: "KluereCompute", dependencies: ["KluereBase", "CKluereSupport", "CKluereCPU", "CKluereCUDA"],
+      exclude: ["README.md"],
       swiftSettings: strict),
     .target(
       name: "KluereModel",

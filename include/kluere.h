@@ -101,7 +101,7 @@ enum {
 
 typedef struct kluere_context_options {
   uint32_t struct_size;
-  int32_t device;       /* KLUERE_DEVICE_*; default CPU. AUTO takes a GPU this build can use, else the CPU */
+  int32_t device;       /* KLUERE_DEVICE_*; default CPU. AUTO takes the first GPU if it can be used, else the CPU */
   int32_t thread_count; /* CPU threads that work on one call, the caller's included; 0 (default) = every core */
   int32_t log_level;    /* default KLUERE_LOG_WARNING; nothing is logged without a callback */
   kluere_log_fn log;
@@ -114,16 +114,24 @@ typedef struct kluere_context_info {
   int32_t thread_count;        /* what was chosen */
   int32_t reserved;
   const char *device_name;     /* lives with the context */
-  const char *instruction_set; /* "avx512", "avx2", "neon" or "plain"; lives with the context */
+  const char *instruction_set; /* "avx512", "avx2", "neon" or "plain"; of a GPU "sm_90"; lives with the context */
 } kluere_context_info;
 
 KLUERE_API kluere_status kluere_context_options_init(kluere_context_options *options, size_t struct_size);
 /* options may be NULL: defaults. Worker threads start here, block every signal, and sleep between calls.
- * Environment: KLUERE_CPU=plain|avx2|avx512|neon forces a code path; UNSUPPORTED if this machine lacks it. */
+ * Environment: KLUERE_CPU=plain|avx2|avx512|neon forces a code path; UNSUPPORTED if this machine lacks it.
+ * A CUDA device needs nothing at build time: libcuda, libcublasLt and libnvrtc are looked for when it is opened, in
+ * KLUERE_CUDA_LIBRARIES (folders, separated by colons) first; UNSUPPORTED lists every place that was tried. Kernels are
+ * compiled for the chip at first use and kept in KLUERE_CACHE, else XDG_CACHE_HOME/kluere, else HOME/.cache/kluere. The
+ * device's primary context is shared with the process (PyTorch) and left as it was. After an error that the driver does
+ * not recover from, every call on the context gives DEVICE. */
 KLUERE_API kluere_status kluere_context_create(const kluere_context_options *options, kluere_context **out);
 KLUERE_API void kluere_context_destroy(kluere_context *context);
 /* Set info->struct_size = sizeof *info before the call. */
 KLUERE_API kluere_status kluere_context_describe(const kluere_context *context, kluere_context_info *info);
+/* Computes small known problems on the device, in a second or two; on a GPU all its kernels are compiled first. DEVICE and what
+ * differs if the device, its driver or this build of the library is not to be trusted with more. */
+KLUERE_API kluere_status kluere_context_selftest(const kluere_context *context);
 
 /* ---- Offsets ----------------------------------------------------------------------------------------------------- */
 enum { KLUERE_OFFSETS_BYTES = 0, KLUERE_OFFSETS_CODE_POINTS = 1, KLUERE_OFFSETS_UTF16 = 2 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Asks a model for the relation in one sentence from C and from Python; fails unless both give the same probabilities.
 #   same_answer.sh MODEL [SENTENCE SUBJECT SUBJECT_TYPE OBJECT OBJECT_TYPE]
-# Needs samples/c/predict, and KLUERE_LIBRARY or a built library for Python.
+# Needs samples/c/predict, and KLUERE_LIBRARY or a built library for Python. DEVICE: cpu (default), auto, cuda or cuda:N.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
@@ -19,12 +19,25 @@ span() {
 read -r subject_begin subject_end <<< "$(span "$subject")"
 read -r object_begin object_end <<< "$(span "$object")"
 
+# The header's number of the device.
+case ${DEVICE:-cpu} in
+  cpu) number=0 ;;
+  auto) number=-1 ;;
+  cuda) number=1 ;;
+  cuda:*) number=$((${DEVICE#cuda:} + 1)) ;;
+  *)
+    echo "DEVICE is $DEVICE, expected cpu, auto, cuda or cuda:N" >&2
+    exit 2
+    ;;
+esac
+
 echo "$sentence  ($subject, $object)"
-from_c=$("$here/c/predict" "$model" "$sentence" "$subject_begin" "$subject_end" "$object_begin" "$object_end" \
-  "$subject_type" "$object_type")
+from_c=$(KLUERE_DEVICE=$number "$here/c/predict" "$model" "$sentence" "$subject_begin" "$subject_end" "$object_begin" \
+  "$object_end" "$subject_type" "$object_type")
 from_python=$(PYTHONPATH="$here/../bindings/python${PYTHONPATH:+:$PYTHONPATH}" "$python" -m kluere predict "$model" \
   --text "$sentence" --subject "$subject_begin:$subject_end" --subject-type "$subject_type" \
-  --object "$object_begin:$object_end" --object-type "$object_type")
+  --object "$object_begin:$object_end" --object-type "$object_type" \
+  --device "${DEVICE:-cpu}" --precision float32)
 echo "from C:"
 sed 's/^/  /' <<< "$from_c"
 echo "from Python:"

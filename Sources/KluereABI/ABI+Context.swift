@@ -63,3 +63,11 @@ public func contextDescribe(
         reserved: 0, device_name: object.names[0], instruction_set: object.names[1]))
   }
 }
+
+@_cdecl("kluere_context_selftest")
+public func contextSelftest(_ context: OpaquePointer?) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let context = try Handle<ContextObject>.borrow(context, "context").context
+    try context.exclusive { () throws(KluereError) in try context.backend.selfTest() }
+  }
+}

@@ -15,6 +15,7 @@ private func checkHeader() {
   same(type(of: contextCreate), type(of: kluere_context_create))
   same(type(of: contextDestroy), type(of: kluere_context_destroy))
   same(type(of: contextDescribe), type(of: kluere_context_describe))
+  same(type(of: contextSelftest), type(of: kluere_context_selftest))
   same(type(of: offsetConvert), type(of: kluere_offset_convert))
   same(type(of: datasetOptionsInit), type(of: kluere_dataset_options_init))
   same(type(of: datasetRead), type(of: kluere_dataset_read))

@@ -79,8 +79,11 @@ package protocol Backend: AnyObject, Sendable {
   func supports(_ precision: Precision) -> Bool
   /// What `Precision` is best where the caller leaves the choice to the device.
   var preferredPrecision: Precision { get }
-  /// Zeroed, 64-byte aligned device memory, nil when there is none.
-  func allocate(bytes: Int) -> UnsafeMutableRawPointer?
+  /// Throws if the device's arithmetic is not what it should be.
+  func selfTest() throws(KluereError)
+  /// Zeroed, 64-byte aligned device memory. `.outOfMemory`, with the device's own figures if it has some, or a device that
+  /// does not work.
+  func allocate(bytes: Int) throws(KluereError) -> UnsafeMutableRawPointer
   func free(_ memory: UnsafeMutableRawPointer)
   func copyIn(_ device: UnsafeMutableRawPointer, _ host: UnsafeRawPointer, bytes: Int) throws(KluereError)
   func copyOut(_ host: UnsafeMutableRawPointer, _ device: UnsafeRawPointer, bytes: Int) throws(KluereError)

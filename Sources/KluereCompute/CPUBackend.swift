@@ -44,10 +44,12 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   package var isHost: Bool { true }
 
-  package func allocate(bytes: Int) -> UnsafeMutableRawPointer? {
+  package func allocate(bytes: Int) throws(KluereError) -> UnsafeMutableRawPointer {
     // Linux promises more memory than there is and kills the process that uses it: what cannot fit is refused here.
-    guard bytes >= 0, bytes <= CPUBackend.physicalMemory else { return nil }
-    return ks_allocate_zeroed(bytes)
+    guard bytes >= 0, bytes <= CPUBackend.physicalMemory, let memory = ks_allocate_zeroed(bytes) else {
+      throw KluereError(.outOfMemory, "")
+    }
+    return memory
   }
 
   private static let physicalMemory: Int = {

@@ -55,8 +55,14 @@ package final class Context: Sendable {
     guard (0...1024).contains(threads) else {
       throw KluereError(.invalidArgument, "thread_count: \(threads), expected 0 (every core) to 1024")
     }
-    if device > 0 {
-      throw KluereError(.unsupported, "device: CUDA device \(device - 1), but this build has the CPU backend alone")
+    self.sink = sink
+    if let cuda = try Context.cuda(device, sink) {
+      backend = cuda.backend
+      self.device = cuda.device
+      threadCount = 1
+      instructionSet = cuda.backend.architecture
+      deviceName = cuda.backend.name
+      return
     }
     let forced = getenv("KLUERE_CPU").map { String(cString: $0) }
     let cpu = try CPUBackend(
@@ -67,7 +73,18 @@ package final class Context: Sendable {
     threadCount = cpu.threadCount
     instructionSet = cpu.instructionSet
     deviceName = "CPU"
-    self.sink = sink
+  }
+
+  /// The CUDA device asked for; nil for the CPU, and where the choice is free and no GPU can be used.
+  private static func cuda(
+    _ device: Int32, _ sink: LogSink
+  ) throws(KluereError) -> (backend: CUDABackend, device: Int32)? {
+    if device == 0 { return nil }
+    if device > 0 { return (try CUDABackend(ordinal: Int(device) - 1), device) }
+    do throws(KluereError) { return (try CUDABackend(ordinal: 0), 1) } catch {
+      sink.write(.info) { "device: the CPU, for no GPU can be used: \(error.message)" }
+      return nil
+    }
   }
 
   package func log(_ level: LogLevel, _ message: @autoclosure () -> String) { sink.write(level, message) }

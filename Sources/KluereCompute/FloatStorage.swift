@@ -8,13 +8,14 @@ package final class DeviceStorage<Element: BitwiseCopyable>: @unchecked Sendable
   package let count: Int
   private let backend: any Backend
 
-  /// Throws `.outOfMemory`, naming `purpose`.
+  /// Throws `.outOfMemory` or what else the device says, naming `purpose`.
   package init(count: Int, on backend: any Backend, for purpose: String) throws(KluereError) {
-    guard count >= 0, let bytes = max(count, 1).product(MemoryLayout<Element>.stride),
-      let memory = backend.allocate(bytes: bytes)
-    else {
-      throw KluereError(
-        .outOfMemory, "\(purpose): \(count) elements of \(MemoryLayout<Element>.stride) bytes are not to be had")
+    let stride = MemoryLayout<Element>.stride
+    let what = "\(purpose): \(count) elements of \(stride) bytes are not to be had"
+    guard count >= 0, let bytes = max(count, 1).product(stride) else { throw KluereError(.outOfMemory, what) }
+    let memory: UnsafeMutableRawPointer
+    do throws(KluereError) { memory = try backend.allocate(bytes: bytes) } catch {
+      throw KluereError(error.status, error.message.isEmpty ? what : "\(what): \(error.message)")
     }
     pointer = memory.bindMemory(to: Element.self, capacity: max(count, 1))
     self.count = count

@@ -1,5 +1,3 @@
-package import KluereBase
-
 /// How values between layers are stored and multiplied. Sums, layer norm, softmax, loss, gradients of parameters and the
 /// optimizer are fp32 in all of them. Raw values are KC_* and KLUERE_PRECISION_*.
 package enum Precision: Int32, Sendable, CaseIterable {

@@ -29,6 +29,7 @@ static void as_context(void *handle, struct fixture *f) {
   kluere_model_config config = fixture_config();
   info.struct_size = sizeof info;
   REFUSES(REFUSED, kluere_context_describe(handle, &info));
+  REFUSES(REFUSED, kluere_context_selftest(handle));
   REFUSES(REFUSED, kluere_dataset_read(handle, f->vocabulary, NULL, &dataset));
   REFUSES(REFUSED, kluere_dataset_create(handle, &row, sizeof row, 1, 0, NULL, &dataset));
   REFUSES(REFUSED, kluere_tokenizer_open(handle, f->vocabulary, NULL, &tokenizer));

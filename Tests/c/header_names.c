@@ -220,6 +220,7 @@ static const function functions[] = {
     (function)kluere_context_create,
     (function)kluere_context_destroy,
     (function)kluere_context_describe,
+    (function)kluere_context_selftest,
     (function)kluere_offset_convert,
     (function)kluere_dataset_options_init,
     (function)kluere_dataset_read,

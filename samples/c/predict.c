@@ -2,7 +2,8 @@
  *
  *   ./predict MODEL SENTENCE SUBJECT_BEGIN SUBJECT_END OBJECT_BEGIN OBJECT_END [SUBJECT_TYPE OBJECT_TYPE]
  *
- * Offsets count code points, the end exclusive; types as in the training data, e.g. ORG PER. */
+ * Offsets count code points, the end exclusive; types as in the training data, e.g. ORG PER. KLUERE_DEVICE=1 in the
+ * environment: on the first GPU; -1: on a GPU if there is one. */
 #include <kluere.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,8 @@ int main(int argc, char **argv) {
   kluere_context *context = NULL;
   kluere_model *model = NULL;
   kluere_predictor *predictor = NULL;
+  kluere_context_options options;
+  const char *device = getenv("KLUERE_DEVICE");
 
   if (argc != 7 && argc != 9) {
     fprintf(stderr, "usage: %s MODEL SENTENCE SUBJECT_BEGIN SUBJECT_END OBJECT_BEGIN OBJECT_END "
@@ -49,7 +52,9 @@ int main(int argc, char **argv) {
     return 1;
   }
   /* README-BEGIN */
-  check(kluere_context_create(NULL, &context), "context");
+  check(kluere_context_options_init(&options, sizeof options), "options");
+  options.device = device ? atoi(device) : KLUERE_DEVICE_CPU;
+  check(kluere_context_create(&options, &context), "context");
   check(kluere_model_open(context, argv[1], NULL, &model), "model");
   check(kluere_predictor_create(model, NULL, &predictor), "predictor");
 

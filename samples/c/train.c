@@ -3,7 +3,8 @@
  *   ./train TRAIN DEV MODEL_OUT TOKENIZER [EPOCHS [LEARNING_RATE]]
  *
  * TRAIN and DEV: KLUE JSON, JSON Lines or the competition's CSV. TOKENIZER: a folder with vocab.txt, or a vocab.txt.
- * Progress goes to stderr; the figures on DEV to stdout. */
+ * Progress goes to stderr; the figures on DEV to stdout. KLUERE_DEVICE=1 in the environment: on the first GPU, in
+ * 16-bit precision; -1: on a GPU if there is one. */
 #include <kluere.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,8 +37,10 @@ int main(int argc, char **argv) {
   kluere_model *start = NULL, *trained = NULL;
   kluere_trainer *trainer = NULL;
   kluere_model_config config;
+  kluere_context_options place;
   kluere_train_options options;
   kluere_metrics metrics = {0};
+  const char *device = getenv("KLUERE_DEVICE");
 
   if (argc < 5) {
     fprintf(stderr, "usage: %s TRAIN DEV MODEL_OUT TOKENIZER [EPOCHS [LEARNING_RATE]]\n", argv[0]);
@@ -48,7 +51,9 @@ int main(int argc, char **argv) {
     return 1;
   }
   /* README-BEGIN */
-  check(kluere_context_create(NULL, &context), "context");
+  check(kluere_context_options_init(&place, sizeof place), "options");
+  place.device = device ? atoi(device) : KLUERE_DEVICE_CPU;
+  check(kluere_context_create(&place, &context), "context");
   check(kluere_tokenizer_open(context, argv[4], NULL, &tokenizer), "tokenizer");
   check(kluere_dataset_read(context, argv[1], NULL, &train), "train data");
   check(kluere_dataset_read(context, argv[2], NULL, &dev), "dev data");
@@ -60,6 +65,7 @@ int main(int argc, char **argv) {
   options.epochs = argc > 5 ? atof(argv[5]) : 3;
   options.learning_rate = argc > 6 ? atof(argv[6]) : 3e-4; /* random weights want more than fine-tuning's 5e-5 */
   options.group_by_length = 1;
+  options.precision = KLUERE_PRECISION_AUTO; /* fp32 on the CPU */
   check(kluere_trainer_create(start, train, dev, &options, &trainer), "trainer");
   check(kluere_trainer_run(trainer, show, NULL), "training");
 

@@ -356,6 +356,7 @@ FUNCTIONS = {
     "kluere_context_create": (c_int32, (POINTER(kluere_context_options), POINTER(c_void_p))),
     "kluere_context_destroy": (None, (c_void_p,)),
     "kluere_context_describe": (c_int32, (c_void_p, POINTER(kluere_context_info))),
+    "kluere_context_selftest": (c_int32, (c_void_p,)),
     "kluere_offset_convert": (c_int32, (c_char_p, c_size_t, c_size_t, c_int32, c_int32, POINTER(c_size_t))),
     "kluere_dataset_options_init": (c_int32, (POINTER(kluere_dataset_options), c_size_t)),
     "kluere_dataset_read": (c_int32, (c_void_p, c_char_p, POINTER(kluere_dataset_options), POINTER(c_void_p))),

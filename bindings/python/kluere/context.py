@@ -81,6 +81,10 @@ class Context(Handle):
         """"avx512", "avx2", "neon" or "plain"; of a GPU its architecture, "sm_90"."""
         return self._info().instruction_set.decode()
 
+    def selftest(self) -> None:
+        """Computes small known problems on the device; raises if it gives other results than it should."""
+        check(library().kluere_context_selftest(self._handle))
+
     def __repr__(self) -> str:
         if self.closed:
             return "<kluere.Context closed>"

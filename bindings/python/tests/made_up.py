@@ -11,6 +11,7 @@ TYPES = ["PER", "ORG", "LOC", "DAT", "POH", "NOH"]
 SPECIAL = {
     "bert": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
     "roberta": ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"],
+    "electra": ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"],
 }
 PUNCTUATION = "@#*^&.,!?()<>'\""
 
