@@ -111,11 +111,11 @@ fi
 if wanted cuda; then
   nvrtc_venv=$root/.build/venv-nvrtc
   export -f environment
-  run "CUDA kernels on the CPU" "[0-9]+ passed" make --no-print-directory -j2 -C Tests/cuda/kernels CLANG="$clang" run
-  run "CUDA kernels on the CPU, AddressSanitizer" "[0-9]+ passed" \
+  run "CUDA kernels on the CPU" "[0-9]+ passed, " make --no-print-directory -j2 -C Tests/cuda/kernels CLANG="$clang" run
+  run "CUDA kernels on the CPU, AddressSanitizer" "[0-9]+ passed, " \
     env ASAN_OPTIONS=detect_leaks=0 make --no-print-directory -j2 -C Tests/cuda/kernels \
     CC="$clang" CXX="$clang++" CLANG="$clang" \
-    EXTRA="-fsanitize=address,undefined -fno-sanitize-recover=undefined" WITHOUT_BARRIERS=1 \
+    EXTRA="-fsanitize=address,undefined -fno-sanitize-recover=undefined" QUICK=1 \
     BUILD="$root/.build/cuda-kernels-address" run
   run "NVRTC environment" "^$" env python="$python" bash -euc "environment '$nvrtc_venv' Tests/cuda/requirements.txt"
   run "CUDA compile check" "compile check" "$nvrtc_venv/bin/python" Tests/cuda/compile_check.py

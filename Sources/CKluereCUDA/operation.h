@@ -1,5 +1,4 @@
-/* operation.h - what the operations on rows and elements share: the kernel for a number type, alignment, masks, grids.
- */
+/* operation.h - what the operations share: the kernel for a number type, alignment, masks, grids. */
 #ifndef KLUERE_CUDA_OPERATION_H
 #define KLUERE_CUDA_OPERATION_H
 #include <stdint.h>

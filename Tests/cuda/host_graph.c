@@ -146,10 +146,11 @@ static void scratch_of_a_graph_stays(void) {
   STATUS(KC_OK, NULL, device, fill(device, small, 8, 1000));
   STATUS(KC_OK, NULL, device, kc_copy(device, result, small, 4000));
   STATUS(KC_OK, NULL, device, kc_capture_end(device, &graph));
+  long held = standin()->live(NULL, 0);
   STATUS(KC_OK, NULL, device, kc_enter(device));
   STATUS(KC_OK, NULL, device, kc_scratch(device, 400000, &large));
   STATUS(KC_OK, NULL, device, kc_leave(device, KC_OK));
-  CHECK(large != small);
+  CHECK(large != small && standin()->live(NULL, 0) == held + 1); /* the small one is still there */
   STATUS(KC_OK, NULL, device, kc_graph_launch(device, graph));
   CHECK(first(device, result, 999) == 8);
   kc_close(device);
