@@ -77,6 +77,8 @@ typedef struct kluere_dataset kluere_dataset;     /* labelled sentences         
 typedef struct kluere_model kluere_model;         /* tokenizer, labels, weights   | immutable: any number at once */
 typedef struct kluere_predictor kluere_predictor; /* scratch memory to predict    | one thread at a time          */
 typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, position | one thread at a time          */
+typedef struct kluere_text kluere_text;           /* a result in words or JSON    | immutable: any number at once */
+typedef struct kluere_audit kluere_audit;         /* what is odd in a dataset     | immutable: any number at once */
 
 /* ---- Context ----------------------------------------------------------------------------------------------------- */
 enum { KLUERE_LOG_OFF = 0, KLUERE_LOG_ERROR = 1, KLUERE_LOG_WARNING = 2, KLUERE_LOG_INFO = 3, KLUERE_LOG_DEBUG = 4 };
@@ -138,6 +140,8 @@ typedef struct kluere_example {
   size_t id_length;
   const char *source; /* optional, e.g. "wikipedia" */
   size_t source_length;
+  const char *origin; /* optional: id of the row that this one was made from; splits never separate the two */
+  size_t origin_length;
 } kluere_example;
 
 /* ---- Dataset ------------------------------------------------------------------------------------------------------
@@ -149,7 +153,7 @@ typedef struct kluere_example {
  *                     literals with the same four keys
  *   JSON Lines        one object a line, keys as in KLUE JSON ("id" or "guid"; "word", "label", "source" optional; labels
  *                     and types of your own)
- * Label "100" (or no label) means hidden: label index -1. */
+ * Label "100" (or no label) means hidden: label index -1. A key or column "origin" is kept where a file has it. */
 enum { KLUERE_FORMAT_AUTO = 0, KLUERE_FORMAT_KLUE_JSON = 1, KLUERE_FORMAT_COMPETITION_CSV = 2, KLUERE_FORMAT_JSON_LINES = 3 };
 /* CUSTOM: options.labels, or, without those, "no_relation" first and then in order of first appearance in the rows. */
 enum { KLUERE_LABELS_KLUE = 0, KLUERE_LABELS_COMPETITION = 1, KLUERE_LABELS_CUSTOM = 2 };
@@ -247,6 +251,92 @@ enum { KLUERE_DECODE_SKIP_SPECIAL = 1u, KLUERE_DECODE_CLEAN_UP = 2u };
 /* Writes NUL-terminated UTF-8 and always *needed, the bytes including the NUL. */
 KLUERE_API kluere_status kluere_tokenizer_decode(const kluere_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                                  uint32_t flags, char *buffer, size_t capacity, size_t *needed);
+
+/* ---- Texts as results ---------------------------------------------------------------------------------------------- */
+/* UTF-8 with a NUL behind it, as long as the handle lives; NULL for a bad handle. length may be NULL. */
+KLUERE_API const char *kluere_text_get(const kluere_text *text, size_t *length);
+KLUERE_API void kluere_text_destroy(kluere_text *text);
+
+/* ---- Data work: statistics ----------------------------------------------------------------------------------------
+ * Tokenizers may be NULL here: what needs one is then left out. */
+/* Code points of every sentence, or, with a tokenizer, its tokens, special tokens included. capacity >= rows. */
+KLUERE_API kluere_status kluere_dataset_lengths(const kluere_dataset *dataset, const kluere_tokenizer *tokenizer,
+                                                int32_t *out, size_t capacity);
+/* One JSON object:
+ *   "rows", "labelled", "sentences" (different ones)
+ *   "label", "source", "subject_type", "object_type", "type_pair" ("PER-ORG"), "type_pair_without_no_relation":
+ *       [[value, rows], ...]; labels in their order, zeros too, others by falling count; value null: rows that have none
+ *   "label_types": [[label, subject type, object type, rows], ...] in the order of the labels, then by falling count
+ *   "characters", with a tokenizer "tokens": {"minimum", "maximum", "mean", "standard_deviation" (of a sample),
+ *       "quantiles": [[share, length], ...] (interpolated as NumPy does), "rows_by_length": [[length, rows], ...]} */
+KLUERE_API kluere_status kluere_dataset_statistics(const kluere_dataset *dataset, const kluere_tokenizer *tokenizer,
+                                                   kluere_text **out);
+/* Two datasets side by side, say training and evaluation. One JSON object:
+ *   "rows": [first, second]
+ *   "divergence": Jensen-Shannon divergence in bits (0: alike, 1: nothing in common; null: one has no values) of "label",
+ *       "source", "subject_type", "object_type", "type_pair", "type_pair_without_no_relation", "characters" (in steps of
+ *       20) and, with a tokenizer, "tokens" (in steps of 10)
+ *   "leakage": "sentences" that stand in both; "first_rows" and "second_rows" that have one of these; of the second
+ *       dataset's rows whose sentence and spans stand in the first: "same_label", "other_label", "hidden_label" */
+KLUERE_API kluere_status kluere_dataset_compare(const kluere_dataset *first, const kluere_dataset *second,
+                                                const kluere_tokenizer *tokenizer, kluere_text **out);
+
+/* ---- Data work: audit ---------------------------------------------------------------------------------------------
+ * Everything in a dataset that deserves a look, row by row. */
+enum {
+  KLUERE_FINDING_UNREADABLE = 0,      /* the reader left the row out (KLUERE_BAD_ROWS_SKIP): a span that does not match, say */
+  KLUERE_FINDING_DUPLICATE = 1,       /* sentence, entities, types and label of an earlier row (other_row) */
+  KLUERE_FINDING_CONFLICT = 2,        /* sentence and spans of another row, with another label */
+  KLUERE_FINDING_OVERLAP = 3,         /* subject and object share characters */
+  KLUERE_FINDING_BLANK_IN_SPAN = 4,   /* a span begins or ends with a blank */
+  KLUERE_FINDING_LABEL_PREFIX = 5,    /* a label of "per:" or "org:" with a subject of another type */
+  KLUERE_FINDING_RARE_TYPES = 6,      /* fewer than rare_below rows have this label with these types */
+  KLUERE_FINDING_UNKNOWN_PIECE = 7,   /* the tokenizer does not know all of an entity */
+  KLUERE_FINDING_TOO_LONG = 8,        /* more tokens than max_tokens with the markers: a model crops the sentence */
+  KLUERE_FINDING_NOT_NFC = 9,         /* the sentence is not in Unicode's normal form C */
+  KLUERE_FINDING_HIDDEN_LABEL = 10,
+  KLUERE_FINDING_DUPLICATE_ID = 11,   /* an earlier row has the id */
+  KLUERE_FINDING_LEAKED_SENTENCE = 12, /* the sentence stands in the other dataset (in its row other_row) */
+  KLUERE_FINDING_LEAKED_INPUT = 13    /* sentence and spans do */
+};
+enum { KLUERE_SEVERITY_NOTE = 0, KLUERE_SEVERITY_WARNING = 1, KLUERE_SEVERITY_ERROR = 2 };
+enum { /* what to do about it */
+  KLUERE_ACTION_NONE = 0,
+  KLUERE_ACTION_REVIEW = 1,
+  KLUERE_ACTION_REMOVE_ROW = 2,
+  KLUERE_ACTION_RESOLVE_CONFLICT = 3,
+  KLUERE_ACTION_CORRECT_TYPE = 4,
+  KLUERE_ACTION_CORRECT_SPAN = 5,
+  KLUERE_ACTION_NORMALIZE = 6,
+  KLUERE_ACTION_REMOVE_FROM_TRAINING = 7,
+  KLUERE_ACTION_RENUMBER = 8
+};
+typedef struct kluere_audit_options {
+  uint32_t struct_size;
+  uint32_t rare_below; /* default 3 */
+  int32_t input_form;  /* with a tokenizer: KLUERE_INPUT_*, default TYPED_MARKER_PUNCT */
+  uint32_t max_tokens; /* with a tokenizer, default 256 */
+} kluere_audit_options;
+typedef struct kluere_finding {
+  uint32_t struct_size;
+  int32_t kind;     /* KLUERE_FINDING_* */
+  int32_t severity; /* KLUERE_SEVERITY_* */
+  int32_t action;   /* KLUERE_ACTION_* */
+  size_t row;       /* SIZE_MAX: of no row of the dataset */
+  size_t other_row; /* SIZE_MAX: none */
+  const char *id;   /* of the row, NULL if it has none; strings live with the audit */
+  const char *message; /* one line */
+} kluere_finding;
+KLUERE_API kluere_status kluere_audit_options_init(kluere_audit_options *options, size_t struct_size);
+/* other: a dataset that must share no sentence with this one, or NULL. tokenizer NULL: nothing about pieces and lengths.
+ * options may be NULL. */
+KLUERE_API kluere_status kluere_audit_create(const kluere_dataset *dataset, const kluere_dataset *other,
+                                             const kluere_tokenizer *tokenizer, const kluere_audit_options *options,
+                                             kluere_audit **out);
+KLUERE_API void kluere_audit_destroy(kluere_audit *audit);
+KLUERE_API size_t kluere_audit_count(const kluere_audit *audit); /* of findings; 0 for a bad handle */
+/* Findings in the order of the rows. Set out->struct_size first. */
+KLUERE_API kluere_status kluere_audit_get(const kluere_audit *audit, size_t index, kluere_finding *out);
 
 /* ---- Model --------------------------------------------------------------------------------------------------------
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the

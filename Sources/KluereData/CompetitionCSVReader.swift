@@ -29,6 +29,7 @@ enum CompetitionCSVReader {
     var id: Int?
     var label: Int?
     var source: Int?
+    var origin: Int?
 
     init(_ csv: inout CSVReader, _ path: String, _ scratch: TextArena) throws(KluereError) {
       guard try csv.next() else { throw KluereError(.badFormat, "\(path): the file is empty, expected a header") }
@@ -55,9 +56,10 @@ enum CompetitionCSVReader {
       id = places[Array("id".utf8)]
       label = places[Array("label".utf8)]
       source = places[Array("source".utf8)]
+      origin = places[Array("origin".utf8)]
     }
 
-    private static let names = ["id", "sentence", "subject_entity", "object_entity", "label", "source"]
+    private static let names = ["id", "sentence", "subject_entity", "object_entity", "label", "source", "origin"]
   }
 
   private static func row(
@@ -77,7 +79,8 @@ enum CompetitionCSVReader {
       sentence: fields[columns.sentence],
       subject: try entity(fields[columns.subject], "subject_entity", scratch),
       object: try entity(fields[columns.object], "object_entity", scratch),
-      label: columns.label.map { fields[$0] }, id: id, source: columns.source.map { fields[$0] })
+      label: columns.label.map { fields[$0] }, id: id, source: columns.source.map { fields[$0] },
+      origin: columns.origin.map { fields[$0] })
   }
 
   private static func entity(

@@ -1,16 +1,16 @@
-internal import Glibc
 package import KluereBase
 
 extension Dataset {
   /// Random split by `seed`: about `secondFraction` of the rows go to the second side. Rows with equal sentences (byte for
-  /// byte) stay together, the original order is kept on each side, and no side is empty. The same on every machine.
+  /// byte) and those made from one row stay together, the original order is kept on each side, and no side is empty. The
+  /// same on every machine.
   package func split(
     secondFraction: Double, seed: UInt64
   ) throws(KluereError) -> (Dataset, Dataset) {
     guard secondFraction > 0, secondFraction < 1 else {
       throw KluereError(.invalidArgument, "second_fraction \(secondFraction), expected more than 0 and less than 1")
     }
-    var groups = sentenceGroups()
+    var groups = RowGroups(self).groups
     guard groups.count >= 2 else {
       throw KluereError(
         .invalidArgument, "\(count) rows with \(groups.count) different sentences, expected at least 2 to split")
@@ -34,32 +34,6 @@ extension Dataset {
       first.removeAll { taken.contains($0) }
     }
     return (try subset(first.sorted()), try subset(second.sorted()))
-  }
-
-  /// Row indices by equal sentences: groups in the order of their first rows.
-  private func sentenceGroups() -> [[Int]] {
-    var groups: [[Int]] = []
-    // By hash, the groups that have it; their sentences are compared.
-    var byHash: [UInt64: [Int]] = [:]
-    for row in 0..<count {
-      let text = example(row).text
-      let hash = ContentHash.of(text)
-      let same = byHash[hash, default: []].first { group in
-        groups[group].first.map { Dataset.equal(example($0).text, text) } ?? false
-      }
-      if let same {
-        groups[same].append(row)
-      } else {
-        byHash[hash, default: []].append(groups.count)
-        groups.append([row])
-      }
-    }
-    return groups
-  }
-
-  private static func equal(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UInt8>) -> Bool {
-    guard a.count == b.count, let first = a.baseAddress, let second = b.baseAddress else { return a.count == b.count }
-    return memcmp(first, second, a.count) == 0
   }
 }
 

@@ -12,6 +12,7 @@ void bad_encoder(struct fixture *fixture);
 void bad_shapes(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
+void bad_data_work(struct fixture *fixture);
 void bad_data_files(struct fixture *fixture);
 void bad_tokenizer_files(struct fixture *fixture);
 void bad_model_files(struct fixture *fixture);

@@ -32,7 +32,7 @@ FIELD(kluere_entity, begin, 0);
 FIELD(kluere_entity, end, 8);
 FIELD(kluere_entity, type, 16);
 FIELD(kluere_entity, type_length, 24);
-SIZE(kluere_example, 128);
+SIZE(kluere_example, 144);
 FIELD(kluere_example, text, 0);
 FIELD(kluere_example, text_length, 8);
 FIELD(kluere_example, subject, 16);
@@ -43,6 +43,8 @@ FIELD(kluere_example, id, 96);
 FIELD(kluere_example, id_length, 104);
 FIELD(kluere_example, source, 112);
 FIELD(kluere_example, source_length, 120);
+FIELD(kluere_example, origin, 128);
+FIELD(kluere_example, origin_length, 136);
 SIZE(kluere_dataset_options, 32);
 FIELD(kluere_dataset_options, struct_size, 0);
 FIELD(kluere_dataset_options, format, 4);
@@ -185,6 +187,20 @@ FIELD(kluere_train_event, metrics, 16);
 FIELD(kluere_train_event, path, 24);
 FIELD(kluere_train_event, is_best, 32);
 FIELD(kluere_train_event, reserved, 36);
+SIZE(kluere_audit_options, 16);
+FIELD(kluere_audit_options, struct_size, 0);
+FIELD(kluere_audit_options, rare_below, 4);
+FIELD(kluere_audit_options, input_form, 8);
+FIELD(kluere_audit_options, max_tokens, 12);
+SIZE(kluere_finding, 48);
+FIELD(kluere_finding, struct_size, 0);
+FIELD(kluere_finding, kind, 4);
+FIELD(kluere_finding, severity, 8);
+FIELD(kluere_finding, action, 12);
+FIELD(kluere_finding, row, 16);
+FIELD(kluere_finding, other_row, 24);
+FIELD(kluere_finding, id, 32);
+FIELD(kluere_finding, message, 40);
 
 STATIC_CHECK(KLUERE_OK == 0);
 STATIC_CHECK(KLUERE_ERR_INVALID_ARGUMENT == -1);
@@ -236,6 +252,16 @@ static const function functions[] = {
     (function)kluere_encode_options_init,
     (function)kluere_tokenizer_encode,
     (function)kluere_tokenizer_decode,
+    (function)kluere_text_get,
+    (function)kluere_text_destroy,
+    (function)kluere_dataset_lengths,
+    (function)kluere_dataset_statistics,
+    (function)kluere_dataset_compare,
+    (function)kluere_audit_options_init,
+    (function)kluere_audit_create,
+    (function)kluere_audit_destroy,
+    (function)kluere_audit_count,
+    (function)kluere_audit_get,
     (function)kluere_model_config_init,
     (function)kluere_model_open_options_init,
     (function)kluere_model_create,

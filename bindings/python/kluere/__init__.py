@@ -13,6 +13,7 @@ is importable, else lists of array.array. Failures raise KluereError.
 """
 
 from ._library import library_path, library_version
+from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
 from .context import Context, default_context
 from .dataset import Dataset
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
@@ -29,13 +30,17 @@ __version__ = "0.1.0"
 __all__ = [
     "Cancelled",
     "ClassMetrics",
+    "Comparison",
     "Context",
     "Dataset",
     "Encoding",
     "Entity",
     "Example",
+    "Finding",
     "InvalidArgument",
     "KluereError",
+    "Leakage",
+    "Lengths",
     "Metrics",
     "Model",
     "ModelConfig",
@@ -43,6 +48,7 @@ __all__ = [
     "OutOfMemory",
     "Predictor",
     "ProgressBar",
+    "Statistics",
     "StepInfo",
     "Tensors",
     "Tokenizer",

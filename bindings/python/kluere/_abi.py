@@ -46,6 +46,32 @@ KLUERE_ENCODE_ALLOW_SPECIAL = 2
 KLUERE_ENCODE_TRUNCATE = 4
 KLUERE_DECODE_SKIP_SPECIAL = 1
 KLUERE_DECODE_CLEAN_UP = 2
+KLUERE_FINDING_UNREADABLE = 0
+KLUERE_FINDING_DUPLICATE = 1
+KLUERE_FINDING_CONFLICT = 2
+KLUERE_FINDING_OVERLAP = 3
+KLUERE_FINDING_BLANK_IN_SPAN = 4
+KLUERE_FINDING_LABEL_PREFIX = 5
+KLUERE_FINDING_RARE_TYPES = 6
+KLUERE_FINDING_UNKNOWN_PIECE = 7
+KLUERE_FINDING_TOO_LONG = 8
+KLUERE_FINDING_NOT_NFC = 9
+KLUERE_FINDING_HIDDEN_LABEL = 10
+KLUERE_FINDING_DUPLICATE_ID = 11
+KLUERE_FINDING_LEAKED_SENTENCE = 12
+KLUERE_FINDING_LEAKED_INPUT = 13
+KLUERE_SEVERITY_NOTE = 0
+KLUERE_SEVERITY_WARNING = 1
+KLUERE_SEVERITY_ERROR = 2
+KLUERE_ACTION_NONE = 0
+KLUERE_ACTION_REVIEW = 1
+KLUERE_ACTION_REMOVE_ROW = 2
+KLUERE_ACTION_RESOLVE_CONFLICT = 3
+KLUERE_ACTION_CORRECT_TYPE = 4
+KLUERE_ACTION_CORRECT_SPAN = 5
+KLUERE_ACTION_NORMALIZE = 6
+KLUERE_ACTION_REMOVE_FROM_TRAINING = 7
+KLUERE_ACTION_RENUMBER = 8
 KLUERE_FAMILY_BERT = 0
 KLUERE_FAMILY_ROBERTA = 1
 KLUERE_FAMILY_XLM_ROBERTA = 2
@@ -125,6 +151,8 @@ class kluere_example(Structure):
         ("id_length", c_size_t),
         ("source", c_char_p),
         ("source_length", c_size_t),
+        ("origin", c_char_p),
+        ("origin_length", c_size_t),
     ]
 
 
@@ -165,6 +193,28 @@ class kluere_token(Structure):
         ("end", c_size_t),
         ("sequence", c_int32),
         ("word", c_int32),
+    ]
+
+
+class kluere_audit_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rare_below", c_uint32),
+        ("input_form", c_int32),
+        ("max_tokens", c_uint32),
+    ]
+
+
+class kluere_finding(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("severity", c_int32),
+        ("action", c_int32),
+        ("row", c_size_t),
+        ("other_row", c_size_t),
+        ("id", c_char_p),
+        ("message", c_char_p),
     ]
 
 
@@ -393,6 +443,16 @@ FUNCTIONS = {
         c_size_t,
         POINTER(c_size_t),
     )),
+    "kluere_text_get": (c_char_p, (c_void_p, POINTER(c_size_t))),
+    "kluere_text_destroy": (None, (c_void_p,)),
+    "kluere_dataset_lengths": (c_int32, (c_void_p, c_void_p, POINTER(c_int32), c_size_t)),
+    "kluere_dataset_statistics": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
+    "kluere_dataset_compare": (c_int32, (c_void_p, c_void_p, c_void_p, POINTER(c_void_p))),
+    "kluere_audit_options_init": (c_int32, (POINTER(kluere_audit_options), c_size_t)),
+    "kluere_audit_create": (c_int32, (c_void_p, c_void_p, c_void_p, POINTER(kluere_audit_options), POINTER(c_void_p))),
+    "kluere_audit_destroy": (None, (c_void_p,)),
+    "kluere_audit_count": (c_size_t, (c_void_p,)),
+    "kluere_audit_get": (c_int32, (c_void_p, c_size_t, POINTER(kluere_finding))),
     "kluere_model_config_init": (c_int32, (POINTER(kluere_model_config), c_size_t)),
     "kluere_model_open_options_init": (c_int32, (POINTER(kluere_model_open_options), c_size_t)),
     "kluere_model_create": (c_int32, (

@@ -10,13 +10,14 @@ from . import _abi
 from ._arrays import block, choice, choices, indices
 from ._handle import Handle
 from ._library import c_path, c_strings, check, initialized, library
+from .analysis import Analysis
 from .context import Context, default_context
 from .example import Example, c_examples, from_c
 
 Labels = Union[str, Sequence[str]]
 
 
-class Dataset(Handle):
+class Dataset(Analysis, Handle):
     """A fixed list of validated examples. Made by Dataset.read or Dataset.create; any number of threads may use it.
 
     len(dataset), dataset[i] (an Example), dataset[2:9] (a Dataset), iteration.

@@ -1,0 +1,58 @@
+package import KluereBase
+
+/// Rows made from those of a dataset: texts that stay are shared, new ones are kept beside them.
+package struct DatasetEditor: ~Copyable {
+  private let base: Dataset
+  private var rows = GrowingBuffer<ExampleView>(for: "rows")
+  private var labelIndices = GrowingBuffer<Int32>(for: "labels")
+  private let texts = TextArena()
+  /// Per label its name as a text of the new dataset's, made when it is first needed.
+  private var labelTexts: [UnsafeBufferPointer<UInt8>?]
+
+  package init(_ base: Dataset) {
+    self.base = base
+    labelTexts = Array(repeating: nil, count: base.labels.count)
+  }
+
+  package var count: Int { rows.count }
+
+  /// A text of the new dataset's.
+  package func keep(_ text: some Collection<UInt8>) throws(KluereError) -> UnsafeBufferPointer<UInt8> {
+    let bytes = Array(text)
+    guard let size = bytes.count.sum(1) else { throw KluereError(.outOfMemory, "a text is too long") }
+    let copy = UnsafeMutableBufferPointer(start: try texts.allocate(size), count: size)
+    let end = copy.update(fromContentsOf: bytes)
+    copy[end] = 0
+    return UnsafeBufferPointer(rebasing: copy[..<end])
+  }
+
+  /// A row whose texts lie in the base dataset or were kept; its label is what `label` says. Checked as every row is.
+  package mutating func append(_ row: ExampleView, label: Int32) throws(KluereError) {
+    var row = row
+    row.label = try labelText(label)
+    try row.validate()
+    try rows.append(row)
+    try labelIndices.append(label)
+  }
+
+  /// Row `index` of the base, as it is.
+  package mutating func append(_ index: Int) throws(KluereError) {
+    try rows.append(base.example(index))
+    try labelIndices.append(base.labelIndex(index))
+  }
+
+  private mutating func labelText(_ label: Int32) throws(KluereError) -> UnsafeBufferPointer<UInt8>? {
+    guard let index = Int(exactly: label), labelTexts.indices.contains(index) else { return nil }
+    if let text = labelTexts[index] { return text }
+    let text = try keep(base.labels.names[index].utf8)
+    labelTexts[index] = text
+    return text
+  }
+
+  /// nil for no rows.
+  package consuming func finish() -> Dataset? {
+    guard rows.count > 0 else { return nil }
+    let indices = Array(labelIndices.elements)
+    return Dataset(labels: base.labels, rows: rows, labelIndices: indices, texts: base.texts + [texts])
+  }
+}

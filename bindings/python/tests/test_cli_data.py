@@ -1,0 +1,40 @@
+"""python -m kluere stats and audit, as a user types them."""
+
+import json
+
+import pytest
+
+import made_up
+from test_cli import KLUE, kluere_command
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli-data")
+    made_up.write_tokenizer(folder / "tokenizer")
+    rows = made_up.examples(60, KLUE, seed=1)
+    made_up.write_klue_json(folder / "train.json", rows + rows[:2])
+    made_up.write_klue_json(folder / "dev.json", made_up.examples(20, KLUE, seed=2) + rows[5:6])
+    return folder
+
+
+def test_stats_prints_tables_and_json(files):
+    done = kluere_command("stats", files / "train.json", files / "dev.json", "--tokenizer", files / "tokenizer")
+    assert "62 rows" in done.stdout and "Jensen-Shannon" in done.stdout and "tokens: " in done.stdout
+    found = json.loads(kluere_command("stats", files / "train.json", files / "dev.json", "--json").stdout)
+    assert found["rows"] == 62 and found["other"]["leakage"]["sentences"] == 1
+
+
+def test_audit_lists_and_counts(files):
+    done = kluere_command("audit", files / "train.json", files / "dev.json", "--severity", "warning")
+    assert "leaked_input" in done.stdout and "note" not in done.stdout
+    lines = kluere_command("audit", files / "train.json", "--tokenizer", files / "tokenizer", "--json").stdout
+    kinds = [json.loads(line)["kind"] for line in lines.splitlines()]
+    assert kinds.count("duplicate") == 2 and kinds.count("duplicate_id") == 2
+
+
+@pytest.mark.parametrize("name", ["stats", "audit"])
+def test_help_and_wrong_command_lines(files, name):
+    assert "--labels" in kluere_command(name, "--help").stdout
+    assert "usage" in kluere_command(name, status=2).stderr
+    assert "No such file" in kluere_command(name, files / "none.json", status=1).stderr
