@@ -153,8 +153,16 @@ typedef struct kluere_example {
  *                     literals with the same four keys
  *   JSON Lines        one object a line, keys as in KLUE JSON ("id" or "guid"; "word", "label", "source" optional; labels
  *                     and types of your own)
+ *   flat CSV          id,sentence,label,source,subject_word,subject_start_idx,subject_end_idx,subject_type,object_word,
+ *                     object_start_idx,object_end_idx,object_type,entity_pair: the entities' parts as columns of their own
  * Label "100" (or no label) means hidden: label index -1. A key or column "origin" is kept where a file has it. */
-enum { KLUERE_FORMAT_AUTO = 0, KLUERE_FORMAT_KLUE_JSON = 1, KLUERE_FORMAT_COMPETITION_CSV = 2, KLUERE_FORMAT_JSON_LINES = 3 };
+enum {
+  KLUERE_FORMAT_AUTO = 0,
+  KLUERE_FORMAT_KLUE_JSON = 1,
+  KLUERE_FORMAT_COMPETITION_CSV = 2,
+  KLUERE_FORMAT_JSON_LINES = 3,
+  KLUERE_FORMAT_FLAT_CSV = 4
+};
 /* CUSTOM: options.labels, or, without those, "no_relation" first and then in order of first appearance in the rows. */
 enum { KLUERE_LABELS_KLUE = 0, KLUERE_LABELS_COMPETITION = 1, KLUERE_LABELS_CUSTOM = 2 };
 enum { KLUERE_BAD_ROWS_STOP = 0, KLUERE_BAD_ROWS_SKIP = 1 };
@@ -190,8 +198,12 @@ KLUERE_API const char *kluere_dataset_skipped_reason(const kluere_dataset *datas
 /* The rows at the given indices, in that order (repeats allowed). */
 KLUERE_API kluere_status kluere_dataset_subset(const kluere_dataset *dataset, const size_t *indices, size_t count,
                                                kluere_dataset **out);
-/* Random split by seed, about second_fraction (0 < f < 1) of the rows in *second; rows with equal sentences always stay
- * on one side, original order is kept on each side, and no side is empty. */
+/* Writes all rows as kluere_dataset_read reads them. format: KLUERE_FORMAT_*; AUTO by the name: .json KLUE JSON, .jsonl
+ * JSON Lines, .csv competition CSV. Hidden labels: left out of JSON, "100" in CSV; origins: only where a row has one. The
+ * file is replaced at once. */
+KLUERE_API kluere_status kluere_dataset_write(const kluere_dataset *dataset, const char *path, int32_t format);
+/* Random split by seed, about second_fraction (0 < f < 1) of the rows in *second; rows with equal sentences, and a row and
+ * its origin, always stay on one side, original order is kept on each side, and no side is empty. */
 KLUERE_API kluere_status kluere_dataset_split(const kluere_dataset *dataset, double second_fraction, uint64_t seed,
                                               kluere_dataset **first, kluere_dataset **second);
 
@@ -337,6 +349,70 @@ KLUERE_API void kluere_audit_destroy(kluere_audit *audit);
 KLUERE_API size_t kluere_audit_count(const kluere_audit *audit); /* of findings; 0 for a bad handle */
 /* Findings in the order of the rows. Set out->struct_size first. */
 KLUERE_API kluere_status kluere_audit_get(const kluere_audit *audit, size_t index, kluere_finding *out);
+
+/* ---- Data work: cleaning ------------------------------------------------------------------------------------------
+ * In this order: rows on the list go, duplicates, losers of conflicts; then types are corrected. */
+enum {                            /* of rows with the same sentence and spans and several labels stay those with */
+  KLUERE_CONFLICTS_LEAVE = 0,           /* any label (default) */
+  KLUERE_CONFLICTS_KEEP_FIRST = 1,      /* the first row's */
+  KLUERE_CONFLICTS_MAJORITY = 2,        /* the one that most rows have, duplicates counted; of equally many the first */
+  KLUERE_CONFLICTS_PREFER_RELATION = 3, /* any but no_relation; two relations stay a conflict */
+  KLUERE_CONFLICTS_DROP_ALL = 4         /* none */
+};
+enum {
+  KLUERE_TYPES_LEAVE = 0,    /* default */
+  KLUERE_TYPES_MAJORITY = 1, /* to the type that at least majority_share of a label's rows have; not for no_relation */
+  KLUERE_TYPES_LIST = 2      /* by corrections, the first that applies */
+};
+enum { KLUERE_ROLE_SUBJECT = 0, KLUERE_ROLE_OBJECT = 1 };
+typedef struct kluere_type_correction {
+  const char *label; /* NUL-terminated, as the others */
+  const char *from;  /* NULL: any type */
+  const char *to;
+  int32_t role; /* KLUERE_ROLE_* */
+  int32_t reserved;
+} kluere_type_correction;
+typedef struct kluere_clean_options {
+  uint32_t struct_size;
+  uint32_t remove_duplicates; /* default 1: rows equal in sentence, spans, types and label; the first stays */
+  int32_t conflicts;          /* KLUERE_CONFLICTS_* */
+  int32_t types;              /* KLUERE_TYPES_* */
+  double majority_share;      /* default 0.9 */
+  const char *const *remove_ids; /* rows to remove by hand; an id that no row has is refused */
+  size_t remove_id_count;
+  const kluere_type_correction *corrections; /* NULL: the map of the competition's team, see docs/data.md */
+  size_t correction_count;
+} kluere_clean_options;
+KLUERE_API kluere_status kluere_clean_options_init(kluere_clean_options *options, size_t struct_size);
+/* log (may be NULL): one JSON object with "rows_before", "rows_after", "content_before" and "changes", in the order of the
+ * rows: {"row", "id", "step": "list", "duplicates", "conflicts" or "types", "what": "removed", "subject_type" or
+ * "object_type", "from" (the whole row, or the type), "to", "why"}. options may be NULL. */
+KLUERE_API kluere_status kluere_dataset_clean(const kluere_dataset *dataset, const kluere_clean_options *options,
+                                              kluere_dataset **cleaned, kluere_text **log);
+/* The dataset as it was before the cleaning that wrote the log; rows that this cleaning did not leave are refused. */
+KLUERE_API kluere_status kluere_dataset_restore(const kluere_dataset *cleaned, const char *log, size_t log_length,
+                                                kluere_dataset **out);
+
+/* ---- Data work: splits --------------------------------------------------------------------------------------------
+ * Parts that are alike. Rows with equal sentences, and a row and those made from it (origin), always share a part. */
+enum { KLUERE_STRATIFY_LABEL = 1u, KLUERE_STRATIFY_TYPES = 2u }; /* TYPES: labels together with both types */
+typedef struct kluere_split_options {
+  uint32_t struct_size;
+  uint32_t stratify;      /* flags, default both */
+  uint64_t seed;          /* default 42 */
+  double second_fraction; /* of split_stratified, default 0.1 */
+  const double *label_shares; /* of split_stratified: what the labels' shares in the second part shall be, in the dataset's
+                                 label order (say, those of the set to come); NULL (default): as in the dataset */
+  size_t label_share_count;
+} kluere_split_options;
+KLUERE_API kluere_status kluere_split_options_init(kluere_split_options *options, size_t struct_size);
+/* The fold of every row, 0 to fold_count - 1. options may be NULL, here and below. */
+KLUERE_API kluere_status kluere_dataset_folds(const kluere_dataset *dataset, uint32_t fold_count,
+                                              const kluere_split_options *options, int32_t *out, size_t capacity);
+/* A share of a label for which there are not enough rows is refused. The original order is kept on each side. */
+KLUERE_API kluere_status kluere_dataset_split_stratified(const kluere_dataset *dataset,
+                                                         const kluere_split_options *options, kluere_dataset **first,
+                                                         kluere_dataset **second);
 
 /* ---- Model --------------------------------------------------------------------------------------------------------
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the

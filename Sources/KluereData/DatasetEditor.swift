@@ -8,6 +8,7 @@ package struct DatasetEditor: ~Copyable {
   private let texts = TextArena()
   /// Per label its name as a text of the new dataset's, made when it is first needed.
   private var labelTexts: [UnsafeBufferPointer<UInt8>?]
+  private var types: [[UInt8]: UnsafeBufferPointer<UInt8>] = [:]
 
   package init(_ base: Dataset) {
     self.base = base
@@ -24,6 +25,30 @@ package struct DatasetEditor: ~Copyable {
     let end = copy.update(fromContentsOf: bytes)
     copy[end] = 0
     return UnsafeBufferPointer(rebasing: copy[..<end])
+  }
+
+  /// A type: few different ones, each kept once.
+  package mutating func keepType(_ type: [UInt8]) throws(KluereError) -> UnsafeBufferPointer<UInt8> {
+    if let known = types[type] { return known }
+    let kept = try keep(type)
+    types[type] = kept
+    return kept
+  }
+
+  /// A copy of a row of elsewhere, whose texts are the new dataset's; empty counts as none.
+  func kept(_ example: ExampleView) throws(KluereError) -> ExampleView {
+    func copy(_ text: UnsafeBufferPointer<UInt8>?) throws(KluereError) -> UnsafeBufferPointer<UInt8>? {
+      guard let text, !text.isEmpty else { return nil }
+      return try keep(text)
+    }
+    var row = example
+    row.text = try keep(example.text)
+    row.subject.type = try copy(example.subject.type)
+    row.object.type = try copy(example.object.type)
+    row.id = try copy(example.id)
+    row.source = try copy(example.source)
+    row.origin = try copy(example.origin)
+    return row
   }
 
   /// A row whose texts lie in the base dataset or were kept; its label is what `label` says. Checked as every row is.

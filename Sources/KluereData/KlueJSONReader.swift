@@ -44,7 +44,7 @@ enum JSONLinesReader {
 }
 
 /// A row of either.
-private struct JSONRow {
+struct JSONRow {
   private let row: JSON.Value
   /// JSON Lines: word and type may be missing.
   private let isOpenSchema: Bool

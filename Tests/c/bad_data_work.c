@@ -1,6 +1,7 @@
 /* The calls that look at data and change it: what they say about the fixture's rows, and what they refuse. */
 #include "bad_input.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { BAD = KLUERE_ERR_INVALID_ARGUMENT, TOO_SMALL = KLUERE_ERR_BUFFER_TOO_SMALL, HANDLE = KLUERE_ERR_BAD_HANDLE };
@@ -154,8 +155,190 @@ static void audit(struct fixture *f) {
   HOLDS(audit == NULL);
 }
 
+static void cleaning(struct fixture *f) {
+  static const char *const there[] = {"b"}, *const absent[] = {"b", "nobody"};
+  kluere_example rows[4] = {fixture_row(0), fixture_row(0), fixture_row(0), fixture_row(1)};
+  kluere_type_correction corrections[1] = {{"per:spouse", NULL, "ORG", KLUERE_ROLE_SUBJECT, 0}};
+  kluere_dataset *dataset, *cleaned = NULL, *restored = NULL;
+  kluere_text *log = NULL;
+  kluere_clean_options options;
+  kluere_example row;
+  size_t length = 0;
+  rows[2].label = fixture_labels[2];
+  rows[3].id = "b";
+  rows[3].id_length = 1;
+  dataset = make(f, rows, 4);
+  SUCCEEDS(kluere_clean_options_init(&options, sizeof options));
+  HOLDS(options.remove_duplicates == 1 && options.conflicts == 0 && options.types == 0 && !options.remove_ids);
+  if (SUCCEEDS(kluere_dataset_clean(dataset, NULL, &cleaned, NULL))) HOLDS(kluere_dataset_count(cleaned) == 3);
+  kluere_dataset_destroy(cleaned);
+  cleaned = NULL;
+  options.conflicts = KLUERE_CONFLICTS_PREFER_RELATION;
+  options.remove_ids = there;
+  options.remove_id_count = 1;
+  options.types = KLUERE_TYPES_LIST;
+  options.corrections = corrections;
+  options.correction_count = 1;
+  if (SUCCEEDS(kluere_dataset_clean(dataset, &options, &cleaned, &log))) {
+    HOLDS(kluere_dataset_count(cleaned) == 1);
+    SUCCEEDS(kluere_dataset_get(cleaned, 0, 0, &row, sizeof row));
+    HOLDS(strcmp(row.subject.type, "ORG") == 0 && strcmp(row.label, "per:spouse") == 0);
+    HOLDS(says(log, "\"rows_before\":4,\"rows_after\":1") && says(log, "\"step\":\"conflicts\""));
+    HOLDS(says(log, "\"row\":1,\"step\":\"duplicates\"") && says(log, "\"id\":\"b\",\"step\":\"list\""));
+    HOLDS(says(log, "\"what\":\"subject_type\",\"from\":\"PER\",\"to\":\"ORG\""));
+    const char *text = kluere_text_get(log, &length);
+    if (SUCCEEDS(kluere_dataset_restore(cleaned, text, length, &restored))) {
+      HOLDS(kluere_dataset_count(restored) == 4);
+      SUCCEEDS(kluere_dataset_get(restored, 2, 0, &row, sizeof row));
+      HOLDS(strcmp(row.subject.type, "PER") == 0);
+      SUCCEEDS(kluere_dataset_get(restored, 3, 0, &row, sizeof row));
+      HOLDS(strcmp(row.id, "b") == 0);
+    }
+    kluere_dataset_destroy(restored);
+    restored = NULL;
+    for (size_t cut = 0; cut < length; cut += 7) REFUSES(0, kluere_dataset_restore(cleaned, text, cut, &restored));
+    REFUSES(0, kluere_dataset_restore(dataset, text, length, &restored));
+    REFUSES(BAD, kluere_dataset_restore(cleaned, NULL, 0, &restored));
+    REFUSES(KLUERE_ERR_INVALID_UTF8, kluere_dataset_restore(cleaned, "\xFF", 1, &restored));
+    REFUSES(HANDLE, kluere_dataset_restore(NULL, text, length, &restored));
+    REFUSES(BAD, kluere_dataset_restore(cleaned, text, length, NULL));
+  }
+  kluere_dataset_destroy(cleaned);
+  kluere_text_destroy(log);
+  cleaned = NULL;
+  log = NULL;
+  options.remove_ids = absent;
+  options.remove_id_count = 2;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  options.remove_id_count = (size_t)1 << 62;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  options.remove_ids = NULL;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  options.remove_id_count = 0;
+  corrections[0].to = "";
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  corrections[0].to = "ORG";
+  corrections[0].label = NULL;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  corrections[0].label = "per:spouse";
+  corrections[0].role = 2;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  options.corrections = NULL;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  options.correction_count = 0;
+  SUCCEEDS(kluere_dataset_clean(dataset, &options, &cleaned, NULL)); /* the team's map */
+  kluere_dataset_destroy(cleaned);
+  cleaned = NULL;
+  const int32_t rules[] = {-1, 5};
+  for (int i = 0; i < 2; i++) {
+    options.conflicts = rules[i];
+    REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  }
+  options.conflicts = 0;
+  options.types = 3;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  options.types = KLUERE_TYPES_MAJORITY;
+  const double shares[] = {0.5, -1, 1.5, NAN, INFINITY};
+  for (int i = 0; i < 5; i++) {
+    options.majority_share = shares[i];
+    REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  }
+  options.types = 0;
+  options.remove_duplicates = 2;
+  REFUSES(BAD, kluere_dataset_clean(dataset, &options, &cleaned, &log));
+  REFUSES(BAD, kluere_dataset_clean(dataset, NULL, NULL, &log));
+  REFUSES(HANDLE, kluere_dataset_clean((kluere_dataset *)f->model, NULL, &cleaned, &log));
+  HOLDS(!cleaned && !log && !restored);
+  kluere_dataset_destroy(dataset);
+}
+
+static void writing(struct fixture *f) {
+  const char *names[] = {"", "w.json", "w.csv", "w.jsonl", "flat.csv"};
+  kluere_dataset_options options = fixture_dataset_options();
+  for (int32_t format = 1; format <= KLUERE_FORMAT_FLAT_CSV; format++) {
+    const char *path = path_in(f->scratch, names[format]);
+    kluere_dataset *again = NULL;
+    SUCCEEDS(kluere_dataset_write(f->train, path, format));
+    if (SUCCEEDS(kluere_dataset_read(f->context, path, &options, &again))) {
+      kluere_text *text = NULL;
+      SUCCEEDS(kluere_dataset_compare(f->train, again, NULL, &text));
+      HOLDS(says(text, "\"same_label\":12"));
+      kluere_text_destroy(text);
+    }
+    kluere_dataset_destroy(again);
+    if (format < KLUERE_FORMAT_FLAT_CSV) SUCCEEDS(kluere_dataset_write(f->hidden, path, KLUERE_FORMAT_AUTO));
+  }
+  const char *path = path_in(f->scratch, "w.json");
+  REFUSES(BAD, kluere_dataset_write(f->train, path_in(f->scratch, "w.txt"), KLUERE_FORMAT_AUTO));
+  REFUSES(BAD, kluere_dataset_write(f->train, path, 5));
+  REFUSES(BAD, kluere_dataset_write(f->train, path, -1));
+  REFUSES(BAD, kluere_dataset_write(f->train, NULL, 1));
+  REFUSES(BAD, kluere_dataset_write(f->train, "", 1));
+  REFUSES(KLUERE_ERR_IO, kluere_dataset_write(f->train, path_in(f->scratch, "nowhere/w.json"), 1));
+  REFUSES(HANDLE, kluere_dataset_write(NULL, path, 1));
+}
+
+static void splits(struct fixture *f) {
+  kluere_split_options options;
+  kluere_dataset *first = NULL, *second = NULL;
+  int32_t folds[FIXTURE_ROWS], sizes[3] = {0};
+  double shares[FIXTURE_LABELS] = {0, 1, 0};
+  SUCCEEDS(kluere_split_options_init(&options, sizeof options));
+  HOLDS(options.stratify == (KLUERE_STRATIFY_LABEL | KLUERE_STRATIFY_TYPES) && options.second_fraction == 0.1);
+  if (SUCCEEDS(kluere_dataset_folds(f->train, 3, &options, folds, FIXTURE_ROWS))) {
+    for (int i = 0; i < FIXTURE_ROWS; i++) sizes[folds[i]]++;
+    HOLDS(sizes[0] == 4 && sizes[1] == 4 && sizes[2] == 4);
+  }
+  options.second_fraction = 0.25;
+  options.label_shares = shares;
+  options.label_share_count = FIXTURE_LABELS;
+  if (SUCCEEDS(kluere_dataset_split_stratified(f->train, &options, &first, &second))) {
+    int32_t labels[3] = {-1, -1, -1};
+    HOLDS(kluere_dataset_count(first) == 9 && kluere_dataset_count(second) == 3);
+    SUCCEEDS(kluere_dataset_label_indices(second, labels, 3));
+    HOLDS(labels[0] == 1 && labels[1] == 1 && labels[2] == 1);
+  }
+  kluere_dataset_destroy(first);
+  kluere_dataset_destroy(second);
+  first = second = NULL;
+  options.second_fraction = 0.5; /* six rows of a label that has four */
+  REFUSES(BAD, kluere_dataset_split_stratified(f->train, &options, &first, &second));
+  options.label_share_count = 2;
+  REFUSES(BAD, kluere_dataset_split_stratified(f->train, &options, &first, &second));
+  options.label_share_count = (size_t)1 << 62;
+  REFUSES(BAD, kluere_dataset_split_stratified(f->train, &options, &first, &second));
+  options.label_share_count = FIXTURE_LABELS;
+  const double bad[] = {-1, NAN, INFINITY};
+  for (int i = 0; i < 3; i++) {
+    shares[0] = bad[i];
+    REFUSES(BAD, kluere_dataset_split_stratified(f->train, &options, &first, &second));
+  }
+  options.label_shares = NULL;
+  REFUSES(BAD, kluere_dataset_split_stratified(f->train, &options, &first, &second));
+  options.label_share_count = 0;
+  const double fractions[] = {0, 1, -0.5, NAN, INFINITY};
+  for (int i = 0; i < 5; i++) {
+    options.second_fraction = fractions[i];
+    REFUSES(BAD, kluere_dataset_split_stratified(f->train, &options, &first, &second));
+  }
+  options.stratify = 4;
+  REFUSES(BAD, kluere_dataset_folds(f->train, 3, &options, folds, FIXTURE_ROWS));
+  REFUSES(BAD, kluere_dataset_split_stratified(f->train, NULL, NULL, &second));
+  REFUSES(BAD, kluere_dataset_split_stratified(f->train, NULL, &first, NULL));
+  REFUSES(HANDLE, kluere_dataset_split_stratified(NULL, NULL, &first, &second));
+  const uint32_t counts[] = {0, 1, FIXTURE_ROWS + 1, 1001, UINT32_MAX};
+  for (int i = 0; i < 5; i++) REFUSES(BAD, kluere_dataset_folds(f->train, counts[i], NULL, folds, FIXTURE_ROWS));
+  REFUSES(TOO_SMALL, kluere_dataset_folds(f->train, 3, NULL, folds, FIXTURE_ROWS - 1));
+  REFUSES(BAD, kluere_dataset_folds(f->train, 3, NULL, NULL, FIXTURE_ROWS));
+  REFUSES(HANDLE, kluere_dataset_folds(NULL, 3, NULL, folds, FIXTURE_ROWS));
+  HOLDS(!first && !second);
+}
+
 void bad_data_work(struct fixture *fixture) {
   statistics(fixture);
   comparison(fixture);
   audit(fixture);
+  cleaning(fixture);
+  writing(fixture);
+  splits(fixture);
 }

@@ -88,6 +88,8 @@ static void inits(void) {
   BAD_INIT(kluere_metrics_options_init, kluere_metrics_options);
   BAD_INIT(kluere_train_options_init, kluere_train_options);
   BAD_INIT(kluere_audit_options_init, kluere_audit_options);
+  BAD_INIT(kluere_clean_options_init, kluere_clean_options);
+  BAD_INIT(kluere_split_options_init, kluere_split_options);
 }
 
 static void options_of_calls(struct fixture *f) {
@@ -130,6 +132,11 @@ static void options_of_calls(struct fixture *f) {
               kluere_model_destroy(model));
   BAD_OPTIONS(kluere_audit_options_init, kluere_audit_options,
               kluere_audit_create(f->train, NULL, f->tokenizer, options, &audit), kluere_audit_destroy(audit));
+  BAD_OPTIONS(kluere_clean_options_init, kluere_clean_options,
+              kluere_dataset_clean(f->train, options, &dataset, NULL), kluere_dataset_destroy(dataset));
+  int32_t folds[FIXTURE_ROWS];
+  BAD_OPTIONS(kluere_split_options_init, kluere_split_options,
+              kluere_dataset_folds(f->train, 2, options, folds, FIXTURE_ROWS), (void)0);
 }
 
 static void structs_to_fill(struct fixture *f) {

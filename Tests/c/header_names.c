@@ -201,6 +201,29 @@ FIELD(kluere_finding, row, 16);
 FIELD(kluere_finding, other_row, 24);
 FIELD(kluere_finding, id, 32);
 FIELD(kluere_finding, message, 40);
+SIZE(kluere_type_correction, 32);
+FIELD(kluere_type_correction, label, 0);
+FIELD(kluere_type_correction, from, 8);
+FIELD(kluere_type_correction, to, 16);
+FIELD(kluere_type_correction, role, 24);
+FIELD(kluere_type_correction, reserved, 28);
+SIZE(kluere_clean_options, 56);
+FIELD(kluere_clean_options, struct_size, 0);
+FIELD(kluere_clean_options, remove_duplicates, 4);
+FIELD(kluere_clean_options, conflicts, 8);
+FIELD(kluere_clean_options, types, 12);
+FIELD(kluere_clean_options, majority_share, 16);
+FIELD(kluere_clean_options, remove_ids, 24);
+FIELD(kluere_clean_options, remove_id_count, 32);
+FIELD(kluere_clean_options, corrections, 40);
+FIELD(kluere_clean_options, correction_count, 48);
+SIZE(kluere_split_options, 40);
+FIELD(kluere_split_options, struct_size, 0);
+FIELD(kluere_split_options, stratify, 4);
+FIELD(kluere_split_options, seed, 8);
+FIELD(kluere_split_options, second_fraction, 16);
+FIELD(kluere_split_options, label_shares, 24);
+FIELD(kluere_split_options, label_share_count, 32);
 
 STATIC_CHECK(KLUERE_OK == 0);
 STATIC_CHECK(KLUERE_ERR_INVALID_ARGUMENT == -1);
@@ -242,6 +265,7 @@ static const function functions[] = {
     (function)kluere_dataset_skipped_count,
     (function)kluere_dataset_skipped_reason,
     (function)kluere_dataset_subset,
+    (function)kluere_dataset_write,
     (function)kluere_dataset_split,
     (function)kluere_tokenizer_options_init,
     (function)kluere_tokenizer_open,
@@ -262,6 +286,12 @@ static const function functions[] = {
     (function)kluere_audit_destroy,
     (function)kluere_audit_count,
     (function)kluere_audit_get,
+    (function)kluere_clean_options_init,
+    (function)kluere_dataset_clean,
+    (function)kluere_dataset_restore,
+    (function)kluere_split_options_init,
+    (function)kluere_dataset_folds,
+    (function)kluere_dataset_split_stratified,
     (function)kluere_model_config_init,
     (function)kluere_model_open_options_init,
     (function)kluere_model_create,

@@ -14,6 +14,7 @@ is importable, else lists of array.array. Failures raise KluereError.
 
 from ._library import library_path, library_version
 from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
+from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
 from .dataset import Dataset
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
@@ -29,7 +30,9 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Cancelled",
+    "Change",
     "ClassMetrics",
+    "CleaningLog",
     "Comparison",
     "Context",
     "Dataset",
@@ -55,6 +58,7 @@ __all__ = [
     "TrainEvent",
     "Trainer",
     "TrainingProgress",
+    "TypeCorrection",
     "compute_metrics",
     "convert_offset",
     "default_context",

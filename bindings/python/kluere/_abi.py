@@ -36,6 +36,7 @@ KLUERE_FORMAT_AUTO = 0
 KLUERE_FORMAT_KLUE_JSON = 1
 KLUERE_FORMAT_COMPETITION_CSV = 2
 KLUERE_FORMAT_JSON_LINES = 3
+KLUERE_FORMAT_FLAT_CSV = 4
 KLUERE_LABELS_KLUE = 0
 KLUERE_LABELS_COMPETITION = 1
 KLUERE_LABELS_CUSTOM = 2
@@ -72,6 +73,18 @@ KLUERE_ACTION_CORRECT_SPAN = 5
 KLUERE_ACTION_NORMALIZE = 6
 KLUERE_ACTION_REMOVE_FROM_TRAINING = 7
 KLUERE_ACTION_RENUMBER = 8
+KLUERE_CONFLICTS_LEAVE = 0
+KLUERE_CONFLICTS_KEEP_FIRST = 1
+KLUERE_CONFLICTS_MAJORITY = 2
+KLUERE_CONFLICTS_PREFER_RELATION = 3
+KLUERE_CONFLICTS_DROP_ALL = 4
+KLUERE_TYPES_LEAVE = 0
+KLUERE_TYPES_MAJORITY = 1
+KLUERE_TYPES_LIST = 2
+KLUERE_ROLE_SUBJECT = 0
+KLUERE_ROLE_OBJECT = 1
+KLUERE_STRATIFY_LABEL = 1
+KLUERE_STRATIFY_TYPES = 2
 KLUERE_FAMILY_BERT = 0
 KLUERE_FAMILY_ROBERTA = 1
 KLUERE_FAMILY_XLM_ROBERTA = 2
@@ -215,6 +228,41 @@ class kluere_finding(Structure):
         ("other_row", c_size_t),
         ("id", c_char_p),
         ("message", c_char_p),
+    ]
+
+
+class kluere_type_correction(Structure):
+    _fields_ = [
+        ("label", c_char_p),
+        ("from", c_char_p),
+        ("to", c_char_p),
+        ("role", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class kluere_clean_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("remove_duplicates", c_uint32),
+        ("conflicts", c_int32),
+        ("types", c_int32),
+        ("majority_share", c_double),
+        ("remove_ids", POINTER(c_char_p)),
+        ("remove_id_count", c_size_t),
+        ("corrections", POINTER(kluere_type_correction)),
+        ("correction_count", c_size_t),
+    ]
+
+
+class kluere_split_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("stratify", c_uint32),
+        ("seed", c_uint64),
+        ("second_fraction", c_double),
+        ("label_shares", POINTER(c_double)),
+        ("label_share_count", c_size_t),
     ]
 
 
@@ -415,6 +463,7 @@ FUNCTIONS = {
     "kluere_dataset_skipped_count": (c_size_t, (c_void_p,)),
     "kluere_dataset_skipped_reason": (c_char_p, (c_void_p, c_size_t)),
     "kluere_dataset_subset": (c_int32, (c_void_p, POINTER(c_size_t), c_size_t, POINTER(c_void_p))),
+    "kluere_dataset_write": (c_int32, (c_void_p, c_char_p, c_int32)),
     "kluere_dataset_split": (c_int32, (c_void_p, c_double, c_uint64, POINTER(c_void_p), POINTER(c_void_p))),
     "kluere_tokenizer_options_init": (c_int32, (POINTER(kluere_tokenizer_options), c_size_t)),
     "kluere_tokenizer_open": (c_int32, (c_void_p, c_char_p, POINTER(kluere_tokenizer_options), POINTER(c_void_p))),
@@ -453,6 +502,17 @@ FUNCTIONS = {
     "kluere_audit_destroy": (None, (c_void_p,)),
     "kluere_audit_count": (c_size_t, (c_void_p,)),
     "kluere_audit_get": (c_int32, (c_void_p, c_size_t, POINTER(kluere_finding))),
+    "kluere_clean_options_init": (c_int32, (POINTER(kluere_clean_options), c_size_t)),
+    "kluere_dataset_clean": (c_int32, (c_void_p, POINTER(kluere_clean_options), POINTER(c_void_p), POINTER(c_void_p))),
+    "kluere_dataset_restore": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(c_void_p))),
+    "kluere_split_options_init": (c_int32, (POINTER(kluere_split_options), c_size_t)),
+    "kluere_dataset_folds": (c_int32, (c_void_p, c_uint32, POINTER(kluere_split_options), POINTER(c_int32), c_size_t)),
+    "kluere_dataset_split_stratified": (c_int32, (
+        c_void_p,
+        POINTER(kluere_split_options),
+        POINTER(c_void_p),
+        POINTER(c_void_p),
+    )),
     "kluere_model_config_init": (c_int32, (POINTER(kluere_model_config), c_size_t)),
     "kluere_model_open_options_init": (c_int32, (POINTER(kluere_model_open_options), c_size_t)),
     "kluere_model_create": (c_int32, (

@@ -13,7 +13,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         default="auto",
-        choices=["auto", "klue_json", "competition_csv", "json_lines"],
+        choices=["auto", "klue_json", "competition_csv", "json_lines", "flat_csv"],
         help="of the data files (default: by content)",
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""python -m kluere stats|audit: the commands that look at data and change it."""
+"""python -m kluere stats|audit|clean|split: the commands that look at data and change it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Optional
 
 from .cli_common import add_data_options, open_context, read_data
@@ -110,7 +111,107 @@ def _audit(options, parser: argparse.ArgumentParser) -> None:
             print(f"  {severity:7}  {kind:15}  {count:>7}")
 
 
+# ---- clean
+
+
+def _add_output(parser: argparse.ArgumentParser, where: str) -> None:
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help=where)
+    parser.add_argument(
+        "--write-format",
+        default="auto",
+        choices=["auto", "klue_json", "competition_csv", "json_lines", "flat_csv"],
+        help="of what is written (default: by the name's ending)",
+    )
+
+
+def _add_clean(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help="labelled sentences")
+    _add_output(parser, "file for the cleaned rows: .json, .jsonl or .csv")
+    parser.add_argument("--keep-duplicates", action="store_true", help="leave rows that equal an earlier one")
+    parser.add_argument(
+        "--conflicts",
+        default="leave",
+        choices=["leave", "keep_first", "majority", "prefer_relation", "drop_all"],
+        help="which of several labels of one input stays (default: leave all)",
+    )
+    parser.add_argument("--remove-ids", nargs="*", default=[], metavar="ID", help="rows to remove by hand")
+    parser.add_argument(
+        "--types",
+        default="leave",
+        choices=["leave", "majority", "competition_team"],
+        help="correct entity types by the majority of the label, or by the map of the report's team",
+    )
+    parser.add_argument("--majority-share", type=float, metavar="X", help="rows of a label that must agree (default: 0.9)")
+    parser.add_argument("--log", metavar="FILE", help="write what was done, as JSON; Dataset.restore undoes it")
+    _add_labels(parser)
+
+
+def _clean(options, parser: argparse.ArgumentParser) -> None:
+    dataset = read_data(options.data, options.labels, options, open_context(options))
+    cleaned, log = dataset.clean(
+        duplicates=not options.keep_duplicates,
+        conflicts=options.conflicts,
+        remove_ids=options.remove_ids,
+        types=options.types,
+        majority_share=options.majority_share,
+    )
+    if options.log:
+        Path(options.log).write_text(log.json + "\n", encoding="utf-8")
+    cleaned.write(options.output, options.write_format)
+    for (step, what), count in sorted(Counter((change.step, change.what) for change in log).items()):
+        print(f"{step}: {count} x {what}")
+    print(f"{log.rows_before} to {log.rows_after} rows: {options.output}")
+
+
+# ---- split
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help="labelled sentences")
+    parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder for the parts")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--fraction", type=float, default=0.1, metavar="F", help="for validation (default: 0.1)")
+    how.add_argument("--folds", type=int, metavar="K", help="K pairs of files in place of one")
+    parser.add_argument("--like", metavar="FILE", help="give the validation part the label shares of this file")
+    parser.add_argument(
+        "--stratify",
+        nargs="*",
+        default=["label", "types"],
+        choices=["label", "types"],
+        help="what the parts have in equal shares (default: both)",
+    )
+    parser.add_argument("--seed", type=int, help="default: 42")
+    parser.add_argument(
+        "--ending", default=".json", choices=[".json", ".jsonl", ".csv"], help="of the files (default: .json)"
+    )
+    _add_labels(parser)
+
+
+def _split(options, parser: argparse.ArgumentParser) -> None:
+    if options.folds is not None and options.like:
+        parser.error("--like is for one validation part, not for --folds")
+    context = open_context(options)
+    dataset = read_data(options.data, options.labels, options, context)
+    like = read_data(options.like, dataset.labels, options, context) if options.like else None
+    if options.folds is not None:
+        pairs = dataset.cross_validation(options.folds, stratify=options.stratify, seed=options.seed)
+    else:
+        pairs = [
+            dataset.split_stratified(options.fraction, stratify=options.stratify, like=like, seed=options.seed)
+        ]
+    folder = Path(options.output)
+    for number, parts in enumerate(pairs):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, part in zip(("train", "validation"), parts):
+            fold = "" if options.folds is None else f"-{number}"
+            path = folder / f"{name}{fold}{options.ending}"
+            part.write(path)
+            print(f"{len(part)} rows: {path}")
+
+
 DATA_COMMANDS = (
     ("stats", _add_stats, _stats, "distributions of labels, types and lengths, and two files side by side"),
     ("audit", _add_audit, _audit, "what is wrong or odd in a file, row by row"),
+    ("clean", _add_clean, _clean, "remove duplicates, resolve conflicts, correct entity types"),
+    ("split", _add_split, _split, "parts that are alike and share no sentence: train and validation, or folds"),
 )

@@ -1,9 +1,10 @@
-"""python -m kluere stats and audit, as a user types them."""
+"""python -m kluere stats, audit, clean, split and augment, as a user types them."""
 
 import json
 
 import pytest
 
+import kluere
 import made_up
 from test_cli import KLUE, kluere_command
 
@@ -31,6 +32,24 @@ def test_audit_lists_and_counts(files):
     lines = kluere_command("audit", files / "train.json", "--tokenizer", files / "tokenizer", "--json").stdout
     kinds = [json.loads(line)["kind"] for line in lines.splitlines()]
     assert kinds.count("duplicate") == 2 and kinds.count("duplicate_id") == 2
+
+
+def test_clean_writes_rows_and_a_log_that_leads_back(files, tmp_path):
+    done = kluere_command("clean", files / "train.json", "-o", tmp_path / "c.csv", "--log", tmp_path / "log.json")
+    assert "62 to 60 rows" in done.stdout and "duplicates: 2 x removed" in done.stdout
+    restored = kluere.Dataset.read(tmp_path / "c.csv").restore((tmp_path / "log.json").read_text(encoding="utf-8"))
+    assert [row.text for row in restored] == [row.text for row in kluere.Dataset.read(files / "train.json")]
+
+
+def test_split_writes_pairs_of_files(files, tmp_path):
+    done = kluere_command("split", files / "train.json", "-o", tmp_path / "one", "--fraction", "0.25", "--seed", "3")
+    assert done.stdout.count("rows:") == 2
+    sizes = [len(kluere.Dataset.read(tmp_path / "one" / f"{name}.json")) for name in ("train", "validation")]
+    assert sum(sizes) == 62 and 10 <= sizes[1] <= 20
+    kluere_command("split", files / "train.json", "-o", tmp_path / "k", "--folds", "3", "--ending", ".csv")
+    assert len(list((tmp_path / "k").iterdir())) == 6
+    assert "--like" in kluere_command("split", files / "train.json", "-o", tmp_path, "--folds", "3", "--like",
+                                      files / "dev.json", status=2).stderr
 
 
 @pytest.mark.parametrize("name", ["stats", "audit"])
