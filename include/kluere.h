@@ -296,7 +296,7 @@ KLUERE_API kluere_status kluere_dataset_compare(const kluere_dataset *first, con
 /* ---- Data work: audit ---------------------------------------------------------------------------------------------
  * Everything in a dataset that deserves a look, row by row. */
 enum {
-  KLUERE_FINDING_UNREADABLE = 0,      /* the reader left the row out (KLUERE_BAD_ROWS_SKIP): a span that does not match, say */
+  KLUERE_FINDING_UNREADABLE = 0,      /* left out by KLUERE_BAD_ROWS_SKIP: a span that does not match, say */
   KLUERE_FINDING_DUPLICATE = 1,       /* sentence, entities, types and label of an earlier row (other_row) */
   KLUERE_FINDING_CONFLICT = 2,        /* sentence and spans of another row, with another label */
   KLUERE_FINDING_OVERLAP = 3,         /* subject and object share characters */
@@ -413,6 +413,51 @@ KLUERE_API kluere_status kluere_dataset_folds(const kluere_dataset *dataset, uin
 KLUERE_API kluere_status kluere_dataset_split_stratified(const kluere_dataset *dataset,
                                                          const kluere_split_options *options, kluere_dataset **first,
                                                          kluere_dataset **second);
+
+/* ---- Data work: augmentation --------------------------------------------------------------------------------------
+ * New rows from old ones. Spans are moved with the text and checked; the same seed gives the same rows. A new row's id is
+ * its source's with a mark ("7~mask"), its origin the source's id; originals without an id get their number from 0. */
+enum {
+  KLUERE_AUGMENT_SWAP_ROLES = 0,         /* subject becomes object and the other way, where swap_map knows the new label */
+  KLUERE_AUGMENT_SWAP_TEXTS = 1,         /* words of one type change places in the sentence instead: facts become false */
+  KLUERE_AUGMENT_MASK_WORDS = 2,         /* words that touch no entity become mask; one, or word_share */
+  KLUERE_AUGMENT_MASK_SUBJECT = 3,       /* the subject's word becomes mask */
+  KLUERE_AUGMENT_MASK_OBJECT = 4,
+  KLUERE_AUGMENT_INSERT_PUNCTUATION = 5, /* AEDA: . ; ? : ! , before up to word_share (a third) of the words */
+  KLUERE_AUGMENT_DELETE_WORDS = 6,       /* word_share (a tenth) of the words that touch no entity go */
+  KLUERE_AUGMENT_SWAP_WORDS = 7          /* as many change places with others of them */
+};
+/* Relations that a swap knows, each with the types it needs. A row that the dataset has already, in whatever relation, is
+ * not made, and nothing is made of other relations. */
+enum {
+  KLUERE_SWAP_SYMMETRIC = 1u,                   /* spouse, siblings, colleagues, other_family, alternate_names */
+  KLUERE_SWAP_INVERSE = 2u,                     /* parents and children, members and member_of */
+  KLUERE_SWAP_TOP_MEMBERS_TO_EMPLOYEE_OF = 4u,  /* one way */
+  KLUERE_SWAP_EMPLOYEE_OF_TO_TOP_MEMBERS = 8u,  /* one way, plausible: also parties, clubs, units of the army */
+  KLUERE_SWAP_NO_RELATION = 16u                 /* of two persons or two organisations; not implied */
+};
+typedef struct kluere_augment_options {
+  uint32_t struct_size;
+  int32_t kind;            /* KLUERE_AUGMENT_* */
+  uint64_t seed;           /* default 42 */
+  double row_share;        /* the chance of each row to be taken, default 1 */
+  double word_share;       /* 0 (default): as the kind has it */
+  uint32_t copies;         /* new rows of each row that is taken, default 1; more for what depends on chance alone */
+  uint32_t swap_map;       /* KLUERE_SWAP_* flags, default the first three */
+  uint32_t keep_originals; /* 1 (default): they stand before the new rows */
+  uint32_t reserved;
+  const char *mask;        /* default "[MASK]"; a model of this library reads that as text, see docs/data.md */
+} kluere_augment_options;
+KLUERE_API kluere_status kluere_augment_options_init(kluere_augment_options *options, size_t struct_size);
+KLUERE_API kluere_status kluere_dataset_augment(const kluere_dataset *dataset, const kluere_augment_options *options,
+                                                kluere_dataset **out);
+/* Sentences that others made from rows: texts[i] from rows[i] (translated back, say). Taken in where both entities stand in
+ * them, in a place that can be told: the only one, or the one with the same number as in the source if both have as many.
+ * lengths NULL: NUL-terminated texts. report (may be NULL): {"added": n, "refused": [{"index", "row", "why"}, ...]}. */
+KLUERE_API kluere_status kluere_dataset_add_paraphrases(const kluere_dataset *dataset, const size_t *rows,
+                                                        const char *const *texts, const size_t *lengths, size_t count,
+                                                        uint32_t keep_originals, kluere_dataset **out,
+                                                        kluere_text **report);
 
 /* ---- Model --------------------------------------------------------------------------------------------------------
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the
@@ -570,6 +615,23 @@ KLUERE_API kluere_status kluere_predictor_classify(kluere_predictor *predictor, 
 KLUERE_API kluere_status kluere_predictor_mask_logits(kluere_predictor *predictor, const kluere_token_batch *batch,
                                                       const size_t *positions, size_t position_count, float *out,
                                                       size_t capacity);
+
+/* ---- Augmentation by a masked-LM: the beginnings of some words that touch no entity are drawn anew; endings stay ---- */
+typedef struct kluere_fill_options {
+  uint32_t struct_size;
+  uint32_t top_k;          /* likeliest pieces that are drawn from, default 10 */
+  uint64_t seed;           /* default 42 */
+  double row_share;        /* the chance of each row to be taken, default 1 */
+  double word_share;       /* default 0.15, at least one word */
+  uint32_t keep_originals; /* 1 (default): they stand before the new rows */
+  uint32_t reserved;
+} kluere_fill_options;
+KLUERE_API kluere_status kluere_fill_options_init(kluere_fill_options *options, size_t struct_size);
+/* predictor: of a model with a masked-LM head (else STATE). judge: a predictor of labels whose first choice must be a new
+ * row's label, or NULL; with one, rows with hidden labels give nothing. Ids and origins as for kluere_dataset_augment. */
+KLUERE_API kluere_status kluere_predictor_fill_in(kluere_predictor *predictor, kluere_predictor *judge,
+                                                  const kluere_dataset *dataset, const kluere_fill_options *options,
+                                                  kluere_dataset **out);
 
 /* Writes the competition's submission file (id,pred_label,probs): probabilities re-ordered from the model's labels to
  * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */

@@ -16,14 +16,14 @@ static kluere_dataset_options fixture_dataset_options(void) {
   return options;
 }
 
-static kluere_dataset *make(struct fixture *f, const kluere_example *rows, size_t count) {
+kluere_dataset *data_make(struct fixture *f, const kluere_example *rows, size_t count) {
   kluere_dataset_options options = fixture_dataset_options();
   kluere_dataset *dataset = NULL;
   SUCCEEDS(kluere_dataset_create(f->context, rows, sizeof rows[0], count, KLUERE_OFFSETS_BYTES, &options, &dataset));
   return dataset;
 }
 
-static int says(const kluere_text *text, const char *part) {
+int text_says(const kluere_text *text, const char *part) {
   size_t length = 77;
   const char *json = kluere_text_get(text, &length);
   return json && strlen(json) == length && strstr(json, part) != NULL;
@@ -45,17 +45,17 @@ static void statistics(struct fixture *f) {
   REFUSES(HANDLE, kluere_dataset_lengths(f->train, (kluere_tokenizer *)f->train, lengths, FIXTURE_ROWS));
 
   if (SUCCEEDS(kluere_dataset_statistics(f->train, f->tokenizer, &text))) {
-    HOLDS(says(text, "\"rows\":12,\"labelled\":12,\"sentences\":12"));
-    HOLDS(says(text, "\"label\":[[\"no_relation\",4],[\"org:top_members/employees\",4],[\"per:spouse\",4]]"));
-    HOLDS(says(text, "\"type_pair\":[[\"PER-ORG\",12]],\"type_pair_without_no_relation\":[[\"PER-ORG\",8]]"));
-    HOLDS(says(text, "\"label_types\":[[\"no_relation\",\"PER\",\"ORG\",4],"));
-    HOLDS(says(text, "\"tokens\":{\"minimum\":"));
+    HOLDS(text_says(text, "\"rows\":12,\"labelled\":12,\"sentences\":12"));
+    HOLDS(text_says(text, "\"label\":[[\"no_relation\",4],[\"org:top_members/employees\",4],[\"per:spouse\",4]]"));
+    HOLDS(text_says(text, "\"type_pair\":[[\"PER-ORG\",12]],\"type_pair_without_no_relation\":[[\"PER-ORG\",8]]"));
+    HOLDS(text_says(text, "\"label_types\":[[\"no_relation\",\"PER\",\"ORG\",4],"));
+    HOLDS(text_says(text, "\"tokens\":{\"minimum\":"));
     HOLDS(kluere_text_get(text, NULL) != NULL);
   }
   kluere_text_destroy(text);
   text = NULL;
   if (SUCCEEDS(kluere_dataset_statistics(f->hidden, NULL, &text))) {
-    HOLDS(says(text, "\"labelled\":0,") && says(text, "[null,12]") && !says(text, "\"tokens\""));
+    HOLDS(text_says(text, "\"labelled\":0,") && text_says(text, "[null,12]") && !text_says(text, "\"tokens\""));
   }
   HOLDS(kluere_text_get((kluere_text *)f->train, &length) == NULL && kluere_text_get(NULL, &length) == NULL);
   HOLDS(length == 77);
@@ -74,15 +74,15 @@ static void comparison(struct fixture *f) {
   kluere_dataset *other = NULL;
   size_t two[] = {0, 1};
   if (SUCCEEDS(kluere_dataset_compare(f->train, f->hidden, f->tokenizer, &text))) {
-    HOLDS(says(text, "\"rows\":[12,12],\"divergence\":{\"label\":null,\"source\":0.0,"));
-    HOLDS(says(text, "\"leakage\":{\"sentences\":12,\"first_rows\":12,\"second_rows\":12,\"same_label\":0,"
+    HOLDS(text_says(text, "\"rows\":[12,12],\"divergence\":{\"label\":null,\"source\":0.0,"));
+    HOLDS(text_says(text, "\"leakage\":{\"sentences\":12,\"first_rows\":12,\"second_rows\":12,\"same_label\":0,"
                      "\"other_label\":0,\"hidden_label\":12}"));
   }
   kluere_text_destroy(text);
   text = NULL;
   if (SUCCEEDS(kluere_dataset_subset(f->train, two, 2, &other)) &&
       SUCCEEDS(kluere_dataset_compare(f->train, other, NULL, &text)))
-    HOLDS(says(text, "\"second_rows\":2,\"same_label\":2,\"other_label\":0"));
+    HOLDS(text_says(text, "\"second_rows\":2,\"same_label\":2,\"other_label\":0"));
   kluere_text_destroy(text);
   kluere_dataset_destroy(other);
   text = NULL;
@@ -107,7 +107,7 @@ static void audit(struct fixture *f) {
   rows[4].subject.begin = 6;                       /* begins with the blank before it */
   rows[4].label = NULL;
   rows[4].label_length = 0;
-  dataset = make(f, rows, 5);
+  dataset = data_make(f, rows, 5);
   memset(&finding, 0, sizeof finding);
   SUCCEEDS(kluere_audit_options_init(&options, sizeof options));
   HOLDS(options.rare_below == 3 && options.max_tokens == 256 && options.input_form == KLUERE_INPUT_TYPED_MARKER_PUNCT);
@@ -167,7 +167,7 @@ static void cleaning(struct fixture *f) {
   rows[2].label = fixture_labels[2];
   rows[3].id = "b";
   rows[3].id_length = 1;
-  dataset = make(f, rows, 4);
+  dataset = data_make(f, rows, 4);
   SUCCEEDS(kluere_clean_options_init(&options, sizeof options));
   HOLDS(options.remove_duplicates == 1 && options.conflicts == 0 && options.types == 0 && !options.remove_ids);
   if (SUCCEEDS(kluere_dataset_clean(dataset, NULL, &cleaned, NULL))) HOLDS(kluere_dataset_count(cleaned) == 3);
@@ -183,9 +183,9 @@ static void cleaning(struct fixture *f) {
     HOLDS(kluere_dataset_count(cleaned) == 1);
     SUCCEEDS(kluere_dataset_get(cleaned, 0, 0, &row, sizeof row));
     HOLDS(strcmp(row.subject.type, "ORG") == 0 && strcmp(row.label, "per:spouse") == 0);
-    HOLDS(says(log, "\"rows_before\":4,\"rows_after\":1") && says(log, "\"step\":\"conflicts\""));
-    HOLDS(says(log, "\"row\":1,\"step\":\"duplicates\"") && says(log, "\"id\":\"b\",\"step\":\"list\""));
-    HOLDS(says(log, "\"what\":\"subject_type\",\"from\":\"PER\",\"to\":\"ORG\""));
+    HOLDS(text_says(log, "\"rows_before\":4,\"rows_after\":1") && text_says(log, "\"step\":\"conflicts\""));
+    HOLDS(text_says(log, "\"row\":1,\"step\":\"duplicates\"") && text_says(log, "\"id\":\"b\",\"step\":\"list\""));
+    HOLDS(text_says(log, "\"what\":\"subject_type\",\"from\":\"PER\",\"to\":\"ORG\""));
     const char *text = kluere_text_get(log, &length);
     if (SUCCEEDS(kluere_dataset_restore(cleaned, text, length, &restored))) {
       HOLDS(kluere_dataset_count(restored) == 4);
@@ -262,7 +262,7 @@ static void writing(struct fixture *f) {
     if (SUCCEEDS(kluere_dataset_read(f->context, path, &options, &again))) {
       kluere_text *text = NULL;
       SUCCEEDS(kluere_dataset_compare(f->train, again, NULL, &text));
-      HOLDS(says(text, "\"same_label\":12"));
+      HOLDS(text_says(text, "\"same_label\":12"));
       kluere_text_destroy(text);
     }
     kluere_dataset_destroy(again);

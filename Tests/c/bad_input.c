@@ -23,6 +23,7 @@ int main(int argc, char **argv) {
   bad_arguments(&fixture);
   bad_training(&fixture);
   bad_data_work(&fixture);
+  bad_augmentation(&fixture);
   fixture_still_works(&fixture);
   bad_data_files(&fixture);
   bad_tokenizer_files(&fixture);

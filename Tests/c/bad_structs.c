@@ -90,6 +90,8 @@ static void inits(void) {
   BAD_INIT(kluere_audit_options_init, kluere_audit_options);
   BAD_INIT(kluere_clean_options_init, kluere_clean_options);
   BAD_INIT(kluere_split_options_init, kluere_split_options);
+  BAD_INIT(kluere_augment_options_init, kluere_augment_options);
+  BAD_INIT(kluere_fill_options_init, kluere_fill_options);
 }
 
 static void options_of_calls(struct fixture *f) {
@@ -137,6 +139,8 @@ static void options_of_calls(struct fixture *f) {
   int32_t folds[FIXTURE_ROWS];
   BAD_OPTIONS(kluere_split_options_init, kluere_split_options,
               kluere_dataset_folds(f->train, 2, options, folds, FIXTURE_ROWS), (void)0);
+  BAD_OPTIONS(kluere_augment_options_init, kluere_augment_options,
+              kluere_dataset_augment(f->train, options, &dataset), kluere_dataset_destroy(dataset));
 }
 
 static void structs_to_fill(struct fixture *f) {

@@ -224,6 +224,25 @@ FIELD(kluere_split_options, seed, 8);
 FIELD(kluere_split_options, second_fraction, 16);
 FIELD(kluere_split_options, label_shares, 24);
 FIELD(kluere_split_options, label_share_count, 32);
+SIZE(kluere_augment_options, 56);
+FIELD(kluere_augment_options, struct_size, 0);
+FIELD(kluere_augment_options, kind, 4);
+FIELD(kluere_augment_options, seed, 8);
+FIELD(kluere_augment_options, row_share, 16);
+FIELD(kluere_augment_options, word_share, 24);
+FIELD(kluere_augment_options, copies, 32);
+FIELD(kluere_augment_options, swap_map, 36);
+FIELD(kluere_augment_options, keep_originals, 40);
+FIELD(kluere_augment_options, reserved, 44);
+FIELD(kluere_augment_options, mask, 48);
+SIZE(kluere_fill_options, 40);
+FIELD(kluere_fill_options, struct_size, 0);
+FIELD(kluere_fill_options, top_k, 4);
+FIELD(kluere_fill_options, seed, 8);
+FIELD(kluere_fill_options, row_share, 16);
+FIELD(kluere_fill_options, word_share, 24);
+FIELD(kluere_fill_options, keep_originals, 32);
+FIELD(kluere_fill_options, reserved, 36);
 
 STATIC_CHECK(KLUERE_OK == 0);
 STATIC_CHECK(KLUERE_ERR_INVALID_ARGUMENT == -1);
@@ -292,6 +311,9 @@ static const function functions[] = {
     (function)kluere_split_options_init,
     (function)kluere_dataset_folds,
     (function)kluere_dataset_split_stratified,
+    (function)kluere_augment_options_init,
+    (function)kluere_dataset_augment,
+    (function)kluere_dataset_add_paraphrases,
     (function)kluere_model_config_init,
     (function)kluere_model_open_options_init,
     (function)kluere_model_create,
@@ -320,6 +342,8 @@ static const function functions[] = {
     (function)kluere_predictor_embed_texts,
     (function)kluere_predictor_classify,
     (function)kluere_predictor_mask_logits,
+    (function)kluere_fill_options_init,
+    (function)kluere_predictor_fill_in,
     (function)kluere_submission_write,
     (function)kluere_metrics_options_init,
     (function)kluere_metrics_compute,

@@ -14,6 +14,7 @@ is importable, else lists of array.array. Failures raise KluereError.
 
 from ._library import library_path, library_version
 from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
+from .augmentation import RefusedParaphrase
 from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
 from .dataset import Dataset
@@ -51,6 +52,7 @@ __all__ = [
     "OutOfMemory",
     "Predictor",
     "ProgressBar",
+    "RefusedParaphrase",
     "Statistics",
     "StepInfo",
     "Tensors",

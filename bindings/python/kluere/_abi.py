@@ -85,6 +85,19 @@ KLUERE_ROLE_SUBJECT = 0
 KLUERE_ROLE_OBJECT = 1
 KLUERE_STRATIFY_LABEL = 1
 KLUERE_STRATIFY_TYPES = 2
+KLUERE_AUGMENT_SWAP_ROLES = 0
+KLUERE_AUGMENT_SWAP_TEXTS = 1
+KLUERE_AUGMENT_MASK_WORDS = 2
+KLUERE_AUGMENT_MASK_SUBJECT = 3
+KLUERE_AUGMENT_MASK_OBJECT = 4
+KLUERE_AUGMENT_INSERT_PUNCTUATION = 5
+KLUERE_AUGMENT_DELETE_WORDS = 6
+KLUERE_AUGMENT_SWAP_WORDS = 7
+KLUERE_SWAP_SYMMETRIC = 1
+KLUERE_SWAP_INVERSE = 2
+KLUERE_SWAP_TOP_MEMBERS_TO_EMPLOYEE_OF = 4
+KLUERE_SWAP_EMPLOYEE_OF_TO_TOP_MEMBERS = 8
+KLUERE_SWAP_NO_RELATION = 16
 KLUERE_FAMILY_BERT = 0
 KLUERE_FAMILY_ROBERTA = 1
 KLUERE_FAMILY_XLM_ROBERTA = 2
@@ -266,6 +279,21 @@ class kluere_split_options(Structure):
     ]
 
 
+class kluere_augment_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("seed", c_uint64),
+        ("row_share", c_double),
+        ("word_share", c_double),
+        ("copies", c_uint32),
+        ("swap_map", c_uint32),
+        ("keep_originals", c_uint32),
+        ("reserved", c_uint32),
+        ("mask", c_char_p),
+    ]
+
+
 class kluere_model_config(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -332,6 +360,18 @@ class kluere_token_batch(Structure):
         ("type_ids", POINTER(c_int32)),
         ("offsets", POINTER(c_size_t)),
         ("input_count", c_size_t),
+    ]
+
+
+class kluere_fill_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("top_k", c_uint32),
+        ("seed", c_uint64),
+        ("row_share", c_double),
+        ("word_share", c_double),
+        ("keep_originals", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -513,6 +553,18 @@ FUNCTIONS = {
         POINTER(c_void_p),
         POINTER(c_void_p),
     )),
+    "kluere_augment_options_init": (c_int32, (POINTER(kluere_augment_options), c_size_t)),
+    "kluere_dataset_augment": (c_int32, (c_void_p, POINTER(kluere_augment_options), POINTER(c_void_p))),
+    "kluere_dataset_add_paraphrases": (c_int32, (
+        c_void_p,
+        POINTER(c_size_t),
+        POINTER(c_char_p),
+        POINTER(c_size_t),
+        c_size_t,
+        c_uint32,
+        POINTER(c_void_p),
+        POINTER(c_void_p),
+    )),
     "kluere_model_config_init": (c_int32, (POINTER(kluere_model_config), c_size_t)),
     "kluere_model_open_options_init": (c_int32, (POINTER(kluere_model_open_options), c_size_t)),
     "kluere_model_create": (c_int32, (
@@ -586,6 +638,14 @@ FUNCTIONS = {
         c_size_t,
         POINTER(c_float),
         c_size_t,
+    )),
+    "kluere_fill_options_init": (c_int32, (POINTER(kluere_fill_options), c_size_t)),
+    "kluere_predictor_fill_in": (c_int32, (
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        POINTER(kluere_fill_options),
+        POINTER(c_void_p),
     )),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_metrics_options_init": (c_int32, (POINTER(kluere_metrics_options), c_size_t)),

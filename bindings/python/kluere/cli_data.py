@@ -1,16 +1,21 @@
-"""python -m kluere stats|audit|clean|split: the commands that look at data and change it."""
+"""python -m kluere stats|audit|clean|split|augment: the commands that look at data and change it."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Optional
 
+from ._arrays import choices
 from .cli_common import add_data_options, open_context, read_data
 from .context import Context
+from .dataset import Dataset
+from .model import Model
+from .predictor import Predictor
 from .tokenizer import Tokenizer
 
 
@@ -209,9 +214,119 @@ def _split(options, parser: argparse.ArgumentParser) -> None:
             print(f"{len(part)} rows: {path}")
 
 
+# ---- augment
+
+
+def _add_augment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("data", metavar="DATA", help="labelled sentences")
+    _add_output(parser, "file for the rows and the new ones: .json, .jsonl or .csv")
+    parser.add_argument(
+        "--kind",
+        nargs="+",
+        default=[],
+        choices=sorted(choices("KLUERE_AUGMENT_")),
+        help="what is done to the rows of DATA, each kind for itself",
+    )
+    parser.add_argument(
+        "--paraphrases", metavar="FILE", help='JSON Lines {"id": ..., "sentence": ...} of sentences to take in'
+    )
+    parser.add_argument("--fill-in", metavar="MODEL", help="a masked-LM folder that says words anew")
+    parser.add_argument("--judge", metavar="MODEL", help="with --fill-in: a model whose label must stay the row's")
+    parser.add_argument("--row-share", type=float, metavar="X", help="the chance of each row (default: 1)")
+    parser.add_argument(
+        "--word-share", type=float, metavar="X", help="the share of the words (default: as the kind has it)"
+    )
+    parser.add_argument("--copies", type=int, metavar="N", help="new rows of each row, for random kinds (default: 1)")
+    parser.add_argument(
+        "--swap-map", nargs="+", choices=sorted(choices("KLUERE_SWAP_")), help="relations that a swap knows"
+    )
+    parser.add_argument("--mask", metavar="TEXT", help="default: [MASK]")
+    parser.add_argument("--seed", type=int, help="default: 42")
+    parser.add_argument("--only-new", action="store_true", help="leave the rows of DATA out")
+    _add_labels(parser)
+
+
+def _augment(options, parser: argparse.ArgumentParser) -> None:
+    if not (options.kind or options.paraphrases or options.fill_in):
+        parser.error("augment needs --kind, --paraphrases or --fill-in")
+    if options.judge and not options.fill_in:
+        parser.error("--judge is for --fill-in")
+    context = open_context(options)
+    dataset = read_data(options.data, options.labels, options, context)
+    random = [kind for kind in options.kind if not kind.startswith(("swap_roles", "swap_texts", "mask_s", "mask_o"))]
+    parts = []
+    for kind in options.kind:
+        made = _without_originals(
+            lambda kind=kind: dataset.augment(
+                kind,
+                seed=options.seed,
+                row_share=options.row_share,
+                word_share=options.word_share,
+                copies=options.copies if kind in random else None,
+                swap_map=options.swap_map,
+                keep_originals=True,
+                mask=options.mask,
+            ),
+            dataset,
+        )
+        parts.append((kind, made))
+    if options.paraphrases:
+        parts.append(("paraphrases", _paraphrases(options, dataset)))
+    if options.fill_in:
+        parts.append(("fill_in", _filled(options, dataset, context)))
+    # A swap that knows no relation makes nothing, but gives every row the id that the new ones name as origin.
+    rows = [] if options.only_new else list(dataset.augment("swap_roles", swap_map=[]))
+    for name, made in parts:
+        print(f"{name}: {len(made)} rows")
+        rows += made
+    Dataset.create(rows, labels=dataset.labels, context=context).write(options.output, options.write_format)
+    print(f"{len(rows)} rows: {options.output}")
+
+
+def _without_originals(make, dataset: Dataset) -> list:
+    """The new rows alone; there may be none, which a dataset cannot say."""
+    made = make()
+    return list(made[len(dataset) :]) if len(made) > len(dataset) else []
+
+
+def _paraphrases(options, dataset: Dataset) -> list:
+    pairs = []
+    with open(options.paraphrases, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            entry = json.loads(line)
+            if not isinstance(entry, dict) or not isinstance(entry.get("sentence"), str) or "id" not in entry:
+                raise ValueError(f'{options.paraphrases}: line {number}: expected {{"id": ..., "sentence": "..."}}')
+            pairs.append((str(entry["id"]), entry["sentence"]))
+    refused = []
+
+    def make():
+        made, reasons = dataset.add_paraphrases(pairs)
+        refused.extend(reasons)
+        return made
+
+    rows = _without_originals(make, dataset)
+    for reason in refused:
+        print(f"kluere: not taken: {pairs[reason.index][0]}: {reason.why}", file=sys.stderr)
+    return rows
+
+
+def _filled(options, dataset: Dataset, context: Context) -> list:
+    model = Model.open(options.fill_in, task="masked_lm", context=context)
+    judge = Predictor(Model.open(options.judge, context=context)) if options.judge else None
+    return _without_originals(
+        lambda: Predictor(model).fill_in(
+            dataset, judge=judge, seed=options.seed, row_share=options.row_share, word_share=options.word_share
+        ),
+        dataset,
+    )
+
+
 DATA_COMMANDS = (
     ("stats", _add_stats, _stats, "distributions of labels, types and lengths, and two files side by side"),
     ("audit", _add_audit, _audit, "what is wrong or odd in a file, row by row"),
     ("clean", _add_clean, _clean, "remove duplicates, resolve conflicts, correct entity types"),
     ("split", _add_split, _split, "parts that are alike and share no sentence: train and validation, or folds"),
+    ("augment", _add_augment, _augment, "new rows from old ones: swaps, masks, AEDA, paraphrases, fill-in"),
 )

@@ -11,6 +11,7 @@ from ._arrays import block, choice, choices, indices
 from ._handle import Handle
 from ._library import c_path, c_strings, check, initialized, library
 from .analysis import Analysis
+from .augmentation import Augmentation
 from .cleaning import Cleaning
 from .context import Context, default_context
 from .example import Example, c_examples, from_c
@@ -19,7 +20,7 @@ from .splits import Splits
 Labels = Union[str, Sequence[str]]
 
 
-class Dataset(Analysis, Cleaning, Splits, Handle):
+class Dataset(Analysis, Cleaning, Splits, Augmentation, Handle):
     """A fixed list of validated examples. Made by Dataset.read or Dataset.create; any number of threads may use it.
 
     len(dataset), dataset[i] (an Example), dataset[2:9] (a Dataset), iteration.

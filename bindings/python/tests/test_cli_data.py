@@ -52,6 +52,28 @@ def test_split_writes_pairs_of_files(files, tmp_path):
                                       files / "dev.json", status=2).stderr
 
 
+def test_augment_writes_rows_of_every_kind(files, tmp_path):
+    source = files / "train.json"
+    (tmp_path / "p.jsonl").write_text(
+        json.dumps({"id": "made-up-3", "sentence": "다른 문장"}, ensure_ascii=False) + "\n", encoding="utf-8")
+    done = kluere_command(
+        "augment", source, "-o", tmp_path / "a.jsonl", "--kind", "mask_words", "delete_words", "--row-share", "0.5",
+        "--copies", "2", "--paraphrases", tmp_path / "p.jsonl", "--seed", "7")
+    assert "not taken: made-up-3" in done.stderr and "paraphrases: 0 rows" in done.stdout
+    made = kluere.Dataset.read(tmp_path / "a.jsonl")
+    assert len(made) > 62 and {row.id.split("~")[1] for row in made if row.origin} == {
+        "mask", "mask2", "delete", "delete2"}
+    kluere_command("augment", source, "-o", tmp_path / "b.csv", "--kind", "mask_subject", "--only-new")
+    assert all(row.subject_text == "[MASK]" for row in kluere.Dataset.read(tmp_path / "b.csv"))
+    assert "--kind" in kluere_command("augment", source, "-o", tmp_path / "c.csv", status=2).stderr
+
+
+def test_augment_fills_in_with_a_masked_lm(files, tmp_path):
+    made_up.model(tmp_path / "tokenizer", task="masked_lm").save(tmp_path / "masked")
+    done = kluere_command("augment", files / "dev.json", "-o", tmp_path / "f.json", "--fill-in", tmp_path / "masked")
+    assert "fill_in: " in done.stdout and any(row.id.endswith("~fill") for row in kluere.Dataset.read(tmp_path / "f.json"))
+
+
 @pytest.mark.parametrize("name", ["stats", "audit"])
 def test_help_and_wrong_command_lines(files, name):
     assert "--labels" in kluere_command(name, "--help").stdout
