@@ -350,6 +350,13 @@ KLUERE_API size_t kluere_audit_count(const kluere_audit *audit); /* of findings;
 /* Findings in the order of the rows. Set out->struct_size first. */
 KLUERE_API kluere_status kluere_audit_get(const kluere_audit *audit, size_t index, kluere_finding *out);
 
+/* ---- Data work: columns -------------------------------------------------------------------------------------------
+ * The flat table (see kluere_dataset_read), its columns in memory as Arrow has them, for whoever reads the Arrow C data
+ * interface without a copy: a struct ArrowSchema and a struct ArrowArray at these addresses, what they hold is overwritten.
+ * Texts are UTF-8 ("u", null where a row has none), indices int64 ("l", code points, end inclusive); a 14th column "origin"
+ * where a row has one. You call their release; they outlive the dataset. */
+KLUERE_API kluere_status kluere_dataset_export_arrow(const kluere_dataset *dataset, void *schema, void *array);
+
 /* ---- Data work: cleaning ------------------------------------------------------------------------------------------
  * In this order: rows on the list go, duplicates, losers of conflicts; then types are corrected. */
 enum {                            /* of rows with the same sentence and spans and several labels stay those with */

@@ -49,6 +49,7 @@ private func checkHeader() {
   same(type(of: auditDestroy), type(of: kluere_audit_destroy))
   same(type(of: auditCount), type(of: kluere_audit_count))
   same(type(of: auditGet), type(of: kluere_audit_get))
+  same(type(of: datasetExportArrow), type(of: kluere_dataset_export_arrow))
   same(type(of: cleanOptionsInit), type(of: kluere_clean_options_init))
   same(type(of: datasetClean), type(of: kluere_dataset_clean))
   same(type(of: datasetRestore), type(of: kluere_dataset_restore))

@@ -334,6 +334,52 @@ static void splits(struct fixture *f) {
   HOLDS(!first && !second);
 }
 
+/* As https://arrow.apache.org/docs/format/CDataInterface.html has them. */
+struct ArrowSchema {
+  const char *format, *name, *metadata;
+  int64_t flags, n_children;
+  struct ArrowSchema **children, *dictionary;
+  void (*release)(struct ArrowSchema *);
+  void *private_data;
+};
+struct ArrowArray {
+  int64_t length, null_count, offset, n_buffers, n_children;
+  const void **buffers;
+  struct ArrowArray **children, *dictionary;
+  void (*release)(struct ArrowArray *);
+  void *private_data;
+};
+
+static void columns(struct fixture *f) {
+  kluere_example row = fixture_row(0);
+  kluere_dataset *dataset = data_make(f, &row, 1);
+  struct ArrowSchema schema;
+  struct ArrowArray array, moved;
+  memset(&schema, 0, sizeof schema);
+  memset(&array, 0, sizeof array);
+  if (SUCCEEDS(kluere_dataset_export_arrow(dataset, &schema, &array))) {
+    kluere_dataset_destroy(dataset);
+    dataset = NULL;
+    HOLDS(strcmp(schema.format, "+s") == 0 && schema.n_children == 13 && array.n_children == 13 && array.length == 1);
+    HOLDS(strcmp(schema.children[4]->name, "subject_word") == 0 && strcmp(schema.children[4]->format, "u") == 0);
+    HOLDS(strcmp(schema.children[5]->format, "l") == 0 && array.children[0]->null_count == 1);
+    HOLDS(strncmp(array.children[4]->buffers[2], "가", 3) == 0 && ((const int32_t *)array.children[4]->buffers[1])[1] == 3);
+    HOLDS(((const int64_t *)array.children[9]->buffers[1])[0] == 3); /* object_start_idx, in code points */
+    moved = *array.children[4]; /* a column may go another way than its table */
+    array.children[4]->release = NULL;
+    array.release(&array);
+    HOLDS(array.release == NULL && strncmp(moved.buffers[2], "가", 3) == 0);
+    moved.release(&moved);
+    schema.release(&schema);
+    HOLDS(schema.release == NULL);
+  }
+  kluere_dataset_destroy(dataset);
+  REFUSES(BAD, kluere_dataset_export_arrow(f->train, NULL, &array));
+  REFUSES(BAD, kluere_dataset_export_arrow(f->train, &schema, NULL));
+  REFUSES(HANDLE, kluere_dataset_export_arrow(NULL, &schema, &array));
+  HOLDS(schema.release == NULL && array.release == NULL);
+}
+
 void bad_data_work(struct fixture *fixture) {
   statistics(fixture);
   comparison(fixture);
@@ -341,4 +387,5 @@ void bad_data_work(struct fixture *fixture) {
   cleaning(fixture);
   writing(fixture);
   splits(fixture);
+  columns(fixture);
 }

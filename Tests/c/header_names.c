@@ -305,6 +305,7 @@ static const function functions[] = {
     (function)kluere_audit_destroy,
     (function)kluere_audit_count,
     (function)kluere_audit_get,
+    (function)kluere_dataset_export_arrow,
     (function)kluere_clean_options_init,
     (function)kluere_dataset_clean,
     (function)kluere_dataset_restore,

@@ -542,6 +542,7 @@ FUNCTIONS = {
     "kluere_audit_destroy": (None, (c_void_p,)),
     "kluere_audit_count": (c_size_t, (c_void_p,)),
     "kluere_audit_get": (c_int32, (c_void_p, c_size_t, POINTER(kluere_finding))),
+    "kluere_dataset_export_arrow": (c_int32, (c_void_p, c_void_p, c_void_p)),
     "kluere_clean_options_init": (c_int32, (POINTER(kluere_clean_options), c_size_t)),
     "kluere_dataset_clean": (c_int32, (c_void_p, POINTER(kluere_clean_options), POINTER(c_void_p), POINTER(c_void_p))),
     "kluere_dataset_restore": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(c_void_p))),

@@ -13,6 +13,7 @@ from ._library import c_path, c_strings, check, initialized, library
 from .analysis import Analysis
 from .augmentation import Augmentation
 from .cleaning import Cleaning
+from .columns import Columns
 from .context import Context, default_context
 from .example import Example, c_examples, from_c
 from .splits import Splits
@@ -20,7 +21,7 @@ from .splits import Splits
 Labels = Union[str, Sequence[str]]
 
 
-class Dataset(Analysis, Cleaning, Splits, Augmentation, Handle):
+class Dataset(Analysis, Cleaning, Splits, Augmentation, Columns, Handle):
     """A fixed list of validated examples. Made by Dataset.read or Dataset.create; any number of threads may use it.
 
     len(dataset), dataset[i] (an Example), dataset[2:9] (a Dataset), iteration.

@@ -28,7 +28,7 @@ def table(real_data):
 
 
 def ids(dataset):
-    return [row.id for row in dataset]
+    return dataset.columns()["id"]
 
 
 def same(a, b):
@@ -105,8 +105,8 @@ def test_the_teams_map_of_types(train, table):
         for role, of, old, new in rules:
             if of == label and old in ("*", types[role][i]):
                 types[role][i] = new
-    assert [row.subject.type for row in cleaned] == types["subject"]
-    assert [row.object.type for row in cleaned] == types["object"]
+    assert cleaned.columns()["subject_type"] == types["subject"]
+    assert cleaned.columns()["object_type"] == types["object"]
     changed = sum(new != old for new, old in zip(types["subject"] + types["object"],
                                                  table.subject_type.to_list() + table.object_type.to_list()))
     assert len(log) == changed > 100
@@ -124,8 +124,8 @@ def test_types_by_majority_and_by_a_list(train, table):
             counts = rows[role].value_counts()
             if counts.iloc[0] >= 0.97 * counts.sum():
                 types[rows.index] = counts.index[0]
-    assert [row.subject.type for row in cleaned] == expected["subject_type"].to_list()
-    assert [row.object.type for row in cleaned] == expected["object_type"].to_list()
+    assert cleaned.columns()["subject_type"] == expected["subject_type"].to_list()
+    assert cleaned.columns()["object_type"] == expected["object_type"].to_list()
     assert same(cleaned.restore(log), train)
 
     mine = [kluere.TypeCorrection("per:title", "object", None, "TITLE"),
