@@ -9,6 +9,10 @@ struct CSVColumns {
   private let expected: String
   private let places: [[UInt8]: Int]
   private let sentence: Int
+  private let id: Int?
+  private let label: Int?
+  private let source: Int?
+  private let origin: Int?
 
   private static let common = ["id", "sentence", "label", "source", "origin"]
 
@@ -34,6 +38,10 @@ struct CSVColumns {
       throw CSVColumns.missing("sentence", path, expected)
     }
     self.sentence = sentence
+    id = places[Array("id".utf8)]
+    label = places[Array("label".utf8)]
+    source = places[Array("source".utf8)]
+    origin = places[Array("origin".utf8)]
   }
 
   subscript(name: String) -> Int? { places[Array(name.utf8)] }
@@ -55,7 +63,7 @@ struct CSVColumns {
     guard fields.count == count else {
       throw KluereError(.badFormat, "\(fields.count) fields, the header has \(count)")
     }
-    id = self["id"].map { fields[$0] }
+    id = self.id.map { fields[$0] }
     do throws(KluereError) { try ExampleView.checkUTF8(id, "id") } catch {
       id = nil
       throw error
@@ -63,7 +71,7 @@ struct CSVColumns {
     try ExampleView.checkUTF8(fields[sentence], "sentence")
     return RowFields(
       sentence: fields[sentence], subject: try subject(), object: try object(),
-      label: self["label"].map { fields[$0] }, id: id, source: self["source"].map { fields[$0] },
-      origin: self["origin"].map { fields[$0] })
+      label: label.map { fields[$0] }, id: id, source: source.map { fields[$0] },
+      origin: origin.map { fields[$0] })
   }
 }

@@ -13,7 +13,9 @@ package enum RowField: Sendable {
 /// How often the rows have each value of a field.
 package struct Distribution: Sendable {
   /// nil: rows without a value.
-  package var counts: [(value: String?, count: Int)] = []
+  package var counts: [(value: String?, count: Int)]
+
+  package init(counts: [(value: String?, count: Int)] = []) { self.counts = counts }
 
   package var total: Int { counts.reduce(0) { $0 + $1.count } }
 
