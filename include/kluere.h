@@ -77,6 +77,8 @@ typedef struct kluere_dataset kluere_dataset;     /* labelled sentences         
 typedef struct kluere_model kluere_model;         /* tokenizer, labels, weights   | immutable: any number at once */
 typedef struct kluere_predictor kluere_predictor; /* scratch memory to predict    | one thread at a time          */
 typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, position | one thread at a time          */
+typedef struct kluere_text kluere_text;           /* a result in words or JSON    | immutable: any number at once */
+typedef struct kluere_audit kluere_audit;         /* what is odd in a dataset     | immutable: any number at once */
 
 /* ---- Context ----------------------------------------------------------------------------------------------------- */
 enum { KLUERE_LOG_OFF = 0, KLUERE_LOG_ERROR = 1, KLUERE_LOG_WARNING = 2, KLUERE_LOG_INFO = 3, KLUERE_LOG_DEBUG = 4 };
@@ -160,6 +162,8 @@ typedef struct kluere_example {
   size_t id_length;
   const char *source; /* optional, e.g. "wikipedia" */
   size_t source_length;
+  const char *origin; /* optional: id of the row that this one was made from; splits never separate the two */
+  size_t origin_length;
 } kluere_example;
 
 /* ---- Dataset ------------------------------------------------------------------------------------------------------
@@ -171,8 +175,16 @@ typedef struct kluere_example {
  *                     literals with the same four keys
  *   JSON Lines        one object a line, keys as in KLUE JSON ("id" or "guid"; "word", "label", "source" optional; labels
  *                     and types of your own)
- * Label "100" (or no label) means hidden: label index -1. */
-enum { KLUERE_FORMAT_AUTO = 0, KLUERE_FORMAT_KLUE_JSON = 1, KLUERE_FORMAT_COMPETITION_CSV = 2, KLUERE_FORMAT_JSON_LINES = 3 };
+ *   flat CSV          id,sentence,label,source,subject_word,subject_start_idx,subject_end_idx,subject_type,object_word,
+ *                     object_start_idx,object_end_idx,object_type,entity_pair: the entities' parts as columns of their own
+ * Label "100" (or no label) means hidden: label index -1. A key or column "origin" is kept where a file has it. */
+enum {
+  KLUERE_FORMAT_AUTO = 0,
+  KLUERE_FORMAT_KLUE_JSON = 1,
+  KLUERE_FORMAT_COMPETITION_CSV = 2,
+  KLUERE_FORMAT_JSON_LINES = 3,
+  KLUERE_FORMAT_FLAT_CSV = 4
+};
 /* CUSTOM: options.labels, or, without those, "no_relation" first and then in order of first appearance in the rows. */
 enum { KLUERE_LABELS_KLUE = 0, KLUERE_LABELS_COMPETITION = 1, KLUERE_LABELS_CUSTOM = 2 };
 enum { KLUERE_BAD_ROWS_STOP = 0, KLUERE_BAD_ROWS_SKIP = 1 };
@@ -208,8 +220,12 @@ KLUERE_API const char *kluere_dataset_skipped_reason(const kluere_dataset *datas
 /* The rows at the given indices, in that order (repeats allowed). */
 KLUERE_API kluere_status kluere_dataset_subset(const kluere_dataset *dataset, const size_t *indices, size_t count,
                                                kluere_dataset **out);
-/* Random split by seed, about second_fraction (0 < f < 1) of the rows in *second; rows with equal sentences always stay
- * on one side, original order is kept on each side, and no side is empty. */
+/* Writes all rows as kluere_dataset_read reads them. format: KLUERE_FORMAT_*; AUTO by the name: .json KLUE JSON, .jsonl
+ * JSON Lines, .csv competition CSV. Hidden labels: left out of JSON, "100" in CSV; origins: only where a row has one. The
+ * file is replaced at once. */
+KLUERE_API kluere_status kluere_dataset_write(const kluere_dataset *dataset, const char *path, int32_t format);
+/* Random split by seed, about second_fraction (0 < f < 1) of the rows in *second; rows with equal sentences, and a row and
+ * its origin, always stay on one side, original order is kept on each side, and no side is empty. */
 KLUERE_API kluere_status kluere_dataset_split(const kluere_dataset *dataset, double second_fraction, uint64_t seed,
                                               kluere_dataset **first, kluere_dataset **second);
 
@@ -270,6 +286,208 @@ enum { KLUERE_DECODE_SKIP_SPECIAL = 1u, KLUERE_DECODE_CLEAN_UP = 2u };
 /* Writes NUL-terminated UTF-8 and always *needed, the bytes including the NUL. */
 KLUERE_API kluere_status kluere_tokenizer_decode(const kluere_tokenizer *tokenizer, const int32_t *ids, size_t count,
                                                  uint32_t flags, char *buffer, size_t capacity, size_t *needed);
+
+/* ---- Texts as results ---------------------------------------------------------------------------------------------- */
+/* UTF-8 with a NUL behind it, as long as the handle lives; NULL for a bad handle. length may be NULL. */
+KLUERE_API const char *kluere_text_get(const kluere_text *text, size_t *length);
+KLUERE_API void kluere_text_destroy(kluere_text *text);
+
+/* ---- Data work: statistics ----------------------------------------------------------------------------------------
+ * Tokenizers may be NULL here: what needs one is then left out. */
+/* Code points of every sentence, or, with a tokenizer, its tokens, special tokens included. capacity >= rows. */
+KLUERE_API kluere_status kluere_dataset_lengths(const kluere_dataset *dataset, const kluere_tokenizer *tokenizer,
+                                                int32_t *out, size_t capacity);
+/* One JSON object:
+ *   "rows", "labelled", "sentences" (different ones)
+ *   "label", "source", "subject_type", "object_type", "type_pair" ("PER-ORG"), "type_pair_without_no_relation":
+ *       [[value, rows], ...]; labels in their order, zeros too, others by falling count; value null: rows that have none
+ *   "label_types": [[label, subject type, object type, rows], ...] in the order of the labels, then by falling count
+ *   "characters", with a tokenizer "tokens": {"minimum", "maximum", "mean", "standard_deviation" (of a sample),
+ *       "quantiles": [[share, length], ...] (interpolated as NumPy does), "rows_by_length": [[length, rows], ...]} */
+KLUERE_API kluere_status kluere_dataset_statistics(const kluere_dataset *dataset, const kluere_tokenizer *tokenizer,
+                                                   kluere_text **out);
+/* Two datasets side by side, say training and evaluation. One JSON object:
+ *   "rows": [first, second]
+ *   "divergence": Jensen-Shannon divergence in bits (0: alike, 1: nothing in common; null: one has no values) of "label",
+ *       "source", "subject_type", "object_type", "type_pair", "type_pair_without_no_relation", "characters" (in steps of
+ *       20) and, with a tokenizer, "tokens" (in steps of 10)
+ *   "leakage": "sentences" that stand in both; "first_rows" and "second_rows" that have one of these; of the second
+ *       dataset's rows whose sentence and spans stand in the first: "same_label", "other_label", "hidden_label" */
+KLUERE_API kluere_status kluere_dataset_compare(const kluere_dataset *first, const kluere_dataset *second,
+                                                const kluere_tokenizer *tokenizer, kluere_text **out);
+
+/* ---- Data work: audit ---------------------------------------------------------------------------------------------
+ * Everything in a dataset that deserves a look, row by row. */
+enum {
+  KLUERE_FINDING_UNREADABLE = 0,      /* left out by KLUERE_BAD_ROWS_SKIP: a span that does not match, say */
+  KLUERE_FINDING_DUPLICATE = 1,       /* sentence, entities, types and label of an earlier row (other_row) */
+  KLUERE_FINDING_CONFLICT = 2,        /* sentence and spans of another row, with another label */
+  KLUERE_FINDING_OVERLAP = 3,         /* subject and object share characters */
+  KLUERE_FINDING_BLANK_IN_SPAN = 4,   /* a span begins or ends with a blank */
+  KLUERE_FINDING_LABEL_PREFIX = 5,    /* a label of "per:" or "org:" with a subject of another type */
+  KLUERE_FINDING_RARE_TYPES = 6,      /* fewer than rare_below rows have this label with these types */
+  KLUERE_FINDING_UNKNOWN_PIECE = 7,   /* the tokenizer does not know all of an entity */
+  KLUERE_FINDING_TOO_LONG = 8,        /* more tokens than max_tokens with the markers: a model crops the sentence */
+  KLUERE_FINDING_NOT_NFC = 9,         /* the sentence is not in Unicode's normal form C */
+  KLUERE_FINDING_HIDDEN_LABEL = 10,
+  KLUERE_FINDING_DUPLICATE_ID = 11,   /* an earlier row has the id */
+  KLUERE_FINDING_LEAKED_SENTENCE = 12, /* the sentence stands in the other dataset (in its row other_row) */
+  KLUERE_FINDING_LEAKED_INPUT = 13    /* sentence and spans do */
+};
+enum { KLUERE_SEVERITY_NOTE = 0, KLUERE_SEVERITY_WARNING = 1, KLUERE_SEVERITY_ERROR = 2 };
+enum { /* what to do about it */
+  KLUERE_ACTION_NONE = 0,
+  KLUERE_ACTION_REVIEW = 1,
+  KLUERE_ACTION_REMOVE_ROW = 2,
+  KLUERE_ACTION_RESOLVE_CONFLICT = 3,
+  KLUERE_ACTION_CORRECT_TYPE = 4,
+  KLUERE_ACTION_CORRECT_SPAN = 5,
+  KLUERE_ACTION_NORMALIZE = 6,
+  KLUERE_ACTION_REMOVE_FROM_TRAINING = 7,
+  KLUERE_ACTION_RENUMBER = 8
+};
+typedef struct kluere_audit_options {
+  uint32_t struct_size;
+  uint32_t rare_below; /* default 3 */
+  int32_t input_form;  /* with a tokenizer: KLUERE_INPUT_*, default TYPED_MARKER_PUNCT */
+  uint32_t max_tokens; /* with a tokenizer, default 256 */
+} kluere_audit_options;
+typedef struct kluere_finding {
+  uint32_t struct_size;
+  int32_t kind;     /* KLUERE_FINDING_* */
+  int32_t severity; /* KLUERE_SEVERITY_* */
+  int32_t action;   /* KLUERE_ACTION_* */
+  size_t row;       /* SIZE_MAX: of no row of the dataset */
+  size_t other_row; /* SIZE_MAX: none */
+  const char *id;   /* of the row, NULL if it has none; strings live with the audit */
+  const char *message; /* one line */
+} kluere_finding;
+KLUERE_API kluere_status kluere_audit_options_init(kluere_audit_options *options, size_t struct_size);
+/* other: a dataset that must share no sentence with this one, or NULL. tokenizer NULL: nothing about pieces and lengths.
+ * options may be NULL. */
+KLUERE_API kluere_status kluere_audit_create(const kluere_dataset *dataset, const kluere_dataset *other,
+                                             const kluere_tokenizer *tokenizer, const kluere_audit_options *options,
+                                             kluere_audit **out);
+KLUERE_API void kluere_audit_destroy(kluere_audit *audit);
+KLUERE_API size_t kluere_audit_count(const kluere_audit *audit); /* of findings; 0 for a bad handle */
+/* Findings in the order of the rows. Set out->struct_size first. */
+KLUERE_API kluere_status kluere_audit_get(const kluere_audit *audit, size_t index, kluere_finding *out);
+
+/* ---- Data work: columns -------------------------------------------------------------------------------------------
+ * The flat table (see kluere_dataset_read), its columns in memory as Arrow has them, for whoever reads the Arrow C data
+ * interface without a copy: a struct ArrowSchema and a struct ArrowArray at these addresses, what they hold is overwritten.
+ * Texts are UTF-8 ("u", null where a row has none), indices int64 ("l", code points, end inclusive); a 14th column "origin"
+ * where a row has one. You call their release; they outlive the dataset. */
+KLUERE_API kluere_status kluere_dataset_export_arrow(const kluere_dataset *dataset, void *schema, void *array);
+
+/* ---- Data work: cleaning ------------------------------------------------------------------------------------------
+ * In this order: rows on the list go, duplicates, losers of conflicts; then types are corrected. */
+enum {                            /* of rows with the same sentence and spans and several labels stay those with */
+  KLUERE_CONFLICTS_LEAVE = 0,           /* any label (default) */
+  KLUERE_CONFLICTS_KEEP_FIRST = 1,      /* the first row's */
+  KLUERE_CONFLICTS_MAJORITY = 2,        /* the one that most rows have, duplicates counted; of equally many the first */
+  KLUERE_CONFLICTS_PREFER_RELATION = 3, /* any but no_relation; two relations stay a conflict */
+  KLUERE_CONFLICTS_DROP_ALL = 4         /* none */
+};
+enum {
+  KLUERE_TYPES_LEAVE = 0,    /* default */
+  KLUERE_TYPES_MAJORITY = 1, /* to the type that at least majority_share of a label's rows have; not for no_relation */
+  KLUERE_TYPES_LIST = 2      /* by corrections, the first that applies */
+};
+enum { KLUERE_ROLE_SUBJECT = 0, KLUERE_ROLE_OBJECT = 1 };
+typedef struct kluere_type_correction {
+  const char *label; /* NUL-terminated, as the others */
+  const char *from;  /* NULL: any type */
+  const char *to;
+  int32_t role; /* KLUERE_ROLE_* */
+  int32_t reserved;
+} kluere_type_correction;
+typedef struct kluere_clean_options {
+  uint32_t struct_size;
+  uint32_t remove_duplicates; /* default 1: rows equal in sentence, spans, types and label; the first stays */
+  int32_t conflicts;          /* KLUERE_CONFLICTS_* */
+  int32_t types;              /* KLUERE_TYPES_* */
+  double majority_share;      /* default 0.9 */
+  const char *const *remove_ids; /* rows to remove by hand; an id that no row has is refused */
+  size_t remove_id_count;
+  const kluere_type_correction *corrections; /* NULL: the map of the competition's team, see docs/data.md */
+  size_t correction_count;
+} kluere_clean_options;
+KLUERE_API kluere_status kluere_clean_options_init(kluere_clean_options *options, size_t struct_size);
+/* log (may be NULL): one JSON object with "rows_before", "rows_after", "content_before" and "changes", in the order of the
+ * rows: {"row", "id", "step": "list", "duplicates", "conflicts" or "types", "what": "removed", "subject_type" or
+ * "object_type", "from" (the whole row, or the type), "to", "why"}. options may be NULL. */
+KLUERE_API kluere_status kluere_dataset_clean(const kluere_dataset *dataset, const kluere_clean_options *options,
+                                              kluere_dataset **cleaned, kluere_text **log);
+/* The dataset as it was before the cleaning that wrote the log; rows that this cleaning did not leave are refused. */
+KLUERE_API kluere_status kluere_dataset_restore(const kluere_dataset *cleaned, const char *log, size_t log_length,
+                                                kluere_dataset **out);
+
+/* ---- Data work: splits --------------------------------------------------------------------------------------------
+ * Parts that are alike. Rows with equal sentences, and a row and those made from it (origin), always share a part. */
+enum { KLUERE_STRATIFY_LABEL = 1u, KLUERE_STRATIFY_TYPES = 2u }; /* TYPES: labels together with both types */
+typedef struct kluere_split_options {
+  uint32_t struct_size;
+  uint32_t stratify;      /* flags, default both */
+  uint64_t seed;          /* default 42 */
+  double second_fraction; /* of split_stratified, default 0.1 */
+  const double *label_shares; /* of split_stratified: what the labels' shares in the second part shall be, in the dataset's
+                                 label order (say, those of the set to come); NULL (default): as in the dataset */
+  size_t label_share_count;
+} kluere_split_options;
+KLUERE_API kluere_status kluere_split_options_init(kluere_split_options *options, size_t struct_size);
+/* The fold of every row, 0 to fold_count - 1. options may be NULL, here and below. */
+KLUERE_API kluere_status kluere_dataset_folds(const kluere_dataset *dataset, uint32_t fold_count,
+                                              const kluere_split_options *options, int32_t *out, size_t capacity);
+/* A share of a label for which there are not enough rows is refused. The original order is kept on each side. */
+KLUERE_API kluere_status kluere_dataset_split_stratified(const kluere_dataset *dataset,
+                                                         const kluere_split_options *options, kluere_dataset **first,
+                                                         kluere_dataset **second);
+
+/* ---- Data work: augmentation --------------------------------------------------------------------------------------
+ * New rows from old ones. Spans are moved with the text and checked; the same seed gives the same rows. A new row's id is
+ * its source's with a mark ("7~mask"), its origin the source's id; originals without an id get their number from 0. */
+enum {
+  KLUERE_AUGMENT_SWAP_ROLES = 0,         /* subject becomes object and the other way, where swap_map knows the new label */
+  KLUERE_AUGMENT_SWAP_TEXTS = 1,         /* words of one type change places in the sentence instead: facts become false */
+  KLUERE_AUGMENT_MASK_WORDS = 2,         /* words that touch no entity become mask; one, or word_share */
+  KLUERE_AUGMENT_MASK_SUBJECT = 3,       /* the subject's word becomes mask */
+  KLUERE_AUGMENT_MASK_OBJECT = 4,
+  KLUERE_AUGMENT_INSERT_PUNCTUATION = 5, /* AEDA: . ; ? : ! , before up to word_share (a third) of the words */
+  KLUERE_AUGMENT_DELETE_WORDS = 6,       /* word_share (a tenth) of the words that touch no entity go */
+  KLUERE_AUGMENT_SWAP_WORDS = 7          /* as many change places with others of them */
+};
+/* Relations that a swap knows, each with the types it needs. A row that the dataset has already, in whatever relation, is
+ * not made, and nothing is made of other relations. */
+enum {
+  KLUERE_SWAP_SYMMETRIC = 1u,                   /* spouse, siblings, colleagues, other_family, alternate_names */
+  KLUERE_SWAP_INVERSE = 2u,                     /* parents and children, members and member_of */
+  KLUERE_SWAP_TOP_MEMBERS_TO_EMPLOYEE_OF = 4u,  /* one way */
+  KLUERE_SWAP_EMPLOYEE_OF_TO_TOP_MEMBERS = 8u,  /* one way, plausible: also parties, clubs, units of the army */
+  KLUERE_SWAP_NO_RELATION = 16u                 /* of two persons or two organisations; not implied */
+};
+typedef struct kluere_augment_options {
+  uint32_t struct_size;
+  int32_t kind;            /* KLUERE_AUGMENT_* */
+  uint64_t seed;           /* default 42 */
+  double row_share;        /* the chance of each row to be taken, default 1 */
+  double word_share;       /* 0 (default): as the kind has it */
+  uint32_t copies;         /* new rows of each row that is taken, default 1; more for what depends on chance alone */
+  uint32_t swap_map;       /* KLUERE_SWAP_* flags, default the first three */
+  uint32_t keep_originals; /* 1 (default): they stand before the new rows */
+  uint32_t reserved;
+  const char *mask;        /* default "[MASK]"; a model of this library reads that as text, see docs/data.md */
+} kluere_augment_options;
+KLUERE_API kluere_status kluere_augment_options_init(kluere_augment_options *options, size_t struct_size);
+KLUERE_API kluere_status kluere_dataset_augment(const kluere_dataset *dataset, const kluere_augment_options *options,
+                                                kluere_dataset **out);
+/* Sentences that others made from rows: texts[i] from rows[i] (translated back, say). Taken in where both entities stand in
+ * them, in a place that can be told: the only one, or the one with the same number as in the source if both have as many.
+ * lengths NULL: NUL-terminated texts. report (may be NULL): {"added": n, "refused": [{"index", "row", "why"}, ...]}. */
+KLUERE_API kluere_status kluere_dataset_add_paraphrases(const kluere_dataset *dataset, const size_t *rows,
+                                                        const char *const *texts, const size_t *lengths, size_t count,
+                                                        uint32_t keep_originals, kluere_dataset **out,
+                                                        kluere_text **report);
 
 /* ---- Model --------------------------------------------------------------------------------------------------------
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the
@@ -432,6 +650,23 @@ KLUERE_API kluere_status kluere_predictor_classify(kluere_predictor *predictor, 
 KLUERE_API kluere_status kluere_predictor_mask_logits(kluere_predictor *predictor, const kluere_token_batch *batch,
                                                       const size_t *positions, size_t position_count, float *out,
                                                       size_t capacity);
+
+/* ---- Augmentation by a masked-LM: the beginnings of some words that touch no entity are drawn anew; endings stay ---- */
+typedef struct kluere_fill_options {
+  uint32_t struct_size;
+  uint32_t top_k;          /* likeliest pieces that are drawn from, default 10 */
+  uint64_t seed;           /* default 42 */
+  double row_share;        /* the chance of each row to be taken, default 1 */
+  double word_share;       /* default 0.15, at least one word */
+  uint32_t keep_originals; /* 1 (default): they stand before the new rows */
+  uint32_t reserved;
+} kluere_fill_options;
+KLUERE_API kluere_status kluere_fill_options_init(kluere_fill_options *options, size_t struct_size);
+/* predictor: of a model with a masked-LM head (else STATE). judge: a predictor of labels whose first choice must be a new
+ * row's label, or NULL; with one, rows with hidden labels give nothing. Ids and origins as for kluere_dataset_augment. */
+KLUERE_API kluere_status kluere_predictor_fill_in(kluere_predictor *predictor, kluere_predictor *judge,
+                                                  const kluere_dataset *dataset, const kluere_fill_options *options,
+                                                  kluere_dataset **out);
 
 /* Writes the competition's submission file (id,pred_label,probs): probabilities re-ordered from the model's labels to
  * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */

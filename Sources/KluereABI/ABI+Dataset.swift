@@ -24,11 +24,15 @@ private func defaults() -> kluere_dataset_options {
     label_order: Int32(KLUERE_LABELS_KLUE), bad_rows: Int32(KLUERE_BAD_ROWS_STOP), labels: nil, label_count: 0)
 }
 
+private func formatOf(_ value: Int32) throws(KluereError) -> DatasetOptions.Format {
+  try choice(
+    value, "format", "0 (automatic), 1 (KLUE JSON), 2 (competition CSV), 3 (JSON Lines) or 4 (flat CSV)")
+}
+
 private func datasetOptions(_ pointer: UnsafePointer<kluere_dataset_options>?) throws(KluereError) -> DatasetOptions {
   let given = try SizedStruct.read(pointer, "options", defaults: defaults())
   var options = DatasetOptions()
-  options.format = try choice(
-    given.format, "format", "0 (automatic), 1 (KLUE JSON), 2 (competition CSV) or 3 (JSON Lines)")
+  options.format = try formatOf(given.format)
   options.labelOrder = try choice(given.label_order, "label_order", "0 (KLUE), 1 (competition) or 2 (custom)")
   options.badRows = try choice(given.bad_rows, "bad_rows", "0 (stop) or 1 (skip)")
   options.labels = try texts(given.labels, given.label_count, "labels")
@@ -149,6 +153,17 @@ public func datasetSubset(
   }
 }
 
+@_cdecl("kluere_dataset_write")
+public func datasetWrite(
+  _ dataset: OpaquePointer?, _ pathPointer: UnsafePointer<CChar>?, _ format: Int32
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let dataset = try Handle<DatasetObject>.borrow(dataset, "dataset").dataset
+    let path = try path(pathPointer, "path")
+    try dataset.write(path: path, format: try formatOf(format))
+  }
+}
+
 @_cdecl("kluere_dataset_split")
 public func datasetSplit(
   _ dataset: OpaquePointer?, _ secondFraction: Double, _ seed: UInt64,
@@ -159,14 +174,21 @@ public func datasetSplit(
     let second = try required(second, "second")
     let dataset = try Handle<DatasetObject>.borrow(dataset, "dataset").dataset
     let (left, right) = try dataset.split(secondFraction: secondFraction, seed: seed)
-    // Both handles or none: the first is given back if there is no room for the second.
-    let leftHandle = try Handle.create(DatasetObject(left))
-    do throws(KluereError) {
-      second.pointee = try Handle.create(DatasetObject(right))
-      first.pointee = leftHandle
-    } catch {
-      Handle<DatasetObject>.destroy(leftHandle)
-      throw error
-    }
+    try storeBoth(left, right, first, second)
+  }
+}
+
+/// Both handles or none: the first is given back if there is no room for the second.
+func storeBoth(
+  _ left: Dataset, _ right: Dataset, _ first: UnsafeMutablePointer<OpaquePointer?>,
+  _ second: UnsafeMutablePointer<OpaquePointer?>
+) throws(KluereError) {
+  let leftHandle = try Handle.create(DatasetObject(left))
+  do throws(KluereError) {
+    second.pointee = try Handle.create(DatasetObject(right))
+    first.pointee = leftHandle
+  } catch {
+    Handle<DatasetObject>.destroy(leftHandle)
+    throw error
   }
 }

@@ -175,6 +175,12 @@ func choice<Choice: RawRepresentable<Int32>>(
   return choice
 }
 
+/// A field that says yes or no.
+func truth(_ value: UInt32, _ name: String) throws(KluereError) -> Bool {
+  guard value <= 1 else { throw KluereError(.invalidArgument, "\(name): \(value), expected 0 or 1") }
+  return value == 1
+}
+
 /// Flags of which only `known` exist.
 func flags(_ value: UInt32, known: UInt32, _ name: String) throws(KluereError) -> UInt32 {
   guard value & ~known == 0 else {

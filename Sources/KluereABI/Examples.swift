@@ -49,7 +49,11 @@ struct ExampleArray {
     }
     let known = MemoryLayout<kluere_example>.size
     if stride > known { try requireZeros(start, from: known, to: stride, "kluere_example") }
-    return try exampleView(start.loadUnaligned(as: kluere_example.self), unit)
+    var example = kluere_example()
+    withUnsafeMutableBytes(of: &example) { ours in
+      ours.copyMemory(from: UnsafeRawBufferPointer(start: start, count: min(stride, known)))
+    }
+    return try exampleView(example, unit)
   }
 }
 
@@ -63,10 +67,10 @@ func singleExample(
   return view
 }
 
-/// sizeof(kluere_example) as the caller knows it.
+/// sizeof(kluere_example) as the caller knows it: since the first version, which ended with `source_length`.
 func exampleSize(_ size: Int) throws(KluereError) -> Int {
   let known = MemoryLayout<kluere_example>.size
-  guard size >= known, size <= 4096 else {
+  guard size >= 128, size <= 4096 else {
     throw KluereError(
       .invalidArgument, "example_size: \(asWritten(size)), expected sizeof(kluere_example), \(known) in this version")
   }
@@ -81,7 +85,8 @@ private func exampleView(_ example: kluere_example, _ unit: OffsetUnit) throws(K
     object: try entity(example.object, in: sentence, unit, "object"),
     label: try optionalText(example.label, example.label_length, "label"),
     id: try optionalText(example.id, example.id_length, "id"),
-    source: try optionalText(example.source, example.source_length, "source"))
+    source: try optionalText(example.source, example.source_length, "source"),
+    origin: try optionalText(example.origin, example.origin_length, "origin"))
 }
 
 private func entity(
@@ -110,8 +115,10 @@ struct ExampleOut {
   func store(_ example: kluere_example) {
     let known = MemoryLayout<kluere_example>.size
     withUnsafeBytes(of: example) { ours in
-      UnsafeMutableRawBufferPointer(start: pointer, count: known).copyMemory(from: ours)
+      UnsafeMutableRawBufferPointer(start: pointer, count: size).copyMemory(
+        from: UnsafeRawBufferPointer(rebasing: ours.prefix(size)))
     }
+    guard size > known else { return }
     UnsafeMutableRawBufferPointer(start: pointer + known, count: size - known).initializeMemory(
       as: UInt8.self, repeating: 0)
   }
@@ -130,6 +137,8 @@ func exampleStruct(_ view: ExampleView, _ unit: OffsetUnit) throws(KluereError) 
   example.id_length = view.id?.count ?? 0
   example.source = view.source.flatMap(characters)
   example.source_length = view.source?.count ?? 0
+  example.origin = view.origin.flatMap(characters)
+  example.origin_length = view.origin?.count ?? 0
   return example
 }
 

@@ -22,62 +22,27 @@ enum CompetitionCSVReader {
   }
 
   private struct Columns {
-    var count: Int
-    var sentence: Int
+    var common: CSVColumns
     var subject: Int
     var object: Int
-    var id: Int?
-    var label: Int?
-    var source: Int?
 
     init(_ csv: inout CSVReader, _ path: String, _ scratch: TextArena) throws(KluereError) {
-      guard try csv.next() else { throw KluereError(.badFormat, "\(path): the file is empty, expected a header") }
-      var places: [[UInt8]: Int] = [:]
-      for index in 0..<csv.fieldCount {
-        guard let field = try csv.field(index, scratch) else { continue }
-        let key = Array(field)
-        let isOurs = Columns.names.contains { $0.utf8.elementsEqual(key) }
-        if places.updateValue(index, forKey: key) != nil, isOurs {
-          throw KluereError(.badFormat, "\(path): the header has two columns \(excerpt(key))")
-        }
-      }
-      func required(_ name: String) throws(KluereError) -> Int {
-        if let place = places[Array(name.utf8)] { return place }
-        throw KluereError(
-          .badFormat,
-          "\(path): the header has no column \"\(name)\", expected id,sentence,subject_entity,object_entity,label,source"
-        )
-      }
-      count = csv.fieldCount
-      sentence = try required("sentence")
-      subject = try required("subject_entity")
-      object = try required("object_entity")
-      id = places[Array("id".utf8)]
-      label = places[Array("label".utf8)]
-      source = places[Array("source".utf8)]
+      common = try CSVColumns(
+        &csv, path, scratch, own: ["subject_entity", "object_entity"],
+        expected: "id,sentence,subject_entity,object_entity,label,source")
+      subject = try common.required("subject_entity")
+      object = try common.required("object_entity")
     }
-
-    private static let names = ["id", "sentence", "subject_entity", "object_entity", "label", "source"]
   }
 
   private static func row(
     _ fields: [UnsafeBufferPointer<UInt8>], _ columns: Columns, _ id: inout UnsafeBufferPointer<UInt8>?,
     _ scratch: TextArena
   ) throws(KluereError) -> RowFields {
-    guard fields.count == columns.count else {
-      throw KluereError(.badFormat, "\(fields.count) fields, the header has \(columns.count)")
-    }
-    id = columns.id.map { fields[$0] }
-    do throws(KluereError) { try ExampleView.checkUTF8(id, "id") } catch {
-      id = nil
-      throw error
-    }
-    try ExampleView.checkUTF8(fields[columns.sentence], "sentence")
-    return RowFields(
-      sentence: fields[columns.sentence],
-      subject: try entity(fields[columns.subject], "subject_entity", scratch),
-      object: try entity(fields[columns.object], "object_entity", scratch),
-      label: columns.label.map { fields[$0] }, id: id, source: columns.source.map { fields[$0] })
+    try columns.common.row(
+      fields, &id,
+      subject: { () throws(KluereError) in try entity(fields[columns.subject], "subject_entity", scratch) },
+      object: { () throws(KluereError) in try entity(fields[columns.object], "object_entity", scratch) })
   }
 
   private static func entity(

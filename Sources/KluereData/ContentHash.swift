@@ -1,4 +1,5 @@
-/// A number by which a resumed training recognises its rows. Not for security: rows that collide can be made on purpose.
+/// A number by which a resumed training recognises its rows, and equal rows find each other. Not for security: rows that
+/// collide can be made on purpose.
 struct ContentHash {
   private var state: UInt64 = 0x6B6C_7565_7265_0001
 
@@ -17,9 +18,18 @@ struct ContentHash {
     return hash.state
   }
 
-  static func of(_ text: UnsafeBufferPointer<UInt8>) -> UInt64 {
+  /// Of the parts of a row in which others may equal it.
+  static func of(_ row: ExampleView, _ parts: RowIndex.Parts) -> UInt64 {
     var hash = ContentHash()
-    hash.add(text)
+    hash.add(row.text)
+    if parts == .sentence { return hash.state }
+    for place in [row.subject.begin, row.subject.end, row.object.begin, row.object.end] {
+      hash.add(UInt64(truncatingIfNeeded: place))
+    }
+    if parts == .input { return hash.state }
+    hash.add(row.subject.type)
+    hash.add(row.object.type)
+    hash.add(row.label)
     return hash.state
   }
 

@@ -13,13 +13,14 @@ package final class Dataset: @unchecked Sendable {
   /// Of all rows in their order: sentences, spans, types and label names.
   package let contentHash: UInt64
   private let rows: GrowingBuffer<ExampleView>
-  private let texts: TextArena
+  /// Where the texts lie. A dataset that was made from another keeps that one's too.
+  let texts: [TextArena]
 
   static let keptReasons = 1000
 
   /// `rows`' texts lie in `texts`.
   init(
-    labels: LabelSet, rows: consuming GrowingBuffer<ExampleView>, labelIndices: [Int32], texts: TextArena,
+    labels: LabelSet, rows: consuming GrowingBuffer<ExampleView>, labelIndices: [Int32], texts: [TextArena],
     skipped: [String] = [], skippedCount: Int = 0
   ) {
     self.labels = labels

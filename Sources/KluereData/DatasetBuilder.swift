@@ -45,6 +45,7 @@ struct DatasetBuilder: ~Copyable {
     row.label = label < 0 ? nil : try copy(example.label)
     row.id = try copy(example.id)
     row.source = try copy(example.source)
+    row.origin = try copy(example.origin)
     try rows.append(row)
     try labelIndices.append(label)
   }
@@ -76,7 +77,7 @@ struct DatasetBuilder: ~Copyable {
       throw KluereError(fileName == nil ? .invalidArgument : .badFormat, "\(fileName ?? "examples"): \(why)")
     }
     return Dataset(
-      labels: try labels.finish(), rows: rows, labelIndices: Array(labelIndices.elements), texts: texts,
+      labels: try labels.finish(), rows: rows, labelIndices: Array(labelIndices.elements), texts: [texts],
       skipped: skipped, skippedCount: skippedCount)
   }
 }

@@ -5,6 +5,7 @@ package struct DatasetOptions: Sendable {
     case klueJSON = 1
     case competitionCSV = 2
     case jsonLines = 3
+    case flatCSV = 4
   }
 
   package enum LabelOrder: Int32, Sendable {

@@ -13,12 +13,13 @@ extension Dataset {
     switch options.format == .auto ? try format(of: bytes, path) : options.format {
     case .klueJSON: try KlueJSONReader.read(file, path, into: &builder)
     case .jsonLines: try JSONLinesReader.read(bytes, into: &builder)
+    case .flatCSV: try FlatCSVReader.read(bytes, path, into: &builder)
     case .competitionCSV, .auto: try CompetitionCSVReader.read(bytes, path, into: &builder)
     }
     return try builder.finish()
   }
 
-  /// By the first character: an array is KLUE's JSON, an object JSON Lines, all else CSV.
+  /// By the first character: an array is KLUE's JSON, an object JSON Lines, all else CSV, whose header says which.
   private static func format(
     of bytes: UnsafeBufferPointer<UInt8>, _ path: String
   ) throws(KluereError) -> DatasetOptions.Format {
@@ -29,7 +30,7 @@ extension Dataset {
     switch first {
     case UInt8(ascii: "["): return .klueJSON
     case UInt8(ascii: "{"): return .jsonLines
-    default: return .competitionCSV
+    default: return try FlatCSVReader.isFlat(bytes, path) ? .flatCSV : .competitionCSV
     }
   }
 }

@@ -1,16 +1,16 @@
-internal import Glibc
 package import KluereBase
 
 extension Dataset {
   /// Random split by `seed`: about `secondFraction` of the rows go to the second side. Rows with equal sentences (byte for
-  /// byte) stay together, the original order is kept on each side, and no side is empty. The same on every machine.
+  /// byte) and those made from one row stay together, the original order is kept on each side, and no side is empty. The
+  /// same on every machine.
   package func split(
     secondFraction: Double, seed: UInt64
   ) throws(KluereError) -> (Dataset, Dataset) {
     guard secondFraction > 0, secondFraction < 1 else {
       throw KluereError(.invalidArgument, "second_fraction \(secondFraction), expected more than 0 and less than 1")
     }
-    var groups = sentenceGroups()
+    var groups = RowGroups(self).groups
     guard groups.count >= 2 else {
       throw KluereError(
         .invalidArgument, "\(count) rows with \(groups.count) different sentences, expected at least 2 to split")
@@ -34,55 +34,5 @@ extension Dataset {
       first.removeAll { taken.contains($0) }
     }
     return (try subset(first.sorted()), try subset(second.sorted()))
-  }
-
-  /// Row indices by equal sentences: groups in the order of their first rows.
-  private func sentenceGroups() -> [[Int]] {
-    var groups: [[Int]] = []
-    // By hash, the groups that have it; their sentences are compared.
-    var byHash: [UInt64: [Int]] = [:]
-    for row in 0..<count {
-      let text = example(row).text
-      let hash = ContentHash.of(text)
-      let same = byHash[hash, default: []].first { group in
-        groups[group].first.map { Dataset.equal(example($0).text, text) } ?? false
-      }
-      if let same {
-        groups[same].append(row)
-      } else {
-        byHash[hash, default: []].append(groups.count)
-        groups.append([row])
-      }
-    }
-    return groups
-  }
-
-  private static func equal(_ a: UnsafeBufferPointer<UInt8>, _ b: UnsafeBufferPointer<UInt8>) -> Bool {
-    guard a.count == b.count, let first = a.baseAddress, let second = b.baseAddress else { return a.count == b.count }
-    return memcmp(first, second, a.count) == 0
-  }
-}
-
-/// Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators".
-struct SplitMix64 {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-    return z ^ z >> 31
-  }
-
-  /// Uniform in 0..<bound, for bound > 0 (Lemire 2019, "Fast random integer generation in an interval").
-  mutating func below(_ bound: Int) -> Int {
-    let range = UInt64(truncatingIfNeeded: bound)
-    guard range > 0 else { return 0 }
-    var product = next().multipliedFullWidth(by: range)
-    // The lowest 2^64 mod range values of the low word would make some results more likely.
-    let excess = (0 &- range) % range
-    while product.low < excess { product = next().multipliedFullWidth(by: range) }
-    return Int(truncatingIfNeeded: product.high)
   }
 }

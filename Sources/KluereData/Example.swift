@@ -25,10 +25,13 @@ package struct ExampleView: BitwiseCopyable, @unchecked Sendable {
   package var label: UnsafeBufferPointer<UInt8>?
   package var id: UnsafeBufferPointer<UInt8>?
   package var source: UnsafeBufferPointer<UInt8>?
+  /// The id of the row that this one was made from; nil: it stands for itself.
+  package var origin: UnsafeBufferPointer<UInt8>?
 
   package init(
     text: UnsafeBufferPointer<UInt8>, subject: Entity, object: Entity, label: UnsafeBufferPointer<UInt8>? = nil,
-    id: UnsafeBufferPointer<UInt8>? = nil, source: UnsafeBufferPointer<UInt8>? = nil
+    id: UnsafeBufferPointer<UInt8>? = nil, source: UnsafeBufferPointer<UInt8>? = nil,
+    origin: UnsafeBufferPointer<UInt8>? = nil
   ) {
     self.text = text
     self.subject = subject
@@ -36,6 +39,7 @@ package struct ExampleView: BitwiseCopyable, @unchecked Sendable {
     self.label = label
     self.id = id
     self.source = source
+    self.origin = origin
   }
 
   /// Texts are valid UTF-8; both spans lie in the sentence, on characters' borders, and are not empty. The spans may
@@ -66,6 +70,7 @@ package struct ExampleView: BitwiseCopyable, @unchecked Sendable {
     try ExampleView.checkUTF8(label, "label")
     try ExampleView.checkUTF8(id, "id")
     try ExampleView.checkUTF8(source, "source")
+    try ExampleView.checkUTF8(origin, "origin")
   }
 
   static func checkUTF8(_ text: UnsafeBufferPointer<UInt8>?, _ name: @autoclosure () -> String) throws(KluereError) {

@@ -44,7 +44,7 @@ enum JSONLinesReader {
 }
 
 /// A row of either.
-private struct JSONRow {
+struct JSONRow {
   private let row: JSON.Value
   /// JSON Lines: word and type may be missing.
   private let isOpenSchema: Bool
@@ -64,7 +64,8 @@ private struct JSONRow {
     if id == nil { id = try name("id") }
     return RowFields(
       sentence: try required(row, "sentence", ""), subject: try entity("subject_entity"),
-      object: try entity("object_entity"), label: try name("label"), id: id, source: try name("source"))
+      object: try entity("object_entity"), label: try name("label"), id: id, source: try name("source"),
+      origin: try name("origin"))
   }
 
   private func entity(_ key: String) throws(KluereError) -> EntityFields {

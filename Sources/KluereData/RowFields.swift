@@ -18,13 +18,14 @@ struct RowFields {
   var label: UnsafeBufferPointer<UInt8>?
   var id: UnsafeBufferPointer<UInt8>?
   var source: UnsafeBufferPointer<UInt8>?
+  var origin: UnsafeBufferPointer<UInt8>?
 
   /// With spans in bytes; their texts are compared with the words. The sentence is valid UTF-8.
   func example() throws(KluereError) -> ExampleView {
     var map = OffsetMap(sentence, from: .codePoints, to: .bytes)
     return ExampleView(
       text: sentence, subject: try entity(subject, "subject", &map), object: try entity(object, "object", &map),
-      label: label, id: id, source: source)
+      label: label, id: id, source: source, origin: origin)
   }
 
   private func entity(

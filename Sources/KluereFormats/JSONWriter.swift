@@ -17,13 +17,19 @@ package struct JSONWriter {
 
   package mutating func key(_ key: String) {
     separate()
-    quoted(key)
+    quoted(key.utf8)
     bytes.append(UInt8(ascii: ":"))
     if indent != nil { bytes.append(UInt8(ascii: " ")) }
     afterKey = true
   }
 
   package mutating func string(_ value: String) {
+    separate()
+    quoted(value.utf8)
+  }
+
+  /// Valid UTF-8.
+  package mutating func string(_ value: UnsafeBufferPointer<UInt8>) {
     separate()
     quoted(value)
   }
@@ -84,9 +90,9 @@ package struct JSONWriter {
     bytes.append(contentsOf: text.utf8)
   }
 
-  private mutating func quoted(_ text: String) {
+  private mutating func quoted(_ text: some Sequence<UInt8>) {
     bytes.append(UInt8(ascii: "\""))
-    for byte in text.utf8 {
+    for byte in text {
       switch byte {
       case UInt8(ascii: "\""), UInt8(ascii: "\\"): bytes += [UInt8(ascii: "\\"), byte]
       case 0x08: bytes += Array("\\b".utf8)

@@ -104,7 +104,7 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_context_options>.size == 32)
     #expect(MemoryLayout<kluere_context_info>.size == 32)
     #expect(MemoryLayout<kluere_entity>.size == 32)
-    #expect(MemoryLayout<kluere_example>.size == 128)
+    #expect(MemoryLayout<kluere_example>.size == 144)
     #expect(MemoryLayout<kluere_dataset_options>.size == 32)
     #expect(MemoryLayout<kluere_tokenizer_options>.size == 24)
     #expect(MemoryLayout<kluere_encode_options>.size == 16)

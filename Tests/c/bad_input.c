@@ -22,6 +22,8 @@ int main(int argc, char **argv) {
   bad_shapes(&fixture);
   bad_arguments(&fixture);
   bad_training(&fixture);
+  bad_data_work(&fixture);
+  bad_augmentation(&fixture);
   fixture_still_works(&fixture);
   bad_data_files(&fixture);
   bad_tokenizer_files(&fixture);

@@ -12,6 +12,12 @@ void bad_encoder(struct fixture *fixture);
 void bad_shapes(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
+void bad_data_work(struct fixture *fixture);
+void bad_augmentation(struct fixture *fixture);
+/* A dataset of these rows with the fixture's labels. */
+kluere_dataset *data_make(struct fixture *fixture, const kluere_example *rows, size_t count);
+/* Whether the text has this part in it. */
+int text_says(const kluere_text *text, const char *part);
 void bad_data_files(struct fixture *fixture);
 void bad_tokenizer_files(struct fixture *fixture);
 void bad_model_files(struct fixture *fixture);

@@ -157,7 +157,7 @@ static void labels(struct fixture *f) {
   options.bad_rows = 2;
   REFUSES(BAD, kluere_dataset_create(f->context, &row, size, 1, 0, &options, &dataset));
   options.bad_rows = 0;
-  options.format = 4;
+  options.format = 5;
   REFUSES(BAD, kluere_dataset_create(f->context, &row, size, 1, 0, &options, &dataset));
   options.format = -1;
   REFUSES(BAD, kluere_dataset_create(f->context, &row, size, 1, 0, &options, &dataset));

@@ -89,6 +89,11 @@ static void inits(void) {
   BAD_INIT(kluere_predictor_options_init, kluere_predictor_options);
   BAD_INIT(kluere_metrics_options_init, kluere_metrics_options);
   BAD_INIT(kluere_train_options_init, kluere_train_options);
+  BAD_INIT(kluere_audit_options_init, kluere_audit_options);
+  BAD_INIT(kluere_clean_options_init, kluere_clean_options);
+  BAD_INIT(kluere_split_options_init, kluere_split_options);
+  BAD_INIT(kluere_augment_options_init, kluere_augment_options);
+  BAD_INIT(kluere_fill_options_init, kluere_fill_options);
 }
 
 static void options_of_calls(struct fixture *f) {
@@ -98,6 +103,7 @@ static void options_of_calls(struct fixture *f) {
   kluere_model *model = NULL;
   kluere_predictor *predictor = NULL;
   kluere_trainer *trainer = NULL;
+  kluere_audit *audit = NULL;
   kluere_example row = fixture_row(0);
   kluere_token tokens[16];
   size_t count;
@@ -128,6 +134,15 @@ static void options_of_calls(struct fixture *f) {
   BAD_OPTIONS(kluere_model_config_init, kluere_model_config,
               kluere_model_create(f->context, f->tokenizer, options, fixture_labels, FIXTURE_LABELS, &model),
               kluere_model_destroy(model));
+  BAD_OPTIONS(kluere_audit_options_init, kluere_audit_options,
+              kluere_audit_create(f->train, NULL, f->tokenizer, options, &audit), kluere_audit_destroy(audit));
+  BAD_OPTIONS(kluere_clean_options_init, kluere_clean_options,
+              kluere_dataset_clean(f->train, options, &dataset, NULL), kluere_dataset_destroy(dataset));
+  int32_t folds[FIXTURE_ROWS];
+  BAD_OPTIONS(kluere_split_options_init, kluere_split_options,
+              kluere_dataset_folds(f->train, 2, options, folds, FIXTURE_ROWS), (void)0);
+  BAD_OPTIONS(kluere_augment_options_init, kluere_augment_options,
+              kluere_dataset_augment(f->train, options, &dataset), kluere_dataset_destroy(dataset));
 }
 
 static void structs_to_fill(struct fixture *f) {
@@ -164,13 +179,16 @@ static void strides(struct fixture *f) {
   REFUSES(KLUERE_ERR_VERSION,
           kluere_predictor_predict(f->predictor, &rows[0].known, sizeof rows[0], 2, 0, out, 2 * FIXTURE_LABELS));
   REFUSES(BAD, kluere_predictor_predict(f->predictor, &rows[0].known, 0, 2, 0, out, 2 * FIXTURE_LABELS));
-  REFUSES(BAD, kluere_predictor_predict(f->predictor, &rows[0].known, sizeof(kluere_example) - 8, 2, 0, out,
-                                        2 * FIXTURE_LABELS));
+  REFUSES(BAD, kluere_predictor_predict(f->predictor, &rows[0].known, 128 - 8, 2, 0, out, 2 * FIXTURE_LABELS));
   REFUSES(BAD, kluere_predictor_predict(f->predictor, &rows[0].known, (size_t)-8, 2, 0, out, 2 * FIXTURE_LABELS));
   kluere_example view;
   memset(&view, 0, sizeof view);
-  REFUSES(BAD, kluere_dataset_get(f->train, 0, 0, &view, sizeof view - 1));
+  REFUSES(BAD, kluere_dataset_get(f->train, 0, 0, &view, 128 - 1));
   REFUSES(BAD, kluere_dataset_get(f->train, 0, 0, &view, (size_t)-1));
+  /* The first version's struct ended before origin. */
+  memset(&view, 0xAA, sizeof view);
+  SUCCEEDS(kluere_dataset_get(f->train, 0, 0, &view, 128));
+  HOLDS(view.subject.end == 3 && view.source == NULL && view.origin_length == (size_t)0xAAAAAAAAAAAAAAAAu);
   memset(rows, 0xAA, sizeof rows);
   SUCCEEDS(kluere_dataset_get(f->train, 0, 0, &rows[0].known, sizeof rows[0]));
   HOLDS(rows[0].unknown[0] == 0 && rows[0].unknown[1] == 0 && rows[1].unknown[1] == 0xAAAAAAAAAAAAAAAAu);

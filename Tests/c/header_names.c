@@ -32,7 +32,7 @@ FIELD(kluere_entity, begin, 0);
 FIELD(kluere_entity, end, 8);
 FIELD(kluere_entity, type, 16);
 FIELD(kluere_entity, type_length, 24);
-SIZE(kluere_example, 128);
+SIZE(kluere_example, 144);
 FIELD(kluere_example, text, 0);
 FIELD(kluere_example, text_length, 8);
 FIELD(kluere_example, subject, 16);
@@ -43,6 +43,8 @@ FIELD(kluere_example, id, 96);
 FIELD(kluere_example, id_length, 104);
 FIELD(kluere_example, source, 112);
 FIELD(kluere_example, source_length, 120);
+FIELD(kluere_example, origin, 128);
+FIELD(kluere_example, origin_length, 136);
 SIZE(kluere_dataset_options, 32);
 FIELD(kluere_dataset_options, struct_size, 0);
 FIELD(kluere_dataset_options, format, 4);
@@ -192,6 +194,62 @@ FIELD(kluere_train_event, metrics, 16);
 FIELD(kluere_train_event, path, 24);
 FIELD(kluere_train_event, is_best, 32);
 FIELD(kluere_train_event, reserved, 36);
+SIZE(kluere_audit_options, 16);
+FIELD(kluere_audit_options, struct_size, 0);
+FIELD(kluere_audit_options, rare_below, 4);
+FIELD(kluere_audit_options, input_form, 8);
+FIELD(kluere_audit_options, max_tokens, 12);
+SIZE(kluere_finding, 48);
+FIELD(kluere_finding, struct_size, 0);
+FIELD(kluere_finding, kind, 4);
+FIELD(kluere_finding, severity, 8);
+FIELD(kluere_finding, action, 12);
+FIELD(kluere_finding, row, 16);
+FIELD(kluere_finding, other_row, 24);
+FIELD(kluere_finding, id, 32);
+FIELD(kluere_finding, message, 40);
+SIZE(kluere_type_correction, 32);
+FIELD(kluere_type_correction, label, 0);
+FIELD(kluere_type_correction, from, 8);
+FIELD(kluere_type_correction, to, 16);
+FIELD(kluere_type_correction, role, 24);
+FIELD(kluere_type_correction, reserved, 28);
+SIZE(kluere_clean_options, 56);
+FIELD(kluere_clean_options, struct_size, 0);
+FIELD(kluere_clean_options, remove_duplicates, 4);
+FIELD(kluere_clean_options, conflicts, 8);
+FIELD(kluere_clean_options, types, 12);
+FIELD(kluere_clean_options, majority_share, 16);
+FIELD(kluere_clean_options, remove_ids, 24);
+FIELD(kluere_clean_options, remove_id_count, 32);
+FIELD(kluere_clean_options, corrections, 40);
+FIELD(kluere_clean_options, correction_count, 48);
+SIZE(kluere_split_options, 40);
+FIELD(kluere_split_options, struct_size, 0);
+FIELD(kluere_split_options, stratify, 4);
+FIELD(kluere_split_options, seed, 8);
+FIELD(kluere_split_options, second_fraction, 16);
+FIELD(kluere_split_options, label_shares, 24);
+FIELD(kluere_split_options, label_share_count, 32);
+SIZE(kluere_augment_options, 56);
+FIELD(kluere_augment_options, struct_size, 0);
+FIELD(kluere_augment_options, kind, 4);
+FIELD(kluere_augment_options, seed, 8);
+FIELD(kluere_augment_options, row_share, 16);
+FIELD(kluere_augment_options, word_share, 24);
+FIELD(kluere_augment_options, copies, 32);
+FIELD(kluere_augment_options, swap_map, 36);
+FIELD(kluere_augment_options, keep_originals, 40);
+FIELD(kluere_augment_options, reserved, 44);
+FIELD(kluere_augment_options, mask, 48);
+SIZE(kluere_fill_options, 40);
+FIELD(kluere_fill_options, struct_size, 0);
+FIELD(kluere_fill_options, top_k, 4);
+FIELD(kluere_fill_options, seed, 8);
+FIELD(kluere_fill_options, row_share, 16);
+FIELD(kluere_fill_options, word_share, 24);
+FIELD(kluere_fill_options, keep_originals, 32);
+FIELD(kluere_fill_options, reserved, 36);
 
 STATIC_CHECK(KLUERE_OK == 0);
 STATIC_CHECK(KLUERE_ERR_INVALID_ARGUMENT == -1);
@@ -234,6 +292,7 @@ static const function functions[] = {
     (function)kluere_dataset_skipped_count,
     (function)kluere_dataset_skipped_reason,
     (function)kluere_dataset_subset,
+    (function)kluere_dataset_write,
     (function)kluere_dataset_split,
     (function)kluere_tokenizer_options_init,
     (function)kluere_tokenizer_open,
@@ -244,6 +303,26 @@ static const function functions[] = {
     (function)kluere_encode_options_init,
     (function)kluere_tokenizer_encode,
     (function)kluere_tokenizer_decode,
+    (function)kluere_text_get,
+    (function)kluere_text_destroy,
+    (function)kluere_dataset_lengths,
+    (function)kluere_dataset_statistics,
+    (function)kluere_dataset_compare,
+    (function)kluere_audit_options_init,
+    (function)kluere_audit_create,
+    (function)kluere_audit_destroy,
+    (function)kluere_audit_count,
+    (function)kluere_audit_get,
+    (function)kluere_dataset_export_arrow,
+    (function)kluere_clean_options_init,
+    (function)kluere_dataset_clean,
+    (function)kluere_dataset_restore,
+    (function)kluere_split_options_init,
+    (function)kluere_dataset_folds,
+    (function)kluere_dataset_split_stratified,
+    (function)kluere_augment_options_init,
+    (function)kluere_dataset_augment,
+    (function)kluere_dataset_add_paraphrases,
     (function)kluere_model_config_init,
     (function)kluere_model_open_options_init,
     (function)kluere_model_create,
@@ -272,6 +351,8 @@ static const function functions[] = {
     (function)kluere_predictor_embed_texts,
     (function)kluere_predictor_classify,
     (function)kluere_predictor_mask_logits,
+    (function)kluere_fill_options_init,
+    (function)kluere_predictor_fill_in,
     (function)kluere_submission_write,
     (function)kluere_metrics_options_init,
     (function)kluere_metrics_compute,

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kluere_arrow.h"  // arrow.c: tables of columns for the Arrow C data interface
+
 // ---- error_slot.c: the message of this thread's last failed call -----------------------------------------------------
 
 /// Bytes of the slot, the NUL included.

@@ -13,6 +13,9 @@ is importable, else lists of array.array. Failures raise KluereError.
 """
 
 from ._library import library_path, library_version
+from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
+from .augmentation import RefusedParaphrase
+from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
 from .dataset import Dataset
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
@@ -28,14 +31,20 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Cancelled",
+    "Change",
     "ClassMetrics",
+    "CleaningLog",
+    "Comparison",
     "Context",
     "Dataset",
     "Encoding",
     "Entity",
     "Example",
+    "Finding",
     "InvalidArgument",
     "KluereError",
+    "Leakage",
+    "Lengths",
     "Metrics",
     "Model",
     "ModelConfig",
@@ -43,12 +52,15 @@ __all__ = [
     "OutOfMemory",
     "Predictor",
     "ProgressBar",
+    "RefusedParaphrase",
+    "Statistics",
     "StepInfo",
     "Tensors",
     "Tokenizer",
     "TrainEvent",
     "Trainer",
     "TrainingProgress",
+    "TypeCorrection",
     "compute_metrics",
     "convert_offset",
     "default_context",

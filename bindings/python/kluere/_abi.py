@@ -41,6 +41,7 @@ KLUERE_FORMAT_AUTO = 0
 KLUERE_FORMAT_KLUE_JSON = 1
 KLUERE_FORMAT_COMPETITION_CSV = 2
 KLUERE_FORMAT_JSON_LINES = 3
+KLUERE_FORMAT_FLAT_CSV = 4
 KLUERE_LABELS_KLUE = 0
 KLUERE_LABELS_COMPETITION = 1
 KLUERE_LABELS_CUSTOM = 2
@@ -51,6 +52,57 @@ KLUERE_ENCODE_ALLOW_SPECIAL = 2
 KLUERE_ENCODE_TRUNCATE = 4
 KLUERE_DECODE_SKIP_SPECIAL = 1
 KLUERE_DECODE_CLEAN_UP = 2
+KLUERE_FINDING_UNREADABLE = 0
+KLUERE_FINDING_DUPLICATE = 1
+KLUERE_FINDING_CONFLICT = 2
+KLUERE_FINDING_OVERLAP = 3
+KLUERE_FINDING_BLANK_IN_SPAN = 4
+KLUERE_FINDING_LABEL_PREFIX = 5
+KLUERE_FINDING_RARE_TYPES = 6
+KLUERE_FINDING_UNKNOWN_PIECE = 7
+KLUERE_FINDING_TOO_LONG = 8
+KLUERE_FINDING_NOT_NFC = 9
+KLUERE_FINDING_HIDDEN_LABEL = 10
+KLUERE_FINDING_DUPLICATE_ID = 11
+KLUERE_FINDING_LEAKED_SENTENCE = 12
+KLUERE_FINDING_LEAKED_INPUT = 13
+KLUERE_SEVERITY_NOTE = 0
+KLUERE_SEVERITY_WARNING = 1
+KLUERE_SEVERITY_ERROR = 2
+KLUERE_ACTION_NONE = 0
+KLUERE_ACTION_REVIEW = 1
+KLUERE_ACTION_REMOVE_ROW = 2
+KLUERE_ACTION_RESOLVE_CONFLICT = 3
+KLUERE_ACTION_CORRECT_TYPE = 4
+KLUERE_ACTION_CORRECT_SPAN = 5
+KLUERE_ACTION_NORMALIZE = 6
+KLUERE_ACTION_REMOVE_FROM_TRAINING = 7
+KLUERE_ACTION_RENUMBER = 8
+KLUERE_CONFLICTS_LEAVE = 0
+KLUERE_CONFLICTS_KEEP_FIRST = 1
+KLUERE_CONFLICTS_MAJORITY = 2
+KLUERE_CONFLICTS_PREFER_RELATION = 3
+KLUERE_CONFLICTS_DROP_ALL = 4
+KLUERE_TYPES_LEAVE = 0
+KLUERE_TYPES_MAJORITY = 1
+KLUERE_TYPES_LIST = 2
+KLUERE_ROLE_SUBJECT = 0
+KLUERE_ROLE_OBJECT = 1
+KLUERE_STRATIFY_LABEL = 1
+KLUERE_STRATIFY_TYPES = 2
+KLUERE_AUGMENT_SWAP_ROLES = 0
+KLUERE_AUGMENT_SWAP_TEXTS = 1
+KLUERE_AUGMENT_MASK_WORDS = 2
+KLUERE_AUGMENT_MASK_SUBJECT = 3
+KLUERE_AUGMENT_MASK_OBJECT = 4
+KLUERE_AUGMENT_INSERT_PUNCTUATION = 5
+KLUERE_AUGMENT_DELETE_WORDS = 6
+KLUERE_AUGMENT_SWAP_WORDS = 7
+KLUERE_SWAP_SYMMETRIC = 1
+KLUERE_SWAP_INVERSE = 2
+KLUERE_SWAP_TOP_MEMBERS_TO_EMPLOYEE_OF = 4
+KLUERE_SWAP_EMPLOYEE_OF_TO_TOP_MEMBERS = 8
+KLUERE_SWAP_NO_RELATION = 16
 KLUERE_FAMILY_BERT = 0
 KLUERE_FAMILY_ROBERTA = 1
 KLUERE_FAMILY_XLM_ROBERTA = 2
@@ -130,6 +182,8 @@ class kluere_example(Structure):
         ("id_length", c_size_t),
         ("source", c_char_p),
         ("source_length", c_size_t),
+        ("origin", c_char_p),
+        ("origin_length", c_size_t),
     ]
 
 
@@ -170,6 +224,78 @@ class kluere_token(Structure):
         ("end", c_size_t),
         ("sequence", c_int32),
         ("word", c_int32),
+    ]
+
+
+class kluere_audit_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("rare_below", c_uint32),
+        ("input_form", c_int32),
+        ("max_tokens", c_uint32),
+    ]
+
+
+class kluere_finding(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("severity", c_int32),
+        ("action", c_int32),
+        ("row", c_size_t),
+        ("other_row", c_size_t),
+        ("id", c_char_p),
+        ("message", c_char_p),
+    ]
+
+
+class kluere_type_correction(Structure):
+    _fields_ = [
+        ("label", c_char_p),
+        ("from", c_char_p),
+        ("to", c_char_p),
+        ("role", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class kluere_clean_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("remove_duplicates", c_uint32),
+        ("conflicts", c_int32),
+        ("types", c_int32),
+        ("majority_share", c_double),
+        ("remove_ids", POINTER(c_char_p)),
+        ("remove_id_count", c_size_t),
+        ("corrections", POINTER(kluere_type_correction)),
+        ("correction_count", c_size_t),
+    ]
+
+
+class kluere_split_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("stratify", c_uint32),
+        ("seed", c_uint64),
+        ("second_fraction", c_double),
+        ("label_shares", POINTER(c_double)),
+        ("label_share_count", c_size_t),
+    ]
+
+
+class kluere_augment_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("seed", c_uint64),
+        ("row_share", c_double),
+        ("word_share", c_double),
+        ("copies", c_uint32),
+        ("swap_map", c_uint32),
+        ("keep_originals", c_uint32),
+        ("reserved", c_uint32),
+        ("mask", c_char_p),
     ]
 
 
@@ -241,6 +367,18 @@ class kluere_token_batch(Structure):
         ("type_ids", POINTER(c_int32)),
         ("offsets", POINTER(c_size_t)),
         ("input_count", c_size_t),
+    ]
+
+
+class kluere_fill_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("top_k", c_uint32),
+        ("seed", c_uint64),
+        ("row_share", c_double),
+        ("word_share", c_double),
+        ("keep_originals", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -378,6 +516,7 @@ FUNCTIONS = {
     "kluere_dataset_skipped_count": (c_size_t, (c_void_p,)),
     "kluere_dataset_skipped_reason": (c_char_p, (c_void_p, c_size_t)),
     "kluere_dataset_subset": (c_int32, (c_void_p, POINTER(c_size_t), c_size_t, POINTER(c_void_p))),
+    "kluere_dataset_write": (c_int32, (c_void_p, c_char_p, c_int32)),
     "kluere_dataset_split": (c_int32, (c_void_p, c_double, c_uint64, POINTER(c_void_p), POINTER(c_void_p))),
     "kluere_tokenizer_options_init": (c_int32, (POINTER(kluere_tokenizer_options), c_size_t)),
     "kluere_tokenizer_open": (c_int32, (c_void_p, c_char_p, POINTER(kluere_tokenizer_options), POINTER(c_void_p))),
@@ -405,6 +544,40 @@ FUNCTIONS = {
         c_char_p,
         c_size_t,
         POINTER(c_size_t),
+    )),
+    "kluere_text_get": (c_char_p, (c_void_p, POINTER(c_size_t))),
+    "kluere_text_destroy": (None, (c_void_p,)),
+    "kluere_dataset_lengths": (c_int32, (c_void_p, c_void_p, POINTER(c_int32), c_size_t)),
+    "kluere_dataset_statistics": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
+    "kluere_dataset_compare": (c_int32, (c_void_p, c_void_p, c_void_p, POINTER(c_void_p))),
+    "kluere_audit_options_init": (c_int32, (POINTER(kluere_audit_options), c_size_t)),
+    "kluere_audit_create": (c_int32, (c_void_p, c_void_p, c_void_p, POINTER(kluere_audit_options), POINTER(c_void_p))),
+    "kluere_audit_destroy": (None, (c_void_p,)),
+    "kluere_audit_count": (c_size_t, (c_void_p,)),
+    "kluere_audit_get": (c_int32, (c_void_p, c_size_t, POINTER(kluere_finding))),
+    "kluere_dataset_export_arrow": (c_int32, (c_void_p, c_void_p, c_void_p)),
+    "kluere_clean_options_init": (c_int32, (POINTER(kluere_clean_options), c_size_t)),
+    "kluere_dataset_clean": (c_int32, (c_void_p, POINTER(kluere_clean_options), POINTER(c_void_p), POINTER(c_void_p))),
+    "kluere_dataset_restore": (c_int32, (c_void_p, c_char_p, c_size_t, POINTER(c_void_p))),
+    "kluere_split_options_init": (c_int32, (POINTER(kluere_split_options), c_size_t)),
+    "kluere_dataset_folds": (c_int32, (c_void_p, c_uint32, POINTER(kluere_split_options), POINTER(c_int32), c_size_t)),
+    "kluere_dataset_split_stratified": (c_int32, (
+        c_void_p,
+        POINTER(kluere_split_options),
+        POINTER(c_void_p),
+        POINTER(c_void_p),
+    )),
+    "kluere_augment_options_init": (c_int32, (POINTER(kluere_augment_options), c_size_t)),
+    "kluere_dataset_augment": (c_int32, (c_void_p, POINTER(kluere_augment_options), POINTER(c_void_p))),
+    "kluere_dataset_add_paraphrases": (c_int32, (
+        c_void_p,
+        POINTER(c_size_t),
+        POINTER(c_char_p),
+        POINTER(c_size_t),
+        c_size_t,
+        c_uint32,
+        POINTER(c_void_p),
+        POINTER(c_void_p),
     )),
     "kluere_model_config_init": (c_int32, (POINTER(kluere_model_config), c_size_t)),
     "kluere_model_open_options_init": (c_int32, (POINTER(kluere_model_open_options), c_size_t)),
@@ -479,6 +652,14 @@ FUNCTIONS = {
         c_size_t,
         POINTER(c_float),
         c_size_t,
+    )),
+    "kluere_fill_options_init": (c_int32, (POINTER(kluere_fill_options), c_size_t)),
+    "kluere_predictor_fill_in": (c_int32, (
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        POINTER(kluere_fill_options),
+        POINTER(c_void_p),
     )),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_metrics_options_init": (c_int32, (POINTER(kluere_metrics_options), c_size_t)),

@@ -134,6 +134,18 @@ def assign(struct, **values) -> None:
             raise ValueError(f"{name} is {value}, which its C type cannot hold")
 
 
+def text_result(function, *arguments) -> str:
+    """The text that a function hands out in its last parameter, a kluere_text."""
+    lib = library()
+    text = ctypes.c_void_p()
+    check(function(*arguments, ctypes.byref(text)))
+    try:
+        # JSON writes a NUL as \\u0000: the text ends at the first.
+        return lib.kluere_text_get(text, None).decode("utf-8")
+    finally:
+        lib.kluere_text_destroy(text)
+
+
 def utf8(text: str) -> bytes:
     """UTF-8 of a str. A lone surrogate becomes bytes that the library refuses, with its place."""
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""python -m kluere train|evaluate|predict"""
+"""python -m kluere train|evaluate|predict, and the commands of cli_data.py"""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import List, Optional
 
 from . import __version__
+from .cli_common import add_data_options, open_context, read_data
+from .cli_data import DATA_COMMANDS
 from .context import Context
 from .dataset import Dataset
 from .errors import KluereError
@@ -45,11 +47,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kluere", description="Korean relation extraction.")
     parser.add_argument("--version", action="version", version=f"kluere {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="train|evaluate|predict")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, add, command, text in (
         ("train", _add_train, _train, "train a model and save it"),
         ("evaluate", _add_evaluate, _evaluate, "micro-F1 and AUPRC of a model on labelled sentences"),
         ("predict", _add_predict, _predict, "relations of a file's sentences, or of one sentence"),
+        *DATA_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=command)
@@ -65,38 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_data_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        default="auto",
-        choices=["auto", "klue_json", "competition_csv", "json_lines"],
-        help="of the data files (default: by content)",
-    )
-    parser.add_argument(
-        "--bad-rows",
-        default="stop",
-        choices=["stop", "skip"],
-        help="stop at the first bad row (default), or leave bad rows out and report them",
-    )
-
-
 def _precision(options) -> str:
     return options.precision or ("float32" if options.device == "cpu" else "auto")
-
-
-def _context(options) -> Context:
-    return Context(device=options.device, threads=options.threads)
-
-
-def _read(path, labels, options, context: Context) -> Dataset:
-    dataset = Dataset.read(
-        path, format=options.format, labels=labels, bad_rows=options.bad_rows, context=context
-    )
-    if dataset.skipped_count:
-        for reason in dataset.skipped[:10]:
-            print(f"kluere: left out: {reason}", file=sys.stderr)
-        print(f"kluere: {path}: {dataset.skipped_count} bad rows left out", file=sys.stderr)
-    return dataset
 
 
 def _model_folder(path: str) -> str:
@@ -131,7 +104,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         choices=["last", "best"],
         help="which weights become OUT/model: the last (default) or those best on the held-out sentences",
     )
-    _add_data_options(parser)
+    add_data_options(parser)
 
     start = parser.add_argument_group("where the weights start")
     which = start.add_mutually_exclusive_group()
@@ -180,12 +153,12 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     if options.model and any(value is not None for value in shape):
         parser.error("--family, --layers, --hidden, --heads and --intermediate are for random weights (--tokenizer)")
 
-    context = _context(options)
+    context = open_context(options)
     start, labels = _start(options, last if resuming else None, context)
-    train = _read(options.train, labels, options, context)
+    train = read_data(options.train, labels, options, context)
     held_out = None
     if options.dev:
-        held_out = _read(options.dev, train.labels, options, context)
+        held_out = read_data(options.dev, train.labels, options, context)
     elif options.validation_fraction is not None:
         train, held_out = train.split(options.validation_fraction, 42 if options.seed is None else options.seed)
     if resuming:
@@ -297,7 +270,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         choices=["skip", "half", "nan"],
         help="how AUPRC takes labels without a sentence (default: leave them out)",
     )
-    _add_data_options(parser)
+    add_data_options(parser)
 
 
 def _evaluated(model: Model, dataset: Dataset, options, missing_class: str = "skip") -> Metrics:
@@ -309,9 +282,9 @@ def _evaluated(model: Model, dataset: Dataset, options, missing_class: str = "sk
 
 
 def _evaluate(options, parser: argparse.ArgumentParser) -> None:
-    context = _context(options)
+    context = open_context(options)
     model = Model.open(_model_folder(options.model), context=context)
-    dataset = _read(options.data, model.labels, options, context)
+    dataset = read_data(options.data, model.labels, options, context)
     metrics = _evaluated(model, dataset, options, options.missing_class)
     if options.json:
         print(json.dumps(metrics.as_dict(per_class=options.per_class), ensure_ascii=False))
@@ -338,7 +311,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=3, metavar="N", help="with --text: how many relations (default: 3)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the competition's submission CSV")
     parser.add_argument("--json", action="store_true", help="JSON lines with the probability of every label")
-    _add_data_options(parser)
+    add_data_options(parser)
 
 
 def _predict(options, parser: argparse.ArgumentParser) -> None:
@@ -350,7 +323,7 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
         parser.error("-o is for DATA")
     if options.output and options.json:
         parser.error("-o and --json exclude each other")
-    context = _context(options)
+    context = open_context(options)
     model = Model.open(_model_folder(options.model), context=context)
     labels = model.labels
     if options.text is not None:
@@ -366,7 +339,7 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
                 print(f"{probability:.4f}  {label}")
         return
 
-    dataset = _read(options.data, labels, options, context)
+    dataset = read_data(options.data, labels, options, context)
     if options.quiet:
         probabilities = model.predict(dataset, precision=_precision(options))
     else:

@@ -10,13 +10,18 @@ from . import _abi
 from ._arrays import block, choice, choices, indices
 from ._handle import Handle
 from ._library import c_path, c_strings, check, initialized, library
+from .analysis import Analysis
+from .augmentation import Augmentation
+from .cleaning import Cleaning
+from .columns import Columns
 from .context import Context, default_context
 from .example import Example, c_examples, from_c
+from .splits import Splits
 
 Labels = Union[str, Sequence[str]]
 
 
-class Dataset(Handle):
+class Dataset(Analysis, Cleaning, Splits, Augmentation, Columns, Handle):
     """A fixed list of validated examples. Made by Dataset.read or Dataset.create; any number of threads may use it.
 
     len(dataset), dataset[i] (an Example), dataset[2:9] (a Dataset), iteration.
@@ -34,9 +39,9 @@ class Dataset(Handle):
         bad_rows: str = "stop",
         context: Optional[Context] = None,
     ) -> "Dataset":
-        """Reads a file of KLUE JSON, the competition's CSV, or JSON Lines.
+        """Reads a file of KLUE JSON, the competition's CSV, JSON Lines, or the flat CSV of 13 columns.
 
-        format    "auto" (by content), "klue_json", "competition_csv", "json_lines"
+        format    "auto" (by content), "klue_json", "competition_csv", "json_lines", "flat_csv"
         labels    "klue" or "competition": the 30 relations in the order of each; "custom": "no_relation" and then
                   in order of first appearance; or the labels themselves, in order
         bad_rows  "stop": the first bad row raises; "skip": it is left out and listed in `skipped`
@@ -75,6 +80,15 @@ class Dataset(Handle):
             )
         )
         return cls(pointer)
+
+    def write(self, path, format: str = "auto") -> None:
+        """Writes all rows as read() reads them; the file is replaced at once.
+
+        format    "auto" (by the name: .json, .jsonl, .csv), "klue_json", "json_lines", "competition_csv", "flat_csv"
+        """
+        check(
+            library().kluere_dataset_write(self._handle, c_path(path), choice("format", format, "KLUERE_FORMAT_"))
+        )
 
     def __len__(self) -> int:
         return library().kluere_dataset_count(self._handle)

@@ -46,6 +46,7 @@ class Example:
     label: Optional[str] = None
     id: Optional[str] = None
     source: Optional[str] = None
+    origin: Optional[str] = None  # id of the row that this one was made from; splits keep the two together
 
     def __post_init__(self) -> None:
         for name in ("subject", "object"):
@@ -71,7 +72,7 @@ def c_examples(examples: Sequence[Example]):
         _set_text(row, "text", example.text)
         _set_entity(row.subject, example.subject)
         _set_entity(row.object, example.object)
-        for name in ("label", "id", "source"):
+        for name in ("label", "id", "source", "origin"):
             if getattr(example, name) is not None:
                 _set_text(row, name, getattr(example, name))
     return result
@@ -102,6 +103,7 @@ def from_c(row) -> Example:
         label=struct_text(row, "label", "label_length"),
         id=struct_text(row, "id", "id_length"),
         source=struct_text(row, "source", "source_length"),
+        origin=struct_text(row, "origin", "origin_length"),
     )
 
 

@@ -153,6 +153,44 @@ class Predictor(Handle):
         check(status)
         return rows_of(container, len(positions), self._vocabulary)
 
+    def fill_in(
+        self,
+        dataset: Dataset,
+        *,
+        judge: Optional["Predictor"] = None,
+        seed: Optional[int] = None,
+        row_share: Optional[float] = None,
+        word_share: Optional[float] = None,
+        top_k: Optional[int] = None,
+        keep_originals: bool = True,
+    ) -> Dataset:
+        """New rows behind those of the dataset, in which a masked-LM model says the beginnings of some words anew.
+
+        judge       a predictor of labels: only rows stay for which its first choice is the row's label
+        row_share   the chance of each row to be taken (default: 1)
+        word_share  the share of the words that touch no entity (default: 0.15; at least one)
+        top_k       how many of the likeliest pieces are drawn from (default: 10)
+
+        Entities keep their words; ids and origins are as Dataset.augment makes them.
+        """
+        options = initialized(_abi.kluere_fill_options, "kluere_fill_options_init")
+        assign(
+            options,
+            seed=seed,
+            row_share=row_share,
+            word_share=word_share,
+            top_k=top_k,
+            keep_originals=1 if keep_originals else 0,
+        )
+        out = ctypes.c_void_p()
+        judging = judge._handle if judge is not None else None
+        check(
+            library().kluere_predictor_fill_in(
+                self._handle, judging, dataset._handle, ctypes.byref(options), ctypes.byref(out)
+            )
+        )
+        return Dataset(out)
+
 
 def _token_batch(inputs, type_ids):
     """The C struct for lists of token ids, and the arrays that it points to, which must outlive it."""
