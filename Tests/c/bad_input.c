@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
   bad_encoder(&fixture);
   bad_shapes(&fixture);
   bad_arguments(&fixture);
+  bad_evaluation(&fixture);
   bad_training(&fixture);
   fixture_still_works(&fixture);
   bad_data_files(&fixture);

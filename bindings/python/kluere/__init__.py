@@ -15,7 +15,22 @@ is importable, else lists of array.array. Failures raise KluereError.
 from ._library import library_path, library_version
 from .context import Context, default_context
 from .dataset import Dataset
+from .ensemble import Contribution, FoundWeights, Ranking, Subset, combine, rank, read_submission, search_weights
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
+from .evaluation import (
+    Calibration,
+    CalibrationBin,
+    Coverage,
+    CoveragePoint,
+    Interval,
+    SystemComparison,
+    bootstrap,
+    calibration,
+    compare,
+    compute_metrics_by_group,
+    coverage_risk,
+    type_pairs,
+)
 from .example import Entity, Example, convert_offset
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate
 from .model import Model, ModelConfig, Tensors
@@ -27,13 +42,20 @@ from .training import StepInfo, Trainer, TrainEvent
 __version__ = "0.1.0"
 
 __all__ = [
+    "Calibration",
+    "CalibrationBin",
     "Cancelled",
     "ClassMetrics",
     "Context",
+    "Contribution",
+    "Coverage",
+    "CoveragePoint",
     "Dataset",
     "Encoding",
     "Entity",
     "Example",
+    "FoundWeights",
+    "Interval",
     "InvalidArgument",
     "KluereError",
     "Metrics",
@@ -43,16 +65,29 @@ __all__ = [
     "OutOfMemory",
     "Predictor",
     "ProgressBar",
+    "Ranking",
     "StepInfo",
+    "Subset",
+    "SystemComparison",
     "Tensors",
     "Tokenizer",
     "TrainEvent",
     "Trainer",
     "TrainingProgress",
+    "bootstrap",
+    "calibration",
+    "combine",
+    "compare",
     "compute_metrics",
+    "compute_metrics_by_group",
     "convert_offset",
+    "coverage_risk",
     "default_context",
     "evaluate",
     "library_path",
     "library_version",
+    "rank",
+    "read_submission",
+    "search_weights",
+    "type_pairs",
 ]

@@ -89,6 +89,35 @@ def from_c(metrics) -> Metrics:
     )
 
 
+class Judged:
+    """Scores (rows x classes) and labels (rows) in C's memory. arguments: scores, labels, rows, classes."""
+
+    def __init__(self, scores, labels) -> None:
+        self._scores, self.scores, shape = flat(scores, "f")
+        self._labels, self.labels, label_shape = flat(labels, "i")
+        if len(shape) != 2 or len(label_shape) != 1 or shape[0] != label_shape[0]:
+            raise ValueError(
+                f"scores have shape {shape} and labels {label_shape}, expected (rows, classes) and (rows,)"
+            )
+        self.rows, self.classes = shape
+
+    @property
+    def arguments(self):
+        return self.scores, self.labels, self.rows, self.classes
+
+
+def metrics_options(no_relation: Optional[int], missing_class: str, scores_are: str):
+    """A kluere_metrics_options of the names that compute_metrics takes."""
+    options = initialized(_abi.kluere_metrics_options, "kluere_metrics_options_init")
+    assign(
+        options,
+        no_relation=-1 if no_relation is None else no_relation,
+        missing_class=choice("missing_class", missing_class, "KLUERE_MISSING_CLASS_"),
+        score_space=choice("scores_are", scores_are, "KLUERE_OUTPUT_"),
+    )
+    return options
+
+
 def compute_metrics(
     scores,
     labels,
@@ -106,29 +135,17 @@ def compute_metrics(
                    "nan" makes the mean NaN
     scores_are     "probabilities" (used as they are) or "logits" (softmax first)
     """
-    score_block, score_pointer, shape = flat(scores, "f")
-    label_block, label_pointer, label_shape = flat(labels, "i")
-    if len(shape) != 2 or len(label_shape) != 1 or shape[0] != label_shape[0]:
-        raise ValueError(f"scores have shape {shape} and labels {label_shape}, expected (rows, classes) and (rows,)")
-    rows, classes = shape
+    judged = Judged(scores, labels)
+    rows, classes = judged.rows, judged.classes
     if label_names is not None and len(label_names) != classes:
         raise ValueError(f"{len(label_names)} label names for {classes} classes")
-    options = initialized(_abi.kluere_metrics_options, "kluere_metrics_options_init")
-    assign(
-        options,
-        no_relation=-1 if no_relation is None else no_relation,
-        missing_class=choice("missing_class", missing_class, "KLUERE_MISSING_CLASS_"),
-        score_space=choice("scores_are", scores_are, "KLUERE_OUTPUT_"),
-    )
+    options = metrics_options(no_relation, missing_class, scores_are)
     out = sized(_abi.kluere_metrics)
     per_class = (_abi.kluere_class_metrics * classes)()
     confusion, confusion_pointer = block("Q", classes * classes)
     check(
         library().kluere_metrics_compute(
-            score_pointer,
-            label_pointer,
-            rows,
-            classes,
+            *judged.arguments,
             ctypes.byref(options),
             ctypes.byref(out),
             per_class,
