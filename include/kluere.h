@@ -409,6 +409,9 @@ KLUERE_API kluere_status kluere_predictor_mask_logits(kluere_predictor *predicto
  * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */
 KLUERE_API kluere_status kluere_submission_write(const kluere_model *model, const kluere_dataset *dataset,
                                                  const float *probabilities, size_t capacity, const char *path);
+/* The same for probabilities without a model (of an ensemble, say), in the dataset's label order. */
+KLUERE_API kluere_status kluere_submission_write_table(const kluere_dataset *dataset, const float *probabilities,
+                                                       size_t capacity, const char *path);
 /* Reads such a file, whatever made it: out, rows x label_count probabilities in the dataset's row and label order (its
  * labels must be the competition's 30). Rows are found by id; a dataset's rows without ids count from 0. Every row must
  * be there once, with probabilities of 0 to 1; their sum is not checked. predictions: NULL, or one label index a row, of

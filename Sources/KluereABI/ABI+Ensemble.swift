@@ -134,6 +134,22 @@ public func ensembleSearch(
   }
 }
 
+@_cdecl("kluere_submission_write_table")
+public func submissionWriteTable(
+  _ dataset: OpaquePointer?, _ probabilities: UnsafePointer<Float>?, _ capacity: Int,
+  _ pathPointer: UnsafePointer<CChar>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let dataset = try Handle<DatasetObject>.borrow(dataset, "dataset").dataset
+    let needed = try tableSize(dataset.count, dataset.labels.count, "probabilities")
+    let given = try output(
+      UnsafeMutablePointer(mutating: probabilities), capacity: capacity, needed: needed, "probabilities")
+    try Submission.write(
+      path: try path(pathPointer, "path"), dataset: dataset, labels: dataset.labels,
+      probabilities: UnsafeBufferPointer(given))
+  }
+}
+
 @_cdecl("kluere_submission_read")
 public func submissionRead(
   _ dataset: OpaquePointer?, _ pathPointer: UnsafePointer<CChar>?, _ out: UnsafeMutablePointer<Float>?,

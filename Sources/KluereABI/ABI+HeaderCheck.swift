@@ -67,6 +67,7 @@ private func checkHeader() {
   same(type(of: predictorPredict), type(of: kluere_predictor_predict))
   same(type(of: predictorPredictDataset), type(of: kluere_predictor_predict_dataset))
   same(type(of: submissionWrite), type(of: kluere_submission_write))
+  same(type(of: submissionWriteTable), type(of: kluere_submission_write_table))
   same(type(of: submissionRead), type(of: kluere_submission_read))
   same(type(of: metricsOptionsInit), type(of: kluere_metrics_options_init))
   same(type(of: metricsCompute), type(of: kluere_metrics_compute))

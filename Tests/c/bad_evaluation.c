@@ -224,6 +224,17 @@ static void submissions(struct fixture *f) {
   SUCCEEDS(kluere_submission_read(dataset, path, out, 30, &prediction));
   /* per:title is the last of KLUE's 30 and the fifth of the competition's. */
   HOLDS(prediction == 29 && out[0] == 0.25f && out[29] > 0.5f);
+  const char *written = path_in(f->scratch, "written.csv");
+  REFUSES(SMALL, kluere_submission_write_table(dataset, out, 29, written));
+  REFUSES(BAD, kluere_submission_write_table(dataset, NULL, 30, written));
+  REFUSES(BAD, kluere_submission_write_table(dataset, out, 30, NULL));
+  REFUSES(KLUERE_ERR_BAD_HANDLE, kluere_submission_write_table(NULL, out, 30, written));
+  REFUSES(BAD, kluere_submission_write_table(f->train, out, 64, written));
+  HOLDS(!exists(written));
+  SUCCEEDS(kluere_submission_write_table(dataset, out, 30, written));
+  float again[30];
+  SUCCEEDS(kluere_submission_read(dataset, written, again, 30, NULL));
+  HOLDS(memcmp(again, out, sizeof again) == 0);
   kluere_dataset_destroy(dataset);
 }
 

@@ -341,6 +341,7 @@ static const function functions[] = {
     (function)kluere_predictor_classify,
     (function)kluere_predictor_mask_logits,
     (function)kluere_submission_write,
+    (function)kluere_submission_write_table,
     (function)kluere_submission_read,
     (function)kluere_metrics_options_init,
     (function)kluere_metrics_compute,

@@ -15,7 +15,18 @@ is importable, else lists of array.array. Failures raise KluereError.
 from ._library import library_path, library_version
 from .context import Context, default_context
 from .dataset import Dataset
-from .ensemble import Contribution, FoundWeights, Ranking, Subset, combine, rank, read_submission, search_weights
+from .ensemble import (
+    Contribution,
+    FoundWeights,
+    Ranking,
+    Subset,
+    combine,
+    rank,
+    read_submission,
+    rows_in,
+    search_weights,
+    write_submission,
+)
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
 from .evaluation import (
     Calibration,
@@ -32,7 +43,7 @@ from .evaluation import (
     type_pairs,
 )
 from .example import Entity, Example, convert_offset
-from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate
+from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
 from .model import Model, ModelConfig, Tensors
 from .predictor import Predictor
 from .progress import ProgressBar, TrainingProgress
@@ -88,6 +99,9 @@ __all__ = [
     "library_version",
     "rank",
     "read_submission",
+    "rows_in",
+    "score",
     "search_weights",
     "type_pairs",
+    "write_submission",
 ]

@@ -602,6 +602,7 @@ FUNCTIONS = {
         c_size_t,
     )),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
+    "kluere_submission_write_table": (c_int32, (c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_read": (c_int32, (c_void_p, c_char_p, POINTER(c_float), c_size_t, POINTER(c_int32))),
     "kluere_metrics_options_init": (c_int32, (POINTER(kluere_metrics_options), c_size_t)),
     "kluere_metrics_compute": (c_int32, (

@@ -1,4 +1,4 @@
-"""python -m kluere train|evaluate|predict"""
+"""python -m kluere train|evaluate|predict, and the commands of cli_evaluation.py and cli_tune.py"""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ from pathlib import Path
 from typing import List, Optional
 
 from . import __version__
+from .cli_common import add_data_options, model_folder, open_context, read_data
+from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
+from .cli_tune import TUNE_COMMANDS
 from .context import Context
 from .dataset import Dataset
 from .errors import KluereError
 from .example import Entity, Example
-from .metrics import Metrics, evaluate
+from .metrics import evaluate, score
 from .model import Model
 from .progress import ProgressBar
 from .tokenizer import Tokenizer
 from .training import Trainer
+from .training_log import TrainingLog
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Runs a command line; returns the exit status: 0, 1 for a failure, 2 for a wrong command line, 130 for Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
     try:
         options.command(options, parser)
         sys.stdout.flush()
@@ -45,11 +50,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kluere", description="Korean relation extraction.")
     parser.add_argument("--version", action="version", version=f"kluere {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="train|evaluate|predict")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, add, command, text in (
         ("train", _add_train, _train, "train a model and save it"),
         ("evaluate", _add_evaluate, _evaluate, "micro-F1 and AUPRC of a model on labelled sentences"),
         ("predict", _add_predict, _predict, "relations of a file's sentences, or of one sentence"),
+        *EVALUATION_COMMANDS,
+        *TUNE_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=command)
@@ -58,44 +65,6 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("--device", default="cpu", help="cpu, auto or cuda:N (default: cpu)")
         sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return parser
-
-
-def _add_data_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format",
-        default="auto",
-        choices=["auto", "klue_json", "competition_csv", "json_lines"],
-        help="of the data files (default: by content)",
-    )
-    parser.add_argument(
-        "--bad-rows",
-        default="stop",
-        choices=["stop", "skip"],
-        help="stop at the first bad row (default), or leave bad rows out and report them",
-    )
-
-
-def _context(options) -> Context:
-    return Context(device=options.device, threads=options.threads)
-
-
-def _read(path, labels, options, context: Context) -> Dataset:
-    dataset = Dataset.read(
-        path, format=options.format, labels=labels, bad_rows=options.bad_rows, context=context
-    )
-    if dataset.skipped_count:
-        for reason in dataset.skipped[:10]:
-            print(f"kluere: left out: {reason}", file=sys.stderr)
-        print(f"kluere: {path}: {dataset.skipped_count} bad rows left out", file=sys.stderr)
-    return dataset
-
-
-def _model_folder(path: str) -> str:
-    """The folder itself, or the model that `train -o` put into it."""
-    inside = os.path.join(path, "model")
-    if not os.path.exists(os.path.join(path, "config.json")) and os.path.isdir(inside):
-        return inside
-    return path
 
 
 # ---- train
@@ -122,7 +91,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         choices=["last", "best"],
         help="which weights become OUT/model: the last (default) or those best on the held-out sentences",
     )
-    _add_data_options(parser)
+    add_data_options(parser)
 
     start = parser.add_argument_group("where the weights start")
     which = start.add_mutually_exclusive_group()
@@ -143,6 +112,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--batch-size", type=int, metavar="N", help="sentences of a micro-batch (default: 32)")
     run.add_argument("--batch-tokens", type=int, metavar="N", help="tokens of a micro-batch, in place of sentences")
     run.add_argument("--accumulation", type=int, metavar="N", help="micro-batches of an update (default: 1)")
+    run.add_argument("--beta1", type=float, metavar="X", help="of AdamW (default: 0.9)")
+    run.add_argument("--beta2", type=float, metavar="X", help="of AdamW (default: 0.999)")
+    run.add_argument("--epsilon", type=float, metavar="X", help="of AdamW (default: 1e-8)")
     run.add_argument("--weight-decay", type=float, metavar="X", help="default: 0.01")
     run.add_argument("--max-grad-norm", type=float, metavar="X", help="0 = no clipping (default: 1)")
     run.add_argument("--schedule", choices=["linear", "cosine", "constant"], help="default: linear")
@@ -171,12 +143,12 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     if options.model and any(value is not None for value in shape):
         parser.error("--family, --layers, --hidden, --heads and --intermediate are for random weights (--tokenizer)")
 
-    context = _context(options)
+    context = open_context(options)
     start, labels = _start(options, last if resuming else None, context)
-    train = _read(options.train, labels, options, context)
+    train = read_data(options.train, labels, options, context)
     held_out = None
     if options.dev:
-        held_out = _read(options.dev, train.labels, options, context)
+        held_out = read_data(options.dev, train.labels, options, context)
     elif options.validation_fraction is not None:
         train, held_out = train.split(options.validation_fraction, 42 if options.seed is None else options.seed)
     if resuming:
@@ -190,7 +162,7 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         print(f"kluere: {start!r}, {len(train)} sentences, {context.threads} threads", file=sys.stderr)
 
     begun = time.monotonic()
-    trainer.run(progress=not options.quiet)
+    trainer.run(TrainingLog(output), progress=not options.quiet)
     seconds = time.monotonic() - begun
     if options.save == "best":
         trained = Model.open(output / "checkpoint-best", context=context)
@@ -198,7 +170,7 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         trained = trainer.export_model()
     trained.save(output / "model")
     if held_out is not None:
-        print(_evaluated(trained, held_out, quiet=True))
+        print(evaluate(trained, held_out))
     print(f"trained in {seconds:.1f} s; model: {output / 'model'}")
 
 
@@ -215,7 +187,7 @@ def _start(options, checkpoint: Optional[Path], context: Context):
 
 def _open_start(options, labels: Optional[List[str]], context: Context) -> Model:
     return Model.open(
-        _model_folder(options.model),
+        model_folder(options.model),
         labels=labels,
         input_form=options.input_form,
         max_tokens=options.max_tokens or 0,
@@ -255,6 +227,9 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         batch_sentences=options.batch_size,
         batch_tokens=options.batch_tokens,
         accumulation=options.accumulation,
+        beta1=options.beta1,
+        beta2=options.beta2,
+        epsilon=options.epsilon,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
         schedule=options.schedule,
@@ -280,6 +255,8 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model folder")
     parser.add_argument("data", metavar="DATA", help="labelled sentences")
     parser.add_argument("--per-class", action="store_true", help="the figures of each label too")
+    parser.add_argument("--by-types", action="store_true", help="the figures of each pair of entity types too")
+    parser.add_argument("--intervals", action="store_true", help="95 %% bootstrap intervals too")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, fractions of 1")
     parser.add_argument(
         "--missing-class",
@@ -287,27 +264,21 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         choices=["skip", "half", "nan"],
         help="how AUPRC takes labels without a sentence (default: leave them out)",
     )
-    _add_data_options(parser)
+    add_data_options(parser)
 
 
-def _evaluated(model: Model, dataset: Dataset, quiet: bool, missing_class: str = "skip") -> Metrics:
+def _scored(model: Model, dataset: Dataset, quiet: bool):
     if quiet:
-        return evaluate(model, dataset, missing_class=missing_class)
+        return score(model, dataset)
     with ProgressBar("evaluate") as bar:
-        return evaluate(model, dataset, missing_class=missing_class, progress=bar.update)
+        return score(model, dataset, progress=bar.update)
 
 
 def _evaluate(options, parser: argparse.ArgumentParser) -> None:
-    context = _context(options)
-    model = Model.open(_model_folder(options.model), context=context)
-    dataset = _read(options.data, model.labels, options, context)
-    metrics = _evaluated(model, dataset, options.quiet, options.missing_class)
-    if options.json:
-        print(json.dumps(metrics.as_dict(per_class=options.per_class), ensure_ascii=False))
-        return
-    print(metrics)
-    if options.per_class:
-        print(metrics.table())
+    context = open_context(options)
+    model = Model.open(model_folder(options.model), context=context)
+    dataset = read_data(options.data, model.labels, options, context)
+    print_metrics(options, model.labels, *_scored(model, dataset, options.quiet))
 
 
 # ---- predict
@@ -327,7 +298,7 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=3, metavar="N", help="with --text: how many relations (default: 3)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the competition's submission CSV")
     parser.add_argument("--json", action="store_true", help="JSON lines with the probability of every label")
-    _add_data_options(parser)
+    add_data_options(parser)
 
 
 def _predict(options, parser: argparse.ArgumentParser) -> None:
@@ -339,8 +310,8 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
         parser.error("-o is for DATA")
     if options.output and options.json:
         parser.error("-o and --json exclude each other")
-    context = _context(options)
-    model = Model.open(_model_folder(options.model), context=context)
+    context = open_context(options)
+    model = Model.open(model_folder(options.model), context=context)
     labels = model.labels
     if options.text is not None:
         example = Example(
@@ -355,7 +326,7 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
                 print(f"{probability:.4f}  {label}")
         return
 
-    dataset = _read(options.data, labels, options, context)
+    dataset = read_data(options.data, labels, options, context)
     if options.quiet:
         probabilities = model.predict(dataset)
     else:

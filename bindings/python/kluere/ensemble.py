@@ -88,7 +88,9 @@ class _Members:
         return (ctypes.c_double * self.count)(*weights)
 
 
-def _options(vote="soft", no_relation=0, missing_class="skip", scores_are="probabilities", metric="micro_f1", **numbers):
+def _options(
+    vote="soft", no_relation=0, missing_class="skip", scores_are="probabilities", metric="micro_f1", **numbers
+):
     options = initialized(_abi.kluere_ensemble_options, "kluere_ensemble_options_init")
     assign(
         options,
@@ -217,7 +219,9 @@ def search_weights(
         fold_count = max(int(fold) for fold in fold_block) + 1
     if shape != (given.rows,):
         raise ValueError(f"labels have shape {shape}, expected ({given.rows},)")
-    options = _options("soft", no_relation, missing_class, scores_are, metric, rounds=rounds, seed=seed, folds=fold_count)
+    options = _options(
+        "soft", no_relation, missing_class, scores_are, metric, rounds=rounds, seed=seed, folds=fold_count
+    )
     out = sized(_abi.kluere_weight_search)
     weights = (ctypes.c_double * given.count)()
     fold_weights = (ctypes.c_double * (given.count * max(0, min(fold_count, 1000))))()
@@ -240,9 +244,7 @@ def search_weights(
         value=out.value,
         held_out=out.held_out,
         equal_weights=out.equal_weights,
-        fold_weights=[
-            list(fold_weights[i * given.count : (i + 1) * given.count]) for i in range(fold_count)
-        ],
+        fold_weights=[list(fold_weights[i * given.count : (i + 1) * given.count]) for i in range(fold_count)],
     )
 
 
@@ -255,9 +257,33 @@ def read_submission(path, dataset: Dataset):
     labels = len(dataset.labels)
     container, pointer = block("f", len(dataset) * labels)
     predictions, prediction_pointer = block("i", len(dataset))
-    check(
-        library().kluere_submission_read(
-            dataset._handle, c_path(path), pointer, len(pointer), prediction_pointer
-        )
-    )
+    check(library().kluere_submission_read(dataset._handle, c_path(path), pointer, len(pointer), prediction_pointer))
     return rows_of(container, len(dataset), labels), predictions
+
+
+def write_submission(path, dataset: Dataset, probabilities) -> None:
+    """Writes the competition's submission from probabilities in the dataset's label order, of an ensemble, say."""
+    container, pointer, _ = flat(probabilities, "f")
+    check(library().kluere_submission_write_table(dataset._handle, pointer, len(pointer), c_path(path)))
+
+
+def rows_in(dataset: Dataset, other: Dataset) -> List[int]:
+    """For each row of `dataset` the row of `other` with the same sentence and entities, under whatever id.
+
+    The competition's test file holds KLUE's dev sentences in another order and with other ids: members read by its ids
+    fit dev.json as table[rows_in(dev, test)]. ValueError names a row that is missing, or one that is there twice.
+    """
+
+    def key(row):
+        return row.text, row.subject.begin, row.subject.end, row.object.begin, row.object.end
+
+    places: dict = {}
+    for number, row in enumerate(other):
+        places.setdefault(key(row), []).append(number)
+    found = []
+    for number, row in enumerate(dataset):
+        same = places.get(key(row), [])
+        if len(same) != 1:
+            raise ValueError(f"row {number} stands {len(same)} times in the other file, expected once")
+        found.append(same[0])
+    return found

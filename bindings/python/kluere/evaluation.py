@@ -275,11 +275,7 @@ def coverage_risk(
         raise ValueError(f"points is {points}, expected at least 1")
     out = sized(_abi.kluere_coverage)
     table = (_abi.kluere_coverage_point * points)()
-    check(
-        library().kluere_metrics_coverage(
-            *judged.arguments, ctypes.byref(options), ctypes.byref(out), table, points
-        )
-    )
+    check(library().kluere_metrics_coverage(*judged.arguments, ctypes.byref(options), ctypes.byref(out), table, points))
     return Coverage(
         aurc=out.aurc,
         excess_aurc=out.excess_aurc,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import math
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from . import _abi
 from ._arrays import block, choice, flat, rows_of
@@ -163,6 +163,27 @@ def compute_metrics(
     )
 
 
+def score(
+    model: Model, dataset: Dataset, *, progress: Optional[Callable[[int, int], None]] = None
+) -> Tuple[object, List[int], Dataset]:
+    """(probabilities, label indices, rows) of the rows whose label is known; ValueError if none is.
+
+    Both are in the model's label order: what compute_metrics, bootstrap, calibration and the others take.
+    """
+    labels = [int(label) for label in model.label_indices(dataset)]
+    known = [i for i, label in enumerate(labels) if label >= 0]
+    if not known:
+        raise ValueError("no row of the dataset has a label")
+    if len(known) < len(labels):
+        dataset = dataset.subset(known)
+    return model.predict(dataset, progress=progress), [labels[i] for i in known], dataset
+
+
+def no_relation_of(labels: Sequence[str]) -> Optional[int]:
+    """The label that micro-F1 leaves out, if these labels have it."""
+    return labels.index("no_relation") if "no_relation" in labels else None
+
+
 def evaluate(
     model: Model,
     dataset: Dataset,
@@ -174,17 +195,8 @@ def evaluate(
 
     Rows whose label is hidden are left out; ValueError if all are. progress(done, total) is called now and then.
     """
-    labels = [int(label) for label in model.label_indices(dataset)]
-    known = [i for i, label in enumerate(labels) if label >= 0]
-    if not known:
-        raise ValueError("no row of the dataset has a label")
-    if len(known) < len(labels):
-        dataset = dataset.subset(known)
+    scores, labels, _ = score(model, dataset, progress=progress)
     names = model.labels
     return compute_metrics(
-        model.predict(dataset, progress=progress),
-        [labels[i] for i in known],
-        label_names=names,
-        no_relation=names.index("no_relation") if "no_relation" in names else None,
-        missing_class=missing_class,
+        scores, labels, label_names=names, no_relation=no_relation_of(names), missing_class=missing_class
     )

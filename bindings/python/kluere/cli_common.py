@@ -1,0 +1,48 @@
+"""What the commands of `python -m kluere` share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from .context import Context
+from .dataset import Dataset
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--format",
+        default="auto",
+        choices=["auto", "klue_json", "competition_csv", "json_lines"],
+        help="of the data files (default: by content)",
+    )
+    parser.add_argument(
+        "--bad-rows",
+        default="stop",
+        choices=["stop", "skip"],
+        help="stop at the first bad row (default), or leave bad rows out and report them",
+    )
+
+
+def open_context(options) -> Context:
+    return Context(device=options.device, threads=options.threads)
+
+
+def read_data(path, labels, options, context: Context) -> Dataset:
+    dataset = Dataset.read(
+        path, format=options.format, labels=labels, bad_rows=options.bad_rows, context=context
+    )
+    if dataset.skipped_count:
+        for reason in dataset.skipped[:10]:
+            print(f"kluere: left out: {reason}", file=sys.stderr)
+        print(f"kluere: {path}: {dataset.skipped_count} bad rows left out", file=sys.stderr)
+    return dataset
+
+
+def model_folder(path: str) -> str:
+    """The folder itself, or the model that `train -o` put into it."""
+    inside = os.path.join(path, "model")
+    if not os.path.exists(os.path.join(path, "config.json")) and os.path.isdir(inside):
+        return inside
+    return path
