@@ -198,7 +198,8 @@ def curves(
         return '<p class="none">nothing to draw</p>'
     x_ticks = ticks(*(x_range or (min(x for x, _ in points), max(x for x, _ in points))))
     y_ticks = ticks(*(y_range or (min(0.0, *(y for _, y in points)), max(y for _, y in points))))
-    frame = _Frame(x_ticks, y_ticks, width, height, max(text_width(show_y(tick), 11) for tick in y_ticks))
+    gutter = max(text_width(show_y(tick), 11) for tick in y_ticks)
+    frame = _Frame(x_ticks, y_ticks, width, height, gutter, text_width(short(x_ticks[-1]), 11))
     parts = frame.axes(short, show_y, x_name, y_name)
     if diagonal:
         parts.append(_line(frame.x(0), frame.y(0), frame.x(1), frame.y(1), "dashed"))
@@ -222,7 +223,7 @@ def scatter(
     x_name: str,
     y_name: str,
     log: bool = False,
-    width: float = 250,
+    width: float = 238,
     height: float = 200,
 ) -> str:
     """points: (x, y, colour, tooltip). log: x by its logarithm."""
@@ -241,7 +242,8 @@ def scatter(
     while log and len(x_ticks) > 5:
         x_ticks = x_ticks[::2] + ([x_ticks[-1]] if len(x_ticks) % 2 == 0 else [])
     y_ticks = ticks(min(ys), max(ys), 4)
-    frame = _Frame(x_ticks, y_ticks, width, height, max(text_width(short(tick), 11) for tick in y_ticks))
+    gutter = max(text_width(short(tick), 11) for tick in y_ticks)
+    frame = _Frame(x_ticks, y_ticks, width, height, gutter, text_width(short(x_ticks[-1]), 11))
     parts = frame.axes((lambda tick: f"1e{tick:.0f}") if log else short, short, x_name, y_name)
     parts += [
         f'<circle cx="{frame.x(place(x)):.1f}" cy="{frame.y(y):.1f}" r="4" class="b{colour % 4} dot">'
@@ -254,9 +256,10 @@ def scatter(
 class _Frame:
     """Where numbers lie inside a chart with axes."""
 
-    def __init__(self, x_ticks, y_ticks, width: float, height: float, gutter: float) -> None:
+    def __init__(self, x_ticks, y_ticks, width: float, height: float, gutter: float, last: float) -> None:
+        """gutter: the widest text at the left; last: the width of the last text below."""
         self.x_ticks, self.y_ticks = x_ticks, y_ticks
-        self.left, self.right, self.top, self.bottom = gutter + 14, width - 16, 24, height - 38
+        self.left, self.right, self.top, self.bottom = gutter + 14, width - max(16.0, last / 2 + 2), 24, height - 38
 
     def x(self, value: float) -> float:
         low, high = self.x_ticks[0], self.x_ticks[-1]

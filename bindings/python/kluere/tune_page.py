@@ -66,8 +66,10 @@ def _result(rows, complete, metric: str) -> str:
 def _progress(rows, metric: str) -> str:
     better = min if metric == "loss" else max
     complete = [(float(row["number"]), row["value"]) for row in rows if row["state"] == "complete"]
-    best, so_far = None, []
+    best, so_far = None, []  # two points a trial: the line is a staircase
     for number, value in complete:
+        if best is not None:
+            so_far.append((number, best))
         best = value if best is None else better(best, value)
         so_far.append((number, best))
     points = [
@@ -93,6 +95,7 @@ def _progress(rows, metric: str) -> str:
                 "best so far",
                 x_name="trial",
                 y_name=metric,
+                dots=False,
                 y_range=(min(y for _, y in so_far) * 0.98, max(y for _, y in so_far)),
             ),
         ),
@@ -124,8 +127,8 @@ def _slices(complete, metric: str, importances: dict) -> str:
                 [(value, [sum(group) / len(group)]) for value, group in sorted(groups.items())],
                 name,
                 show=lambda value: "–" if value is None else f"{value:.4f}",
-                notes=[f"{len(group)} trials" for _, group in sorted(groups.items())],
-                width=320,
+                notes=[f"{len(group)} of {len(complete)}" for _, group in sorted(groups.items())],
+                width=238,
             )
         figures.append((name, chart))
     result = charts.side_by_side(*figures)
