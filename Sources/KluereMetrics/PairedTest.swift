@@ -19,7 +19,7 @@ package func compareSystems(
   _ first: Judged, _ second: Judged, metrics: [MetricKind], options: MetricsOptions, resampling: ResamplingOptions,
   samples: UnsafeMutableBufferPointer<Double>? = nil
 ) throws(KluereError) -> [Comparison] {
-  try resampling.check()
+  try resampling.check(rows: first.rows)
   try validate(first, options: options)
   try validate(second, options: options)
   let judge = try WeightedJudge([first, second], metrics: metrics, options: options, pool: true)

@@ -14,7 +14,11 @@ package struct ResamplingOptions: Sendable, Equatable {
 
   package static let resampleLimit = 1_000_000
 
-  func check() throws(KluereError) {
+  func check(rows: Int) throws(KluereError) {
+    // Rows are drawn by numbers of 32 bits.
+    guard Int32(exactly: rows) != nil else {
+      throw KluereError(.invalidArgument, "metrics: \(rows) rows to resample, expected at most \(Int32.max)")
+    }
     guard (1...ResamplingOptions.resampleLimit).contains(resamples) else {
       throw KluereError(
         .invalidArgument, "resamples: \(resamples), expected 1 to \(ResamplingOptions.resampleLimit)")
@@ -38,7 +42,7 @@ package func bootstrap(
   _ judged: Judged, metrics: [MetricKind], options: MetricsOptions, resampling: ResamplingOptions,
   samples: UnsafeMutableBufferPointer<Double>? = nil
 ) throws(KluereError) -> [Interval] {
-  try resampling.check()
+  try resampling.check(rows: judged.rows)
   try validate(judged, options: options)
   let judge = try WeightedJudge([judged], metrics: metrics, options: options)
   defer { judge.release() }

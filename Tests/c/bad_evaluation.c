@@ -199,6 +199,7 @@ static void submissions(struct fixture *f) {
   kluere_dataset *dataset = NULL;
   kluere_example row = fixture_row(0);
   static float out[64];
+  float again[30];
   int32_t prediction = 7;
   row.label = NULL;
   row.label_length = 0;
@@ -224,6 +225,21 @@ static void submissions(struct fixture *f) {
   SUCCEEDS(kluere_submission_read(dataset, path, out, 30, &prediction));
   /* per:title is the last of KLUE's 30 and the fifth of the competition's. */
   HOLDS(prediction == 29 && out[0] == 0.25f && out[29] > 0.5f);
+  /* Cut short and with single bits turned over: a status or a table, nothing else. */
+  size_t size = strlen(text);
+  for (size_t i = 0; i < size; i++) {
+    char changed[512];
+    memcpy(changed, text, size + 1);
+    changed[i] = 0;
+    write_bytes(path, changed, i);
+    SURVIVES("a submission cut short", kluere_submission_read(dataset, path, again, 30, NULL));
+    for (int bit = 0; bit < 8; bit += 3) {
+      memcpy(changed, text, size + 1);
+      changed[i] = (char)(changed[i] ^ (1 << bit));
+      write_bytes(path, changed, size);
+      SURVIVES("a submission with a bit turned over", kluere_submission_read(dataset, path, again, 30, NULL));
+    }
+  }
   const char *written = path_in(f->scratch, "written.csv");
   REFUSES(SMALL, kluere_submission_write_table(dataset, out, 29, written));
   REFUSES(BAD, kluere_submission_write_table(dataset, NULL, 30, written));
@@ -232,7 +248,6 @@ static void submissions(struct fixture *f) {
   REFUSES(BAD, kluere_submission_write_table(f->train, out, 64, written));
   HOLDS(!exists(written));
   SUCCEEDS(kluere_submission_write_table(dataset, out, 30, written));
-  float again[30];
   SUCCEEDS(kluere_submission_read(dataset, written, again, 30, NULL));
   HOLDS(memcmp(again, out, sizeof again) == 0);
   kluere_dataset_destroy(dataset);
