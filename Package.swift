@@ -35,6 +35,9 @@ let package = Package(
       swiftSettings: strict),
     .target(name: "KluereMetrics", dependencies: ["KluereBase"], exclude: ["README.md"], swiftSettings: strict),
     .target(
+      name: "KluereEnsemble", dependencies: ["KluereBase", "KluereMetrics"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(
       name: "KluereData", dependencies: ["KluereBase", "KluereText", "KluereFormats"], exclude: ["README.md"],
       swiftSettings: strict),
     .target(
@@ -56,8 +59,8 @@ let package = Package(
     .target(
       name: "KluereABI",
       dependencies: [
-        "CKluere", "CKluereSupport", "KluereBase", "KluereText", "KluereData", "KluereMetrics", "KluereCompute",
-        "KluereModel", "KluereTraining",
+        "CKluere", "CKluereSupport", "KluereBase", "KluereText", "KluereData", "KluereMetrics", "KluereEnsemble",
+        "KluereCompute", "KluereModel", "KluereTraining",
       ], exclude: ["README.md"],
       swiftSettings: strict),
     // Link-only shell: its flags reach nothing but the product, so tests and sanitizers still link.
@@ -84,6 +87,7 @@ let tests: [(String, [Target.Dependency])] = [
   ("KluereTextTests", ["KluereText", "KluereBase"]),
   ("KluereFormatsTests", ["KluereFormats", "KluereBase"]),
   ("KluereMetricsTests", ["KluereMetrics", "KluereBase"]),
+  ("KluereEnsembleTests", ["KluereEnsemble", "KluereMetrics", "KluereBase"]),
   ("KluereDataTests", ["KluereData", "KluereFormats", "KluereText", "KluereBase"]),
   ("KluereModelTests", ["KluereModel", "KluereCompute", "KluereData", "KluereFormats", "KluereText", "KluereBase"]),
   (

@@ -672,6 +672,15 @@ KLUERE_API kluere_status kluere_predictor_fill_in(kluere_predictor *predictor, k
  * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */
 KLUERE_API kluere_status kluere_submission_write(const kluere_model *model, const kluere_dataset *dataset,
                                                  const float *probabilities, size_t capacity, const char *path);
+/* The same for probabilities without a model (of an ensemble, say), in the dataset's label order. */
+KLUERE_API kluere_status kluere_submission_write_table(const kluere_dataset *dataset, const float *probabilities,
+                                                       size_t capacity, const char *path);
+/* Reads such a file, whatever made it: out, rows x label_count probabilities in the dataset's row and label order (its
+ * labels must be the competition's 30). Rows are found by id; a dataset's rows without ids count from 0. Every row must
+ * be there once, with probabilities of 0 to 1; their sum is not checked. predictions: NULL, or one label index a row, of
+ * pred_label, which need not be the most probable. On failure out and predictions are untouched. */
+KLUERE_API kluere_status kluere_submission_read(const kluere_dataset *dataset, const char *path, float *out,
+                                                size_t capacity, int32_t *predictions);
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------------
  * As KLUE defines them (KLUE-baseline, metrics/functional.py), as fractions of 1. micro-F1: over all labels but
@@ -718,6 +727,188 @@ KLUERE_API kluere_status kluere_metrics_options_init(kluere_metrics_options *opt
 KLUERE_API kluere_status kluere_metrics_compute(const float *scores, const int32_t *labels, size_t rows, size_t classes,
                                                 const kluere_metrics_options *options, kluere_metrics *out,
                                                 kluere_class_metrics *per_class, uint64_t *confusion);
+/* The metrics of each group of rows. groups: per row 0 <= group < group_count (the number of its entity-type pair, say) or
+ * -1 for none. out: group_count structs of out_size = sizeof(kluere_metrics); struct_size is written. A group without rows
+ * has rows 0 and NaN everywhere else. */
+KLUERE_API kluere_status kluere_metrics_by_group(const float *scores, const int32_t *labels, const int32_t *groups,
+                                                 size_t rows, size_t classes, size_t group_count,
+                                                 const kluere_metrics_options *options, kluere_metrics *out,
+                                                 size_t out_size);
+
+/* ---- How sure a figure is -----------------------------------------------------------------------------------------
+ * Bootstrap: rows are drawn with replacement as often as there are rows, and the figure is computed again; the interval
+ * is the middle `confidence` of these figures, ends between two of them interpolated (numpy.quantile). Same seed, same
+ * numbers. A figure that is NaN in one resample (AUPRC with KLUERE_MISSING_CLASS_NAN) has a NaN interval. */
+enum {
+  KLUERE_METRIC_MICRO_F1 = 0,
+  KLUERE_METRIC_AUPRC = 1,
+  KLUERE_METRIC_LOSS = 2,
+  KLUERE_METRIC_ACCURACY = 3,
+  KLUERE_METRIC_MICRO_PRECISION = 4,
+  KLUERE_METRIC_MICRO_RECALL = 5
+};
+typedef struct kluere_resampling_options {
+  uint32_t struct_size;
+  uint32_t resamples; /* default 1000 */
+  uint64_t seed;      /* default 42 */
+  double confidence;  /* default 0.95 */
+} kluere_resampling_options;
+
+typedef struct kluere_interval {
+  double value; /* on the rows as they are */
+  double low;
+  double high;
+  double standard_error; /* standard deviation over the resamples */
+} kluere_interval;
+
+/* p-values are two-sided, (resamples at least as extreme + 1) / (resamples + 1), against "both systems are equally good".
+ * p_bootstrap: resampled differences, shifted to the mean 0 (Efron and Tibshirani 1993). p_randomization: the systems'
+ * outputs exchanged row by row at random (approximate randomization: Noreen 1989, Yeh 2000). */
+typedef struct kluere_comparison {
+  double first;
+  double second;
+  double difference; /* first - second */
+  double low;        /* bootstrap interval of the difference, both systems on the same resampled rows */
+  double high;
+  double p_bootstrap;
+  double p_randomization;
+} kluere_comparison;
+
+KLUERE_API kluere_status kluere_resampling_options_init(kluere_resampling_options *options, size_t struct_size);
+/* metrics: 1 to 64 of KLUERE_METRIC_*; out: one for each. samples: NULL, or metric_count x resamples figures. Options may
+ * be NULL. */
+KLUERE_API kluere_status kluere_metrics_bootstrap(const float *scores, const int32_t *labels, size_t rows,
+                                                  size_t classes, const kluere_metrics_options *options,
+                                                  const kluere_resampling_options *resampling, const int32_t *metrics,
+                                                  size_t metric_count, kluere_interval *out, double *samples);
+/* Two systems on the same rows. samples: NULL, or metric_count x resamples differences of the bootstrap. */
+KLUERE_API kluere_status kluere_metrics_compare(const float *first, const float *second, const int32_t *labels,
+                                                size_t rows, size_t classes, const kluere_metrics_options *options,
+                                                const kluere_resampling_options *resampling, const int32_t *metrics,
+                                                size_t metric_count, kluere_comparison *out, double *samples);
+
+/* ---- Calibration and coverage: what a probability is worth ----
+ * Scores are probabilities (0 to 1), or logits with score_space. */
+enum { KLUERE_BINS_WIDTH = 0, KLUERE_BINS_MASS = 1 }; /* equal widths of 0 to 1; equally many rows */
+typedef struct kluere_calibration_options {
+  uint32_t struct_size;
+  uint32_t bins;   /* default 15 */
+  int32_t binning; /* KLUERE_BINS_*; default WIDTH */
+  int32_t label;   /* -1 (default): the predicted label's probability; else that label's, right where it is the row's */
+} kluere_calibration_options;
+
+typedef struct kluere_calibration {
+  uint32_t struct_size;
+  uint32_t bins;
+  uint64_t rows;
+  double ece;        /* expected calibration error: |confidence - accuracy| of the bins, weighted by rows (Guo et al. 2017) */
+  double mce;        /* the largest of them */
+  double brier;      /* mean squared error of the probabilities, summed over the classes; of one label: of that one */
+  double confidence; /* mean */
+  double accuracy;
+} kluere_calibration;
+
+typedef struct kluere_calibration_bin { /* of (low, high], the first with its low end */
+  double low;
+  double high;
+  double confidence; /* mean; NaN without rows */
+  double accuracy;   /* NaN without rows */
+  uint64_t rows;
+} kluere_calibration_bin;
+
+typedef struct kluere_coverage {
+  uint32_t struct_size;
+  uint32_t reserved;
+  double aurc;        /* area under the coverage-risk curve (Geifman and El-Yaniv 2017) */
+  double excess_aurc; /* what lies above the curve of a ranking that has all errors at its end (Geifman et al. 2019) */
+  double risk;        /* share of wrong predictions among all rows */
+} kluere_coverage;
+
+typedef struct kluere_coverage_point { /* rows whose confidence is at least threshold; equal ones stay together */
+  double coverage; /* their share of all rows */
+  double threshold;
+  double risk;     /* share of wrong predictions among them */
+  double micro_f1; /* of them alone */
+} kluere_coverage_point;
+
+KLUERE_API kluere_status kluere_calibration_options_init(kluere_calibration_options *options, size_t struct_size);
+/* bins: NULL or options.bins entries. Set out->struct_size first. */
+KLUERE_API kluere_status kluere_metrics_calibration(const float *scores, const int32_t *labels, size_t rows,
+                                                    size_t classes, const kluere_metrics_options *options,
+                                                    const kluere_calibration_options *calibration,
+                                                    kluere_calibration *out, kluere_calibration_bin *bins,
+                                                    size_t capacity);
+/* points: NULL, or point_count points with coverages of at least 1/point_count, 2/point_count ... 1. Set
+ * out->struct_size first. */
+KLUERE_API kluere_status kluere_metrics_coverage(const float *scores, const int32_t *labels, size_t rows,
+                                                 size_t classes, const kluere_metrics_options *options,
+                                                 kluere_coverage *out, kluere_coverage_point *points,
+                                                 size_t point_count);
+
+/* ---- Ensembles ----------------------------------------------------------------------------------------------------
+ * A member is its scores for the same rows and classes, whatever made them. SOFT: the weighted mean of the probabilities.
+ * HARD: each member votes with its weight for its first largest class; the result is each class's share of the votes. Of
+ * classes with equally many votes the one with the larger weighted sum of probabilities wins, then the first; the winner
+ * of a tie is one unit in the last place above the others, so that the first largest score is always the decision. */
+enum { KLUERE_VOTE_SOFT = 0, KLUERE_VOTE_HARD = 1 };
+typedef struct kluere_ensemble_options {
+  uint32_t struct_size;
+  int32_t vote;          /* KLUERE_VOTE_*; the search of weights is for SOFT */
+  int32_t score_space;   /* KLUERE_OUTPUT_*: of all members; LOGITS: softmax first */
+  int32_t no_relation;   /* as in kluere_metrics_options */
+  int32_t missing_class; /* as in kluere_metrics_options */
+  int32_t metric;        /* KLUERE_METRIC_*: what ranking and search go by; default micro-F1 */
+  uint32_t rounds;       /* of the search, default 50 */
+  uint32_t folds;        /* of the search, default 5 */
+  uint64_t seed;         /* of the search's random folds, default 42 */
+} kluere_ensemble_options;
+
+typedef struct kluere_subset {
+  uint64_t members; /* bit i: member i */
+  double micro_f1;
+  double auprc;
+  double accuracy;
+  double loss;
+} kluere_subset;
+
+/* In options.metric. leave_one_out and shapley are gains: positive is good, for the loss too. */
+typedef struct kluere_contribution {
+  double alone;
+  double without;       /* all members but this one */
+  double leave_one_out; /* gain of the full ensemble by this member */
+  double shapley;       /* its gain averaged over all orders of joining; all add up to the full ensemble's value, or for the
+                           loss to what it gains over an even guess */
+} kluere_contribution;
+
+typedef struct kluere_weight_search {
+  uint32_t struct_size;
+  uint32_t folds;
+  double value;         /* of the weights found, on the rows they were found on */
+  double held_out;      /* each fold judged with weights found on the others: what to expect on new rows */
+  double equal_weights; /* of equal weights, on all rows */
+} kluere_weight_search;
+
+KLUERE_API kluere_status kluere_ensemble_options_init(kluere_ensemble_options *options, size_t struct_size);
+/* members: 1 to 62 pointers to rows x classes scores. weights: one for each, at least 0, some above; NULL: equal. out: rows
+ * x classes, capacity in floats. options may be NULL, here and below. */
+KLUERE_API kluere_status kluere_ensemble_combine(const float *const *members, size_t member_count,
+                                                 const double *weights, size_t rows, size_t classes,
+                                                 const kluere_ensemble_options *options, float *out, size_t capacity);
+/* Every combination of 1 to 16 members, best first; equal ones: fewer members, then the lower bits. out needs room for
+ * 2^member_count - 1; *count of them are written (fewer where weights are 0). Metric: MICRO_F1, AUPRC, LOSS or ACCURACY.
+ * contributions: NULL, or one for each member. */
+KLUERE_API kluere_status kluere_ensemble_rank(const float *const *members, size_t member_count, const double *weights,
+                                              const int32_t *labels, size_t rows, size_t classes,
+                                              const kluere_ensemble_options *options, kluere_subset *out,
+                                              size_t capacity, kluere_contribution *contributions, size_t *count);
+/* Soft-voting weights that suit these rows (out-of-fold predictions of the training rows, say, never the rows that you
+ * report on): the member that helps most is added, rounds times, the same one more than once, and the best mean on the way
+ * is kept (Caruana et al. 2004). folds: per row 0 <= fold < options.folds, or NULL: random. weights: member_count numbers
+ * with the sum 1. fold_weights: NULL, or folds x member_count, as held_out used them. Set out->struct_size first. */
+KLUERE_API kluere_status kluere_ensemble_search(const float *const *members, size_t member_count, const int32_t *labels,
+                                                const int32_t *folds, size_t rows, size_t classes,
+                                                const kluere_ensemble_options *options, kluere_weight_search *out,
+                                                double *weights, double *fold_weights);
 
 /* ---- Training -----------------------------------------------------------------------------------------------------
  * step() is the primitive; run() is a loop over step() with evaluation and checkpoints that you could write yourself.

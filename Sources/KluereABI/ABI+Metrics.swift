@@ -10,16 +10,21 @@ private func defaults() -> kluere_metrics_options {
     score_space: Int32(options.scoresAreLogits ? KLUERE_OUTPUT_LOGITS : KLUERE_OUTPUT_PROBABILITIES))
 }
 
-private func metricsOptions(_ pointer: UnsafePointer<kluere_metrics_options>?) throws(KluereError) -> MetricsOptions {
+func metricsOptions(_ pointer: UnsafePointer<kluere_metrics_options>?) throws(KluereError) -> MetricsOptions {
   let given = try SizedStruct.read(pointer, "options", defaults: defaults())
   var options = MetricsOptions()
   options.noRelation = given.no_relation == -1 ? nil : Int(given.no_relation)
   options.missingClass = try choice(given.missing_class, "missing_class", "0 (skip), 1 (0.5) or 2 (NaN)")
-  guard [Int32(KLUERE_OUTPUT_PROBABILITIES), Int32(KLUERE_OUTPUT_LOGITS)].contains(given.score_space) else {
-    throw KluereError(.invalidArgument, "score_space: \(given.score_space), expected 0 (probabilities) or 1 (logits)")
-  }
-  options.scoresAreLogits = given.score_space == Int32(KLUERE_OUTPUT_LOGITS)
+  options.scoresAreLogits = try areLogits(given.score_space)
   return options
+}
+
+/// Of a score_space.
+func areLogits(_ scoreSpace: Int32) throws(KluereError) -> Bool {
+  guard [Int32(KLUERE_OUTPUT_PROBABILITIES), Int32(KLUERE_OUTPUT_LOGITS)].contains(scoreSpace) else {
+    throw KluereError(.invalidArgument, "score_space: \(scoreSpace), expected 0 (probabilities) or 1 (logits)")
+  }
+  return scoreSpace == Int32(KLUERE_OUTPUT_LOGITS)
 }
 
 /// As the header's struct; struct_size is left to `SizedStruct.Out`.

@@ -36,7 +36,7 @@ package enum Submission {
   }
 
   /// Per label of `order` its column in `labels`.
-  private static func columns(of order: LabelSet, in labels: LabelSet) throws(KluereError) -> [Int] {
+  static func columns(of order: LabelSet, in labels: LabelSet) throws(KluereError) -> [Int] {
     if let other = labels.names.first(where: { order.index(of: $0) == nil }) {
       throw KluereError(.invalidArgument, "label \"\(other)\" is none of the competition's \(order.count)")
     }

@@ -72,12 +72,13 @@ private struct Counts {
   var correct = 0
 }
 
-private func ratio(_ numerator: Int, _ denominator: Int) -> Double {
+func ratio(_ numerator: Int, _ denominator: Int) -> Double {
   denominator == 0 ? 0 : Double(numerator) / Double(denominator)
 }
 
 extension MissingClass {
-  fileprivate var area: Double { self == .half ? 0.5 : .nan }
+  /// What a class without a positive row adds to the mean, where it is not left out.
+  var area: Double { self == .half ? 0.5 : .nan }
 }
 
 private func meanArea(_ classes: [ClassMetrics], _ missing: MissingClass) -> Double {
@@ -87,6 +88,10 @@ private func meanArea(_ classes: [ClassMetrics], _ missing: MissingClass) -> Dou
     count += 1
   }
   return sum / Double(count)  // Every row has a label, so at least one class is present.
+}
+
+func validate(_ judged: Judged, options: MetricsOptions) throws(KluereError) {
+  try validate(judged.scores, judged.labels, classes: judged.classes, options: options, confusion: nil)
 }
 
 private func validate(

@@ -1,69 +1,97 @@
-internal import Glibc
 internal import KluereBase
 
 /// Area under the precision-recall curve of one class after another, with memory for one class.
 ///
 /// The curve is scikit-learn's `precision_recall_curve`: one point per distinct score, in falling order, and at the end
-/// the point (recall 0, precision 1); the area is that of `sklearn.metrics.auc`, trapezoids over recall, in double.
+/// the point (recall 0, precision 1); the area is that of `sklearn.metrics.auc`, trapezoids over recall, in double. Recall
+/// rises only at scores that a positive row has, so these alone are sorted; the others are counted between them.
 struct PrecisionRecall {
-  /// Ranked keys: those of the positive rows first, then those of the others.
+  /// Ranked keys of the positive rows.
   private let keys: UnsafeMutableBufferPointer<UInt64>
   private let scratch: UnsafeMutableBufferPointer<UInt64>
+  /// Per place among the sorted keys how many negatives stand before it, and how many share its score.
+  private let before: UnsafeMutableBufferPointer<Int32>
+  private let equal: UnsafeMutableBufferPointer<Int32>
 
   /// The memory is freed by `release`.
   init(rows: Int) throws(KluereError) {
+    guard Int32(exactly: rows) != nil else {
+      throw KluereError(.invalidArgument, "metrics: \(rows) rows, expected at most \(Int32.max)")
+    }
     keys = try allocate(UInt64.self, rows)
     do throws(KluereError) { scratch = try allocate(UInt64.self, rows) } catch {
-      free(keys.baseAddress)
+      keys.release()
+      throw error
+    }
+    do throws(KluereError) { before = try allocate(Int32.self, rows) } catch {
+      keys.release()
+      scratch.release()
+      throw error
+    }
+    do throws(KluereError) { equal = try allocate(Int32.self, rows) } catch {
+      keys.release()
+      scratch.release()
+      before.release()
       throw error
     }
   }
 
   func release() {
-    free(keys.baseAddress)
-    free(scratch.baseAddress)
+    keys.release()
+    scratch.release()
+    before.release()
+    equal.release()
   }
 
   /// `positives`: rows whose label is `column`; at least one.
   func area(_ table: ScoreTable, _ labels: UnsafeBufferPointer<Int32>, column: Int, positives: Int) -> Double {
-    var nextPositive = 0
-    var nextNegative = positives
-    for row in 0..<table.rows {
+    let own = UnsafeMutableBufferPointer(rebasing: keys[..<positives])
+    var next = 0
+    for row in 0..<table.rows where Int(labels[row]) == column {
+      own[next] = descendingKey(table.value(row, column))
+      next += 1
+    }
+    sortAscending(own, scratch)
+    for place in own.indices { (before[place], equal[place]) = (0, 0) }
+    let last = own[positives - 1]
+    for row in 0..<table.rows where Int(labels[row]) != column {
       let key = descendingKey(table.value(row, column))
-      if Int(labels[row]) == column {
-        keys[nextPositive] = key
-        nextPositive += 1
-      } else {
-        keys[nextNegative] = key
-        nextNegative += 1
-      }
+      // Most rows score lower than every positive: they come after the curve has its full recall.
+      if key > last { continue }
+      let place = firstPlace(own, notBelow: key)
+      if own[place] == key { equal[place] += 1 } else { before[place] += 1 }
     }
-    let positiveKeys = UnsafeMutableBufferPointer(rebasing: keys[..<positives])
-    let negativeKeys = UnsafeMutableBufferPointer(rebasing: keys[positives...])
-    sortAscending(positiveKeys, scratch)
-    sortAscending(negativeKeys, scratch)
 
-    // Merge of the two sorted lists; equal keys on both sides are one point. From high scores to low: recall rises.
-    var (truePositives, falsePositives) = (0, 0)
-    var (recall, precision, area) = (0.0, 1.0, 0.0)
-    while truePositives < positiveKeys.count || falsePositives < negativeKeys.count {
-      var key = UInt64.max
-      if truePositives < positiveKeys.count { key = positiveKeys[truePositives] }
-      if falsePositives < negativeKeys.count { key = min(key, negativeKeys[falsePositives]) }
-      while truePositives < positiveKeys.count, positiveKeys[truePositives] == key { truePositives += 1 }
-      while falsePositives < negativeKeys.count, negativeKeys[falsePositives] == key { falsePositives += 1 }
-      let newRecall = Double(truePositives) / Double(positives)
-      let newPrecision = Double(truePositives) / Double(truePositives + falsePositives)
-      area += (newRecall - recall) * (newPrecision + precision) / 2
-      (recall, precision) = (newRecall, newPrecision)
+    // From high scores to low. `place` is the first of the positives that share a score.
+    var curve = RisingCurve(positives: positives)
+    var place = 0
+    while place < positives {
+      var end = place
+      while end < positives, own[end] == own[place] { end += 1 }
+      curve.rise(before: Int(before[place]), hits: end - place, misses: Int(equal[place]))
+      place = end
     }
-    return area
+    return curve.area
+  }
+
+  /// The first place whose key is at least `key`; there is one.
+  @inline(__always)
+  private func firstPlace(_ sorted: UnsafeMutableBufferPointer<UInt64>, notBelow key: UInt64) -> Int {
+    var begin = 0
+    var size = sorted.count
+    while size > 1 {
+      let half = size / 2
+      // No branch that would be guessed wrong half of the time.
+      begin += sorted[begin + half - 1] < key ? half : 0
+      size -= half
+    }
+    return begin
   }
 }
 
 /// A number that rises where `value` falls; equal for equal values. Finite values only.
 @inline(__always)
-private func descendingKey(_ value: Double) -> UInt64 {
+func descendingKey(_ value: Double) -> UInt64 {
   let bits = (value + 0.0).bitPattern  // -0.0 + 0.0 is 0.0
   // Of negative values the bit pattern rises with the magnitude, so it already falls with the value; they come after
   // all positive ones because the sign is the top bit.

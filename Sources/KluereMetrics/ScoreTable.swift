@@ -63,25 +63,28 @@ struct ScoreTable {
   /// Mean of -log(probability of the row's label), NaN where a row is no distribution.
   func crossEntropy(_ labels: UnsafeBufferPointer<Int32>) -> Double {
     var total = 0.0
-    for row in 0..<rows {
-      let label = Int(labels[row])
-      let own = Double(scores[row * classes + label])
-      if let maxima, let sums {
-        total += log(sums[row]) - (own - Double(maxima[row]))
-        continue
-      }
-      var sum = 0.0
-      for column in 0..<classes {
-        let score = scores[row * classes + column]
-        if score < 0 { return .nan }
-        sum += Double(score)
-      }
-      // Wide enough for probabilities that were rounded to three digits or to half precision on the way.
-      if abs(sum - 1) > 1e-2 { return .nan }
-      total -= log(own)
-    }
+    for row in 0..<rows { total += loss(row, Int(labels[row])) }
     return total / Double(rows)
   }
+
+  /// -log(probability of `label`), NaN where the row is no distribution.
+  func loss(_ row: Int, _ label: Int) -> Double {
+    let own = Double(scores[row * classes + label])
+    if let maxima, let sums { return log(sums[row]) - (own - Double(maxima[row])) }
+    var sum = 0.0
+    for column in 0..<classes {
+      let score = scores[row * classes + column]
+      if score < 0 { return .nan }
+      sum += Double(score)
+    }
+    // Wide enough for probabilities that were rounded to three digits or to half precision on the way.
+    return abs(sum - 1) > 1e-2 ? .nan : -log(own)
+  }
+}
+
+extension UnsafeMutableBufferPointer {
+  /// Frees what `allocate` gave.
+  func release() { free(baseAddress) }
 }
 
 /// Memory whose size a caller decides: a shortage is an error, never the end of the process.

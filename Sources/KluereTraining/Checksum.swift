@@ -1,3 +1,5 @@
+internal import KluereBase
+
 /// 64 bits over memory, to tell a damaged checkpoint from a whole one; not against intent. The words of four lanes are
 /// mixed as in xxHash64's rounds, which runs at the speed of memory.
 func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {

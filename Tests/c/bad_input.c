@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
   bad_encoder(&fixture);
   bad_shapes(&fixture);
   bad_arguments(&fixture);
+  bad_evaluation(&fixture);
   bad_training(&fixture);
   bad_data_work(&fixture);
   bad_augmentation(&fixture);

@@ -88,6 +88,9 @@ static void inits(void) {
   BAD_INIT(kluere_model_open_options_init, kluere_model_open_options);
   BAD_INIT(kluere_predictor_options_init, kluere_predictor_options);
   BAD_INIT(kluere_metrics_options_init, kluere_metrics_options);
+  BAD_INIT(kluere_resampling_options_init, kluere_resampling_options);
+  BAD_INIT(kluere_calibration_options_init, kluere_calibration_options);
+  BAD_INIT(kluere_ensemble_options_init, kluere_ensemble_options);
   BAD_INIT(kluere_train_options_init, kluere_train_options);
   BAD_INIT(kluere_audit_options_init, kluere_audit_options);
   BAD_INIT(kluere_clean_options_init, kluere_clean_options);
@@ -129,6 +132,18 @@ static void options_of_calls(struct fixture *f) {
               kluere_predictor_create(f->model, options, &predictor), kluere_predictor_destroy(predictor));
   BAD_OPTIONS(kluere_metrics_options_init, kluere_metrics_options,
               kluere_metrics_compute(scores, labels, 1, 2, options, &metrics, NULL, NULL), (void)0);
+  const int32_t kind = KLUERE_METRIC_ACCURACY;
+  const float *members[1] = {scores};
+  kluere_interval interval;
+  kluere_calibration calibration = {0};
+  float combined[2];
+  calibration.struct_size = sizeof calibration;
+  BAD_OPTIONS(kluere_resampling_options_init, kluere_resampling_options,
+              kluere_metrics_bootstrap(scores, labels, 1, 2, NULL, options, &kind, 1, &interval, NULL), (void)0);
+  BAD_OPTIONS(kluere_calibration_options_init, kluere_calibration_options,
+              kluere_metrics_calibration(scores, labels, 1, 2, NULL, options, &calibration, NULL, 0), (void)0);
+  BAD_OPTIONS(kluere_ensemble_options_init, kluere_ensemble_options,
+              kluere_ensemble_combine(members, 1, NULL, 1, 2, options, combined, 2), (void)0);
   BAD_OPTIONS(kluere_train_options_init, kluere_train_options,
               kluere_trainer_create(f->model, f->train, NULL, options, &trainer), kluere_trainer_destroy(trainer));
   BAD_OPTIONS(kluere_model_config_init, kluere_model_config,
@@ -154,6 +169,17 @@ static void structs_to_fill(struct fixture *f) {
   BAD_OUT(kluere_model_config, kluere_model_describe(f->model, out));
   BAD_OUT(kluere_tensor_info, kluere_model_tensor_describe(f->model, 0, out));
   BAD_OUT(kluere_metrics, kluere_metrics_compute(scores, labels, 1, 2, NULL, out, NULL, NULL));
+  float table[4] = {0.25f, 0.75f, 0.75f, 0.25f};
+  const float *members[1] = {table};
+  int32_t truth[2] = {1, 0};
+  double weight;
+  kluere_ensemble_options two_folds;
+  SUCCEEDS(kluere_ensemble_options_init(&two_folds, sizeof two_folds));
+  two_folds.folds = 2;
+  BAD_OUT(kluere_calibration, kluere_metrics_calibration(scores, labels, 1, 2, NULL, NULL, out, NULL, 0));
+  BAD_OUT(kluere_coverage, kluere_metrics_coverage(scores, labels, 1, 2, NULL, out, NULL, 0));
+  BAD_OUT(kluere_weight_search,
+          kluere_ensemble_search(members, 1, truth, NULL, 2, 2, &two_folds, out, &weight, NULL));
   if (!SUCCEEDS(kluere_trainer_create(f->model, f->train, NULL, &options, &trainer))) return;
   BAD_OUT(kluere_metrics, kluere_trainer_evaluate(trainer, f->train, out));
   kluere_step_info info;

@@ -143,6 +143,82 @@ FIELD(kluere_class_metrics, auprc, 24);
 FIELD(kluere_class_metrics, support, 32);
 FIELD(kluere_class_metrics, predicted, 40);
 FIELD(kluere_class_metrics, correct, 48);
+SIZE(kluere_resampling_options, 24);
+FIELD(kluere_resampling_options, struct_size, 0);
+FIELD(kluere_resampling_options, resamples, 4);
+FIELD(kluere_resampling_options, seed, 8);
+FIELD(kluere_resampling_options, confidence, 16);
+SIZE(kluere_interval, 32);
+FIELD(kluere_interval, value, 0);
+FIELD(kluere_interval, low, 8);
+FIELD(kluere_interval, high, 16);
+FIELD(kluere_interval, standard_error, 24);
+SIZE(kluere_comparison, 56);
+FIELD(kluere_comparison, first, 0);
+FIELD(kluere_comparison, second, 8);
+FIELD(kluere_comparison, difference, 16);
+FIELD(kluere_comparison, low, 24);
+FIELD(kluere_comparison, high, 32);
+FIELD(kluere_comparison, p_bootstrap, 40);
+FIELD(kluere_comparison, p_randomization, 48);
+SIZE(kluere_calibration_options, 16);
+FIELD(kluere_calibration_options, struct_size, 0);
+FIELD(kluere_calibration_options, bins, 4);
+FIELD(kluere_calibration_options, binning, 8);
+FIELD(kluere_calibration_options, label, 12);
+SIZE(kluere_calibration, 56);
+FIELD(kluere_calibration, struct_size, 0);
+FIELD(kluere_calibration, bins, 4);
+FIELD(kluere_calibration, rows, 8);
+FIELD(kluere_calibration, ece, 16);
+FIELD(kluere_calibration, mce, 24);
+FIELD(kluere_calibration, brier, 32);
+FIELD(kluere_calibration, confidence, 40);
+FIELD(kluere_calibration, accuracy, 48);
+SIZE(kluere_calibration_bin, 40);
+FIELD(kluere_calibration_bin, low, 0);
+FIELD(kluere_calibration_bin, high, 8);
+FIELD(kluere_calibration_bin, confidence, 16);
+FIELD(kluere_calibration_bin, accuracy, 24);
+FIELD(kluere_calibration_bin, rows, 32);
+SIZE(kluere_coverage, 32);
+FIELD(kluere_coverage, struct_size, 0);
+FIELD(kluere_coverage, reserved, 4);
+FIELD(kluere_coverage, aurc, 8);
+FIELD(kluere_coverage, excess_aurc, 16);
+FIELD(kluere_coverage, risk, 24);
+SIZE(kluere_coverage_point, 32);
+FIELD(kluere_coverage_point, coverage, 0);
+FIELD(kluere_coverage_point, threshold, 8);
+FIELD(kluere_coverage_point, risk, 16);
+FIELD(kluere_coverage_point, micro_f1, 24);
+SIZE(kluere_ensemble_options, 40);
+FIELD(kluere_ensemble_options, struct_size, 0);
+FIELD(kluere_ensemble_options, vote, 4);
+FIELD(kluere_ensemble_options, score_space, 8);
+FIELD(kluere_ensemble_options, no_relation, 12);
+FIELD(kluere_ensemble_options, missing_class, 16);
+FIELD(kluere_ensemble_options, metric, 20);
+FIELD(kluere_ensemble_options, rounds, 24);
+FIELD(kluere_ensemble_options, folds, 28);
+FIELD(kluere_ensemble_options, seed, 32);
+SIZE(kluere_subset, 40);
+FIELD(kluere_subset, members, 0);
+FIELD(kluere_subset, micro_f1, 8);
+FIELD(kluere_subset, auprc, 16);
+FIELD(kluere_subset, accuracy, 24);
+FIELD(kluere_subset, loss, 32);
+SIZE(kluere_contribution, 32);
+FIELD(kluere_contribution, alone, 0);
+FIELD(kluere_contribution, without, 8);
+FIELD(kluere_contribution, leave_one_out, 16);
+FIELD(kluere_contribution, shapley, 24);
+SIZE(kluere_weight_search, 32);
+FIELD(kluere_weight_search, struct_size, 0);
+FIELD(kluere_weight_search, folds, 4);
+FIELD(kluere_weight_search, value, 8);
+FIELD(kluere_weight_search, held_out, 16);
+FIELD(kluere_weight_search, equal_weights, 24);
 SIZE(kluere_train_options, 168);
 FIELD(kluere_train_options, struct_size, 0);
 FIELD(kluere_train_options, batch_sentences, 4);
@@ -354,8 +430,21 @@ static const function functions[] = {
     (function)kluere_fill_options_init,
     (function)kluere_predictor_fill_in,
     (function)kluere_submission_write,
+    (function)kluere_submission_write_table,
+    (function)kluere_submission_read,
     (function)kluere_metrics_options_init,
     (function)kluere_metrics_compute,
+    (function)kluere_metrics_by_group,
+    (function)kluere_resampling_options_init,
+    (function)kluere_metrics_bootstrap,
+    (function)kluere_metrics_compare,
+    (function)kluere_calibration_options_init,
+    (function)kluere_metrics_calibration,
+    (function)kluere_metrics_coverage,
+    (function)kluere_ensemble_options_init,
+    (function)kluere_ensemble_combine,
+    (function)kluere_ensemble_rank,
+    (function)kluere_ensemble_search,
     (function)kluere_train_options_init,
     (function)kluere_trainer_create,
     (function)kluere_trainer_resume,

@@ -18,9 +18,35 @@ from .augmentation import RefusedParaphrase
 from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
 from .dataset import Dataset
+from .ensemble import (
+    Contribution,
+    FoundWeights,
+    Ranking,
+    Subset,
+    combine,
+    rank,
+    read_submission,
+    rows_in,
+    search_weights,
+    write_submission,
+)
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
+from .evaluation import (
+    Calibration,
+    CalibrationBin,
+    Coverage,
+    CoveragePoint,
+    Interval,
+    SystemComparison,
+    bootstrap,
+    calibration,
+    compare,
+    compute_metrics_by_group,
+    coverage_risk,
+    type_pairs,
+)
 from .example import Entity, Example, convert_offset
-from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate
+from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
 from .model import Model, ModelConfig, Tensors
 from .predictor import Predictor
 from .progress import ProgressBar, TrainingProgress
@@ -30,17 +56,24 @@ from .training import StepInfo, Trainer, TrainEvent
 __version__ = "0.1.0"
 
 __all__ = [
+    "Calibration",
+    "CalibrationBin",
     "Cancelled",
     "Change",
     "ClassMetrics",
     "CleaningLog",
     "Comparison",
     "Context",
+    "Contribution",
+    "Coverage",
+    "CoveragePoint",
     "Dataset",
     "Encoding",
     "Entity",
     "Example",
     "Finding",
+    "FoundWeights",
+    "Interval",
     "InvalidArgument",
     "KluereError",
     "Leakage",
@@ -52,19 +85,35 @@ __all__ = [
     "OutOfMemory",
     "Predictor",
     "ProgressBar",
+    "Ranking",
     "RefusedParaphrase",
     "Statistics",
     "StepInfo",
+    "Subset",
+    "SystemComparison",
     "Tensors",
     "Tokenizer",
     "TrainEvent",
     "Trainer",
     "TrainingProgress",
     "TypeCorrection",
+    "bootstrap",
+    "calibration",
+    "combine",
+    "compare",
     "compute_metrics",
+    "compute_metrics_by_group",
     "convert_offset",
+    "coverage_risk",
     "default_context",
     "evaluate",
     "library_path",
     "library_version",
+    "rank",
+    "read_submission",
+    "rows_in",
+    "score",
+    "search_weights",
+    "type_pairs",
+    "write_submission",
 ]

@@ -125,6 +125,16 @@ KLUERE_EMBED_NORMALIZE = 1
 KLUERE_MISSING_CLASS_SKIP = 0
 KLUERE_MISSING_CLASS_HALF = 1
 KLUERE_MISSING_CLASS_NAN = 2
+KLUERE_METRIC_MICRO_F1 = 0
+KLUERE_METRIC_AUPRC = 1
+KLUERE_METRIC_LOSS = 2
+KLUERE_METRIC_ACCURACY = 3
+KLUERE_METRIC_MICRO_PRECISION = 4
+KLUERE_METRIC_MICRO_RECALL = 5
+KLUERE_BINS_WIDTH = 0
+KLUERE_BINS_MASS = 1
+KLUERE_VOTE_SOFT = 0
+KLUERE_VOTE_HARD = 1
 KLUERE_SCHEDULE_LINEAR = 0
 KLUERE_SCHEDULE_COSINE = 1
 KLUERE_SCHEDULE_CONSTANT = 2
@@ -417,6 +427,130 @@ class kluere_class_metrics(Structure):
     ]
 
 
+class kluere_resampling_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("resamples", c_uint32),
+        ("seed", c_uint64),
+        ("confidence", c_double),
+    ]
+
+
+class kluere_interval(Structure):
+    _fields_ = [
+        ("value", c_double),
+        ("low", c_double),
+        ("high", c_double),
+        ("standard_error", c_double),
+    ]
+
+
+class kluere_comparison(Structure):
+    _fields_ = [
+        ("first", c_double),
+        ("second", c_double),
+        ("difference", c_double),
+        ("low", c_double),
+        ("high", c_double),
+        ("p_bootstrap", c_double),
+        ("p_randomization", c_double),
+    ]
+
+
+class kluere_calibration_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("bins", c_uint32),
+        ("binning", c_int32),
+        ("label", c_int32),
+    ]
+
+
+class kluere_calibration(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("bins", c_uint32),
+        ("rows", c_uint64),
+        ("ece", c_double),
+        ("mce", c_double),
+        ("brier", c_double),
+        ("confidence", c_double),
+        ("accuracy", c_double),
+    ]
+
+
+class kluere_calibration_bin(Structure):
+    _fields_ = [
+        ("low", c_double),
+        ("high", c_double),
+        ("confidence", c_double),
+        ("accuracy", c_double),
+        ("rows", c_uint64),
+    ]
+
+
+class kluere_coverage(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("aurc", c_double),
+        ("excess_aurc", c_double),
+        ("risk", c_double),
+    ]
+
+
+class kluere_coverage_point(Structure):
+    _fields_ = [
+        ("coverage", c_double),
+        ("threshold", c_double),
+        ("risk", c_double),
+        ("micro_f1", c_double),
+    ]
+
+
+class kluere_ensemble_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("vote", c_int32),
+        ("score_space", c_int32),
+        ("no_relation", c_int32),
+        ("missing_class", c_int32),
+        ("metric", c_int32),
+        ("rounds", c_uint32),
+        ("folds", c_uint32),
+        ("seed", c_uint64),
+    ]
+
+
+class kluere_subset(Structure):
+    _fields_ = [
+        ("members", c_uint64),
+        ("micro_f1", c_double),
+        ("auprc", c_double),
+        ("accuracy", c_double),
+        ("loss", c_double),
+    ]
+
+
+class kluere_contribution(Structure):
+    _fields_ = [
+        ("alone", c_double),
+        ("without", c_double),
+        ("leave_one_out", c_double),
+        ("shapley", c_double),
+    ]
+
+
+class kluere_weight_search(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("folds", c_uint32),
+        ("value", c_double),
+        ("held_out", c_double),
+        ("equal_weights", c_double),
+    ]
+
+
 class kluere_train_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -662,6 +796,8 @@ FUNCTIONS = {
         POINTER(c_void_p),
     )),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
+    "kluere_submission_write_table": (c_int32, (c_void_p, POINTER(c_float), c_size_t, c_char_p)),
+    "kluere_submission_read": (c_int32, (c_void_p, c_char_p, POINTER(c_float), c_size_t, POINTER(c_int32))),
     "kluere_metrics_options_init": (c_int32, (POINTER(kluere_metrics_options), c_size_t)),
     "kluere_metrics_compute": (c_int32, (
         POINTER(c_float),
@@ -672,6 +808,101 @@ FUNCTIONS = {
         POINTER(kluere_metrics),
         POINTER(kluere_class_metrics),
         POINTER(c_uint64),
+    )),
+    "kluere_metrics_by_group": (c_int32, (
+        POINTER(c_float),
+        POINTER(c_int32),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_metrics_options),
+        POINTER(kluere_metrics),
+        c_size_t,
+    )),
+    "kluere_resampling_options_init": (c_int32, (POINTER(kluere_resampling_options), c_size_t)),
+    "kluere_metrics_bootstrap": (c_int32, (
+        POINTER(c_float),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_metrics_options),
+        POINTER(kluere_resampling_options),
+        POINTER(c_int32),
+        c_size_t,
+        POINTER(kluere_interval),
+        POINTER(c_double),
+    )),
+    "kluere_metrics_compare": (c_int32, (
+        POINTER(c_float),
+        POINTER(c_float),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_metrics_options),
+        POINTER(kluere_resampling_options),
+        POINTER(c_int32),
+        c_size_t,
+        POINTER(kluere_comparison),
+        POINTER(c_double),
+    )),
+    "kluere_calibration_options_init": (c_int32, (POINTER(kluere_calibration_options), c_size_t)),
+    "kluere_metrics_calibration": (c_int32, (
+        POINTER(c_float),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_metrics_options),
+        POINTER(kluere_calibration_options),
+        POINTER(kluere_calibration),
+        POINTER(kluere_calibration_bin),
+        c_size_t,
+    )),
+    "kluere_metrics_coverage": (c_int32, (
+        POINTER(c_float),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_metrics_options),
+        POINTER(kluere_coverage),
+        POINTER(kluere_coverage_point),
+        c_size_t,
+    )),
+    "kluere_ensemble_options_init": (c_int32, (POINTER(kluere_ensemble_options), c_size_t)),
+    "kluere_ensemble_combine": (c_int32, (
+        POINTER(POINTER(c_float)),
+        c_size_t,
+        POINTER(c_double),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_ensemble_options),
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_ensemble_rank": (c_int32, (
+        POINTER(POINTER(c_float)),
+        c_size_t,
+        POINTER(c_double),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_ensemble_options),
+        POINTER(kluere_subset),
+        c_size_t,
+        POINTER(kluere_contribution),
+        POINTER(c_size_t),
+    )),
+    "kluere_ensemble_search": (c_int32, (
+        POINTER(POINTER(c_float)),
+        c_size_t,
+        POINTER(c_int32),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_ensemble_options),
+        POINTER(kluere_weight_search),
+        POINTER(c_double),
+        POINTER(c_double),
     )),
     "kluere_train_options_init": (c_int32, (POINTER(kluere_train_options), c_size_t)),
     "kluere_trainer_create": (c_int32, (

@@ -1,4 +1,4 @@
-"""python -m kluere train|evaluate|predict, and the commands of cli_data.py"""
+"""python -m kluere train|evaluate|predict, and the commands of cli_data.py, cli_evaluation.py and cli_tune.py"""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from pathlib import Path
 from typing import List, Optional
 
 from . import __version__
-from .cli_common import add_data_options, open_context, read_data
+from .cli_common import add_data_options, model_folder, open_context, precision_of, read_data
 from .cli_data import DATA_COMMANDS
+from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
+from .cli_tune import TUNE_COMMANDS
 from .context import Context
 from .dataset import Dataset
 from .errors import KluereError
 from .example import Entity, Example
-from .metrics import Metrics, evaluate
+from .metrics import evaluate, score
 from .model import Model
 from .progress import ProgressBar
 from .tokenizer import Tokenizer
 from .training import Trainer
+from .training_log import TrainingLog
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Runs a command line; returns the exit status: 0, 1 for a failure, 2 for a wrong command line, 130 for Ctrl-C."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    options.arguments = sys.argv[1:] if arguments is None else arguments
     try:
         options.command(options, parser)
         sys.stdout.flush()
@@ -53,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         ("evaluate", _add_evaluate, _evaluate, "micro-F1 and AUPRC of a model on labelled sentences"),
         ("predict", _add_predict, _predict, "relations of a file's sentences, or of one sentence"),
         *DATA_COMMANDS,
+        *EVALUATION_COMMANDS,
+        *TUNE_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=command)
@@ -66,18 +72,6 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return parser
-
-
-def _precision(options) -> str:
-    return options.precision or ("float32" if options.device == "cpu" else "auto")
-
-
-def _model_folder(path: str) -> str:
-    """The folder itself, or the model that `train -o` put into it."""
-    inside = os.path.join(path, "model")
-    if not os.path.exists(os.path.join(path, "config.json")) and os.path.isdir(inside):
-        return inside
-    return path
 
 
 # ---- train
@@ -125,6 +119,9 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--batch-size", type=int, metavar="N", help="sentences of a micro-batch (default: 32)")
     run.add_argument("--batch-tokens", type=int, metavar="N", help="tokens of a micro-batch, in place of sentences")
     run.add_argument("--accumulation", type=int, metavar="N", help="micro-batches of an update (default: 1)")
+    run.add_argument("--beta1", type=float, metavar="X", help="of AdamW (default: 0.9)")
+    run.add_argument("--beta2", type=float, metavar="X", help="of AdamW (default: 0.999)")
+    run.add_argument("--epsilon", type=float, metavar="X", help="of AdamW (default: 1e-8)")
     run.add_argument("--weight-decay", type=float, metavar="X", help="default: 0.01")
     run.add_argument("--max-grad-norm", type=float, metavar="X", help="0 = no clipping (default: 1)")
     run.add_argument("--schedule", choices=["linear", "cosine", "constant"], help="default: linear")
@@ -172,7 +169,7 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         print(f"kluere: {start!r}, {len(train)} sentences, {context.threads} threads", file=sys.stderr)
 
     begun = time.monotonic()
-    trainer.run(progress=not options.quiet)
+    trainer.run(TrainingLog(output), progress=not options.quiet)
     seconds = time.monotonic() - begun
     if options.save == "best":
         trained = Model.open(output / "checkpoint-best", context=context)
@@ -180,7 +177,7 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         trained = trainer.export_model()
     trained.save(output / "model")
     if held_out is not None:
-        print(evaluate(trained, held_out, precision=_precision(options)))
+        print(evaluate(trained, held_out, precision=precision_of(options)))
     print(f"trained in {seconds:.1f} s; model: {output / 'model'}")
 
 
@@ -197,7 +194,7 @@ def _start(options, checkpoint: Optional[Path], context: Context):
 
 def _open_start(options, labels: Optional[List[str]], context: Context) -> Model:
     return Model.open(
-        _model_folder(options.model),
+        model_folder(options.model),
         labels=labels,
         input_form=options.input_form,
         max_tokens=options.max_tokens or 0,
@@ -237,6 +234,9 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         batch_sentences=options.batch_size,
         batch_tokens=options.batch_tokens,
         accumulation=options.accumulation,
+        beta1=options.beta1,
+        beta2=options.beta2,
+        epsilon=options.epsilon,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
         schedule=options.schedule,
@@ -252,7 +252,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         patience=options.patience,
         best_metric=options.best_metric,
         output_directory=options.output,
-        precision=_precision(options),
+        precision=precision_of(options),
     )
 
 
@@ -263,6 +263,8 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model folder")
     parser.add_argument("data", metavar="DATA", help="labelled sentences")
     parser.add_argument("--per-class", action="store_true", help="the figures of each label too")
+    parser.add_argument("--by-types", action="store_true", help="the figures of each pair of entity types too")
+    parser.add_argument("--intervals", action="store_true", help="95 %% bootstrap intervals too")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, fractions of 1")
     parser.add_argument(
         "--missing-class",
@@ -273,25 +275,19 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
 
 
-def _evaluated(model: Model, dataset: Dataset, options, missing_class: str = "skip") -> Metrics:
-    how = {"missing_class": missing_class, "precision": _precision(options)}
+def _scored(model: Model, dataset: Dataset, options):
+    precision = precision_of(options)
     if options.quiet:
-        return evaluate(model, dataset, **how)
+        return score(model, dataset, precision=precision)
     with ProgressBar("evaluate") as bar:
-        return evaluate(model, dataset, **how, progress=bar.update)
+        return score(model, dataset, precision=precision, progress=bar.update)
 
 
 def _evaluate(options, parser: argparse.ArgumentParser) -> None:
     context = open_context(options)
-    model = Model.open(_model_folder(options.model), context=context)
+    model = Model.open(model_folder(options.model), context=context)
     dataset = read_data(options.data, model.labels, options, context)
-    metrics = _evaluated(model, dataset, options, options.missing_class)
-    if options.json:
-        print(json.dumps(metrics.as_dict(per_class=options.per_class), ensure_ascii=False))
-        return
-    print(metrics)
-    if options.per_class:
-        print(metrics.table())
+    print_metrics(options, model.labels, *_scored(model, dataset, options))
 
 
 # ---- predict
@@ -324,7 +320,7 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
     if options.output and options.json:
         parser.error("-o and --json exclude each other")
     context = open_context(options)
-    model = Model.open(_model_folder(options.model), context=context)
+    model = Model.open(model_folder(options.model), context=context)
     labels = model.labels
     if options.text is not None:
         example = Example(
@@ -333,18 +329,18 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
             _entity(options.text, options.object, options.object_type),
         )
         if options.json:
-            _print_json(None, labels, model.predict(example, precision=_precision(options)))
+            _print_json(None, labels, model.predict(example, precision=precision_of(options)))
         else:
-            for label, probability in model.best(example, options.top, precision=_precision(options)):
+            for label, probability in model.best(example, options.top, precision=precision_of(options)):
                 print(f"{probability:.4f}  {label}")
         return
 
     dataset = read_data(options.data, labels, options, context)
     if options.quiet:
-        probabilities = model.predict(dataset, precision=_precision(options))
+        probabilities = model.predict(dataset, precision=precision_of(options))
     else:
         with ProgressBar("predict") as bar:
-            probabilities = model.predict(dataset, precision=_precision(options), progress=bar.update)
+            probabilities = model.predict(dataset, precision=precision_of(options), progress=bar.update)
     if options.output:
         model.write_submission(options.output, dataset, probabilities)
         print(f"{len(dataset)} rows: {options.output}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from .context import Context
@@ -24,6 +25,11 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def precision_of(options) -> str:
+    """--precision; without it a GPU computes in what it does best, the CPU in float32."""
+    return options.precision or ("float32" if options.device == "cpu" else "auto")
+
+
 def open_context(options) -> Context:
     return Context(device=options.device, threads=options.threads)
 
@@ -37,3 +43,11 @@ def read_data(path, labels, options, context: Context) -> Dataset:
             print(f"kluere: left out: {reason}", file=sys.stderr)
         print(f"kluere: {path}: {dataset.skipped_count} bad rows left out", file=sys.stderr)
     return dataset
+
+
+def model_folder(path: str) -> str:
+    """The folder itself, or the model that `train -o` put into it."""
+    inside = os.path.join(path, "model")
+    if not os.path.exists(os.path.join(path, "config.json")) and os.path.isdir(inside):
+        return inside
+    return path

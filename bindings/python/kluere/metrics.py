@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import math
-from typing import Callable, List, Optional, Sequence
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from . import _abi
 from ._arrays import block, choice, flat, rows_of
@@ -89,6 +89,35 @@ def from_c(metrics) -> Metrics:
     )
 
 
+class Judged:
+    """Scores (rows x classes) and labels (rows) in C's memory. arguments: scores, labels, rows, classes."""
+
+    def __init__(self, scores, labels) -> None:
+        self._scores, self.scores, shape = flat(scores, "f")
+        self._labels, self.labels, label_shape = flat(labels, "i")
+        if len(shape) != 2 or len(label_shape) != 1 or shape[0] != label_shape[0]:
+            raise ValueError(
+                f"scores have shape {shape} and labels {label_shape}, expected (rows, classes) and (rows,)"
+            )
+        self.rows, self.classes = shape
+
+    @property
+    def arguments(self):
+        return self.scores, self.labels, self.rows, self.classes
+
+
+def metrics_options(no_relation: Optional[int], missing_class: str, scores_are: str):
+    """A kluere_metrics_options of the names that compute_metrics takes."""
+    options = initialized(_abi.kluere_metrics_options, "kluere_metrics_options_init")
+    assign(
+        options,
+        no_relation=-1 if no_relation is None else no_relation,
+        missing_class=choice("missing_class", missing_class, "KLUERE_MISSING_CLASS_"),
+        score_space=choice("scores_are", scores_are, "KLUERE_OUTPUT_"),
+    )
+    return options
+
+
 def compute_metrics(
     scores,
     labels,
@@ -106,29 +135,17 @@ def compute_metrics(
                    "nan" makes the mean NaN
     scores_are     "probabilities" (used as they are) or "logits" (softmax first)
     """
-    score_block, score_pointer, shape = flat(scores, "f")
-    label_block, label_pointer, label_shape = flat(labels, "i")
-    if len(shape) != 2 or len(label_shape) != 1 or shape[0] != label_shape[0]:
-        raise ValueError(f"scores have shape {shape} and labels {label_shape}, expected (rows, classes) and (rows,)")
-    rows, classes = shape
+    judged = Judged(scores, labels)
+    rows, classes = judged.rows, judged.classes
     if label_names is not None and len(label_names) != classes:
         raise ValueError(f"{len(label_names)} label names for {classes} classes")
-    options = initialized(_abi.kluere_metrics_options, "kluere_metrics_options_init")
-    assign(
-        options,
-        no_relation=-1 if no_relation is None else no_relation,
-        missing_class=choice("missing_class", missing_class, "KLUERE_MISSING_CLASS_"),
-        score_space=choice("scores_are", scores_are, "KLUERE_OUTPUT_"),
-    )
+    options = metrics_options(no_relation, missing_class, scores_are)
     out = sized(_abi.kluere_metrics)
     per_class = (_abi.kluere_class_metrics * classes)()
     confusion, confusion_pointer = block("Q", classes * classes)
     check(
         library().kluere_metrics_compute(
-            score_pointer,
-            label_pointer,
-            rows,
-            classes,
+            *judged.arguments,
             ctypes.byref(options),
             ctypes.byref(out),
             per_class,
@@ -146,6 +163,31 @@ def compute_metrics(
     )
 
 
+def score(
+    model: Model,
+    dataset: Dataset,
+    *,
+    precision: str = "float32",
+    progress: Optional[Callable[[int, int], None]] = None,
+) -> Tuple[object, List[int], Dataset]:
+    """(probabilities, label indices, rows) of the rows whose label is known; ValueError if none is.
+
+    Both are in the model's label order: what compute_metrics, bootstrap, calibration and the others take.
+    """
+    labels = [int(label) for label in model.label_indices(dataset)]
+    known = [i for i, label in enumerate(labels) if label >= 0]
+    if not known:
+        raise ValueError("no row of the dataset has a label")
+    if len(known) < len(labels):
+        dataset = dataset.subset(known)
+    return model.predict(dataset, precision=precision, progress=progress), [labels[i] for i in known], dataset
+
+
+def no_relation_of(labels: Sequence[str]) -> Optional[int]:
+    """The label that micro-F1 leaves out, if these labels have it."""
+    return labels.index("no_relation") if "no_relation" in labels else None
+
+
 def evaluate(
     model: Model,
     dataset: Dataset,
@@ -159,17 +201,8 @@ def evaluate(
     Rows whose label is hidden are left out; ValueError if all are. precision: as Predictor's. progress(done, total) is
     called now and then.
     """
-    labels = [int(label) for label in model.label_indices(dataset)]
-    known = [i for i, label in enumerate(labels) if label >= 0]
-    if not known:
-        raise ValueError("no row of the dataset has a label")
-    if len(known) < len(labels):
-        dataset = dataset.subset(known)
+    scores, labels, _ = score(model, dataset, precision=precision, progress=progress)
     names = model.labels
     return compute_metrics(
-        model.predict(dataset, precision=precision, progress=progress),
-        [labels[i] for i in known],
-        label_names=names,
-        no_relation=names.index("no_relation") if "no_relation" in names else None,
-        missing_class=missing_class,
+        scores, labels, label_names=names, no_relation=no_relation_of(names), missing_class=missing_class
     )

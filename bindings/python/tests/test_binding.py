@@ -327,6 +327,23 @@ def test_tables_are_numpy_arrays_where_numpy_is(tmp_path, context):
         assert isinstance(table, numpy.ndarray) and table.dtype == numpy.float32 and table.shape == (3, 4)
 
 
+def test_evaluation_and_ensembles_take_and_give_plain_tables():
+    first = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.6, 0.3, 0.1]]
+    second = [[0.2, 0.7, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8], [0.8, 0.1, 0.1]]
+    labels = [0, 1, 2, 1]
+    found = kluere.bootstrap(first, labels, ["accuracy"], resamples=20, samples=True)["accuracy"]
+    assert found.value == 0.75 and len(found.samples) == 20 and found.low <= 0.75 <= found.high
+    assert kluere.compare(first, second, labels, ["accuracy"], resamples=20)["accuracy"].difference == 0.25
+    groups = kluere.compute_metrics_by_group(first, labels, [0, 0, 1, 1], ["a", "b"])
+    assert groups["a"].accuracy == 1 and groups["b"].accuracy == 0.5
+    assert kluere.calibration(first, labels, bins=4).rows == 4
+    assert len(kluere.coverage_risk(first, labels, points=2).points) == 2
+    combined = kluere.combine([first, second])
+    assert [round(float(value), 6) for value in combined[0]] == [0.45, 0.45, 0.1]
+    assert len(kluere.rank([first, second], labels).subsets) == 3
+    assert len(kluere.search_weights([first, second], labels, folds=2).fold_weights) == 2
+
+
 @pytest.mark.skipif(numpy_hidden(), reason="this is the inner run")
 def test_all_of_this_works_without_numpy():
     code = "import sys; sys.modules['numpy'] = None; import pytest; sys.exit(pytest.main(sys.argv[1:]))"

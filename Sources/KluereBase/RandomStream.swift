@@ -1,17 +1,17 @@
 /// SplitMix64 (Steele, Lea, Flood 2014): the same numbers on every machine. One stream per purpose and index, so that
 /// any epoch's order can be made again without those before it.
-struct RandomStream {
+package struct RandomStream {
   private var state: UInt64
 
-  init(seed: UInt64, index: UInt64) { state = mix(seed, index) }
+  package init(seed: UInt64, index: UInt64) { state = mix(seed, index) }
 
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     return finalize(state)
   }
 
   /// Uniform in 0 ..< bound (Lemire 2019, with rejection: no bias). bound > 0.
-  mutating func next(below bound: UInt32) -> UInt32 {
+  package mutating func next(below bound: UInt32) -> UInt32 {
     // 2^32 mod bound: that many of the low products would favour some results.
     let threshold = (0 &- bound) % bound
     while true {
@@ -21,7 +21,7 @@ struct RandomStream {
   }
 
   /// Fisher-Yates.
-  mutating func shuffle(_ values: inout [UInt32]) {
+  package mutating func shuffle(_ values: inout [UInt32]) {
     var last = values.count - 1
     while last > 0 {
       values.swapAt(last, Int(next(below: UInt32(clamping: last + 1))))
@@ -31,7 +31,7 @@ struct RandomStream {
 }
 
 /// A seed for number `index` of the run that `seed` names; neighbouring indices give unrelated seeds.
-func mix(_ seed: UInt64, _ index: UInt64) -> UInt64 {
+package func mix(_ seed: UInt64, _ index: UInt64) -> UInt64 {
   finalize(finalize(seed &+ 0x9E37_79B9_7F4A_7C15) &+ index &* 0xD1B5_4A32_D192_ED03)
 }
 
