@@ -65,7 +65,8 @@ def test_every_option_has_a_keyword_and_every_result_a_field():
     assert fields(_abi.kluere_train_options) <= keywords
     assert fields(_abi.kluere_model_config) <= set(inspect.signature(kluere.Model.create).parameters)
     opening = set(inspect.signature(kluere.Model.open).parameters)
-    assert fields(_abi.kluere_model_open_options) - {"label_count"} <= opening
+    counts = {"label_count", "added_special_token_count"}
+    assert fields(_abi.kluere_model_open_options) - counts <= opening
     for struct, kind in (
         (_abi.kluere_model_config, kluere.ModelConfig),
         (_abi.kluere_step_info, kluere.StepInfo),

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import kluere
+from tokenizer_texts import EVERY, real_texts
 
 transformers = pytest.importorskip("transformers")
 tokenizers_package = pytest.importorskip("tokenizers")
@@ -40,6 +41,12 @@ def differences(ours, theirs, texts, allow_special):
 def test_all_40235_real_sentences(tokenizers, real_data):
     texts = sentences(real_data)
     assert len(texts) == 40235
+    assert differences(*tokenizers, texts, allow_special=False)[:3] == []
+
+
+def test_lines_of_the_wikipedia(tokenizers, real_data):
+    texts = real_texts(real_data)[len(sentences(real_data)) // EVERY + 1 :]
+    assert len(texts) >= 20000 // EVERY - 1
     assert differences(*tokenizers, texts, allow_special=False)[:3] == []
 
 
