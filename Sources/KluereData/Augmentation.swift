@@ -58,7 +58,9 @@ package struct AugmentationOptions: Sendable {
     guard kind.isRandom || copies == 1 else {
       throw KluereError(.invalidArgument, "copies: \(copies), but this augmentation gives the same row every time")
     }
-    guard !mask.isEmpty else { throw KluereError(.invalidArgument, "mask is empty, expected a word") }
+    guard !mask.isEmpty, mask.count <= 1000 else {
+      throw KluereError(.invalidArgument, "mask has \(mask.count) bytes, expected 1 to 1000")
+    }
   }
 }
 

@@ -18,8 +18,8 @@ extension Dataset {
   /// Per row its fold, 0 up to `count`: parts of about equal size and alike in labels and types; equal sentences and rows
   /// made from one stay together.
   package func folds(_ count: Int, _ options: SplitOptions) throws(KluereError) -> [Int32] {
-    guard count >= 2, count <= 1000 else {
-      throw KluereError(.invalidArgument, "fold_count: \(count), expected 2 to 1000")
+    guard count >= 2, count <= 100 else {
+      throw KluereError(.invalidArgument, "fold_count: \(count), expected 2 to 100")
     }
     let plan = StratifiedSplit(self, options)
     guard plan.groupCount >= count else {

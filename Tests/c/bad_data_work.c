@@ -326,7 +326,7 @@ static void splits(struct fixture *f) {
   REFUSES(BAD, kluere_dataset_split_stratified(f->train, NULL, NULL, &second));
   REFUSES(BAD, kluere_dataset_split_stratified(f->train, NULL, &first, NULL));
   REFUSES(HANDLE, kluere_dataset_split_stratified(NULL, NULL, &first, &second));
-  const uint32_t counts[] = {0, 1, FIXTURE_ROWS + 1, 1001, UINT32_MAX};
+  const uint32_t counts[] = {0, 1, FIXTURE_ROWS + 1, 101, UINT32_MAX};
   for (int i = 0; i < 5; i++) REFUSES(BAD, kluere_dataset_folds(f->train, counts[i], NULL, folds, FIXTURE_ROWS));
   REFUSES(TOO_SMALL, kluere_dataset_folds(f->train, 3, NULL, folds, FIXTURE_ROWS - 1));
   REFUSES(BAD, kluere_dataset_folds(f->train, 3, NULL, NULL, FIXTURE_ROWS));

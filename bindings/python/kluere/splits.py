@@ -22,7 +22,7 @@ class Splits:
         options = _options(stratify, seed)
         container, pointer = block("i", len(self))
         if not 0 <= count < 2**32:
-            raise ValueError(f"count is {count}, expected 2 to 1000")
+            raise ValueError(f"count is {count}, expected 2 to 100")
         check(library().kluere_dataset_folds(self._handle, count, ctypes.byref(options), pointer, len(pointer)))
         return container
 
