@@ -1,66 +1,24 @@
-"""The numbers of the explore page, computed from the rows."""
+"""The numbers of the explore page, in the shape that its charts take, from the library's statistics."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
-from typing import Dict, Optional, Tuple
+from typing import Dict, Optional
 
+from . import analysis
 from .dataset import Dataset
 
 Counts = Dict[Optional[str], int]
 
 
-@dataclasses.dataclass(frozen=True)
-class Statistics:
-    rows: int
-    labelled: int
-    sentences: int
-    label: Counts
-    source: Counts
-    subject_type: Counts
-    object_type: Counts
-    type_pair: Counts
-    type_pair_without_no_relation: Counts
-    label_types: Dict[Tuple[Optional[str], Optional[str], Optional[str]], int]
-    characters: Counts  # length to rows
-    tokens: Optional[Counts]
-
-
-def statistics(dataset: Dataset, tokenizer=None) -> Statistics:
-    label, source, subject, object_ = Counter(), Counter(), Counter(), Counter()
-    pairs, related, triples, characters, tokens, sentences = (
-        Counter(),
-        Counter(),
-        Counter(),
-        Counter(),
-        Counter(),
-        set(),
-    )
-    for row in dataset:
-        label[row.label] += 1
-        source[row.source] += 1
-        subject[row.subject.type] += 1
-        object_[row.object.type] += 1
-        pair = f"{row.subject.type}-{row.object.type}"
-        pairs[pair] += 1
-        if row.label not in (None, "no_relation"):
-            related[pair] += 1
-        triples[row.label, row.subject.type, row.object.type] += 1
-        characters[len(row.text)] += 1
-        sentences.add(row.text)
-        if tokenizer is not None:
-            tokens[len(tokenizer.encode(row.text).ids)] += 1
-    by_count = [dict(counter.most_common()) for counter in (source, subject, object_, pairs, related, triples)]
-    return Statistics(
-        len(dataset),
-        sum(label.values()) - label[None],
-        len(sentences),
-        {name: label[name] for name in dataset.labels},
-        *by_count,
-        dict(characters),
-        dict(tokens) if tokenizer else None,
+def statistics(dataset: Dataset, tokenizer=None) -> analysis.Statistics:
+    """Dataset.statistics with the lengths as plain counts."""
+    found = dataset.statistics(tokenizer)
+    return dataclasses.replace(
+        found,
+        characters=found.characters.rows_by_length,
+        tokens=found.tokens.rows_by_length if found.tokens else None,
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from . import charts
-from ._statistics import Statistics, divergence, statistics
+from ._statistics import divergence, statistics
+from .analysis import Statistics
 from .charts import percent, whole
 from .dataset import Dataset
 
