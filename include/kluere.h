@@ -497,12 +497,75 @@ enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1, KLUERE_FAMILY_XLM_ROBE
 enum { KLUERE_TASK_CLASSIFICATION = 0, KLUERE_TASK_MASKED_LM = 1, KLUERE_TASK_ENCODER = 2 };
 /* Of the feed-forward layers: x/2 (1 + erf(x / sqrt 2)), its tanh form ("gelu_new"), max(0, x). */
 enum { KLUERE_ACTIVATION_GELU = 0, KLUERE_ACTIVATION_GELU_NEW = 1, KLUERE_ACTIVATION_RELU = 2 };
-/* How a sentence with two entities becomes tokens. S, O: the entities' texts.
- *   ENTITY_PAIR         [CLS] S [SEP] O [SEP] sentence [SEP]; token type 0 up to the second [SEP], then 1 (BERT)
- *   TYPED_MARKER_PUNCT  [CLS] ... @ * type * S @ ... # ^ type ^ O # ... [SEP] (Zhou and Chen 2022, "typed entity marker
- *                       (punct)"; Korean words for KLUE's six types, your own types as they are, no type: "* *" left out)
- * Sentences longer than max_tokens are cropped around both entities; markers and entities are kept. */
-enum { KLUERE_INPUT_ENTITY_PAIR = 0, KLUERE_INPUT_TYPED_MARKER_PUNCT = 1 };
+/* How a sentence with two entities becomes tokens. S, O: the entities' texts; s, o: words for their types (Korean ones for
+ * KLUE's six, your own types as they are). [CLS] in front and [SEP] behind are left out here. One example of each, and where
+ * it comes from: docs/input_forms.md. Tokens that a form needs and the vocabulary lacks ([E1], <subj>) are added, and the
+ * embeddings grow (see kluere_model_open).
+ *   ENTITY_PAIR                 S [SEP] O [SEP] sentence; token type 0 up to the second [SEP], then 1 (BERT)
+ *   TYPED_MARKER_PUNCT          ... @ * s * S @ ... # ^ o ^ O # ... (Zhou and Chen 2022; no type: "* *" left out)
+ *   TEMPLATE                    input_template below
+ *   PROMPT_RELATION             S와 O의 관계 [SEP] sentence
+ *   PROMPT_QUESTION             S와 O의 관계는 무엇인가? [SEP] sentence
+ *   PROMPT_TYPED_QUESTION       s인 S와 o인 O 사이의 관계는 무엇인가. [SEP] sentence
+ *   PROMPT_TYPED_STATEMENT      S와 O의 관계는 s과 o의 관계이다. [SEP] sentence
+ *   PROMPT_TYPED_NOUNS          S (s)와 O (o)의 관계는 무엇인가? [SEP] sentence
+ *   SEMANTIC_TYPING             s인 S와 o인 O의 관계는? [SEP] sentence
+ *   ENTITY_MASK                 ... [SUBJ-PER] ... [OBJ-ORG] ... in place of the entities (other types: [SUBJ], [OBJ])
+ *   ENTITY_MARKER               ... [E1] S [/E1] ... [E2] O [/E2] ...
+ *   ENTITY_MARKER_PUNCT         ... @ S @ ... # O # ...
+ *   TYPED_MARKER                ... [SUBJ-PER] S [/SUBJ-PER] ... [OBJ-ORG] O [/OBJ-ORG] ...
+ *   TYPED_MARKER_PUNCT_ENGLISH  as TYPED_MARKER_PUNCT with person, organization, location, date, number, other
+ *   KLUE                        ... <subj> S </subj> ... <obj> O </obj> ..., with KLUE_REPAIR unless chosen otherwise
+ *   R_BERT                      ... $ S $ ... # O # ...
+ *   REPORT_4                    PROMPT_TYPED_QUESTION before ... @*[s]* S @ ... #^[o]^ O # ...
+ *   REPORT_5                    ... [SE] S (s) [/SE] ... [OE] O (o) [/OE] ...
+ *   REPORT_6                    S-O [SEP] ... <S:PER> S </S:PER> ... <O:ORG> O </O:ORG> ...
+ * Sentences longer than max_tokens are cropped around both entities: markers, special tokens and the template's own text are
+ * always kept, then entities, then what is nearest to them. */
+enum {
+  KLUERE_INPUT_ENTITY_PAIR = 0,
+  KLUERE_INPUT_TYPED_MARKER_PUNCT = 1,
+  KLUERE_INPUT_TEMPLATE = 2,
+  KLUERE_INPUT_PROMPT_RELATION = 3,
+  KLUERE_INPUT_PROMPT_QUESTION = 4,
+  KLUERE_INPUT_PROMPT_TYPED_QUESTION = 5,
+  KLUERE_INPUT_PROMPT_TYPED_STATEMENT = 6,
+  KLUERE_INPUT_PROMPT_TYPED_NOUNS = 7,
+  KLUERE_INPUT_SEMANTIC_TYPING = 8,
+  KLUERE_INPUT_ENTITY_MASK = 9,
+  KLUERE_INPUT_ENTITY_MARKER = 10,
+  KLUERE_INPUT_ENTITY_MARKER_PUNCT = 11,
+  KLUERE_INPUT_TYPED_MARKER = 12,
+  KLUERE_INPUT_TYPED_MARKER_PUNCT_ENGLISH = 13,
+  KLUERE_INPUT_KLUE = 14,
+  KLUERE_INPUT_R_BERT = 15,
+  KLUERE_INPUT_REPORT_4 = 16,
+  KLUERE_INPUT_REPORT_5 = 17,
+  KLUERE_INPUT_REPORT_6 = 18
+};
+/* A template of one's own is text with placeholders:
+ *   {subject} {object}            the entity's text
+ *   {subject_type} {object_type}  a word for its type; {subject_type:WORDS} with WORDS one of korean (default), english,
+ *                                 report_4, report_5 and raw (the type itself)
+ *   {sentence}                    the sentence
+ *   {marked_sentence}             the sentence with markers; {marked_sentence:FORM} with FORM a form above that marks, in lower
+ *                                 case, default typed_marker_punct
+ *   {와/과}                       a particle that agrees with the text before it: 와/과 은/는 이/가 을/를 로/으로 나/이나 야/아
+ *                                 며/이며 라는/이라는
+ *   [SEP] [MASK] and any special token of the tokenizer stand for themselves, {{ and }} for braces.
+ * Exactly one of {sentence} and {marked_sentence} is needed. Text between special tokens is tokenized as one, so that particles
+ * belong to the word before them; the sentence always begins a new word. Token type 1 begins behind the last [SEP] before the
+ * sentence, else behind the first one after it. A template that cannot be right is refused with place and reason. */
+
+/* Particles in the text of a form or template right behind an entity or a type: as they stand, or agreeing with it by its last
+ * sound (Hangul; digits read one by one; Latin letters as they are mostly read; otherwise as they stand). */
+enum { KLUERE_PARTICLES_FIXED = 0, KLUERE_PARTICLES_AGREE = 1 };
+/* A closing marker cuts words: 솔가람은 becomes @ 솔가람 @ 은. The rest is tokenized
+ *   NEW_WORD      as a word of its own
+ *   CONTINUATION  as the rest of a word ("##은"), where the sentence without markers has one word there
+ *   KLUE_REPAIR   as KLUE-baseline does: a new word whose first piece is then replaced by the one with "##", if it begins with a
+ *                 Hangul syllable and the vocabulary has that piece (SentencePiece: loses its space) */
+enum { KLUERE_AFTER_MARKER_NEW_WORD = 0, KLUERE_AFTER_MARKER_CONTINUATION = 1, KLUERE_AFTER_MARKER_KLUE_REPAIR = 2 };
 
 typedef struct kluere_model_config {
   uint32_t struct_size;
@@ -524,6 +587,9 @@ typedef struct kluere_model_config {
   int32_t activation;       /* KLUERE_ACTIVATION_*, default GELU */
   uint32_t embedding_size;  /* ELECTRA: width of the embeddings; 0 (default): hidden_size */
   uint32_t untied_decoder;  /* masked LM: 1: the decoder has weights of its own; 0 (default): the word embeddings */
+  const char *input_template; /* of input_form TEMPLATE, else NULL (default). From kluere_model_describe: lives with the model */
+  int32_t particles;          /* KLUERE_PARTICLES_*, default FIXED */
+  int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): the input form's own */
 } kluere_model_config; /* defaults: RoBERTa, 4 layers, hidden 256, 4 heads, intermediate 1024, 512 positions */
 
 typedef struct kluere_model_open_options {
@@ -538,6 +604,9 @@ typedef struct kluere_model_open_options {
   int32_t reserved;
   const char *const *added_special_tokens; /* NUL-terminated; new ones get the next free ids, and rows of their own */
   size_t added_special_token_count;
+  const char *input_template; /* NULL (default): as kluere.json says. Given: input_form may be -1 or TEMPLATE */
+  int32_t particles;          /* KLUERE_PARTICLES_*; -1 (default): as kluere.json says, else FIXED */
+  int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): as kluere.json says, else the input form's own */
 } kluere_model_open_options;
 
 KLUERE_API kluere_status kluere_model_config_init(kluere_model_config *config, size_t struct_size);
@@ -577,6 +646,26 @@ KLUERE_API kluere_status kluere_model_label_indices(const kluere_model *model, c
 KLUERE_API kluere_status kluere_model_encode(const kluere_model *model, const kluere_example *example,
                                              size_t example_size, int32_t offset_unit, kluere_token *out,
                                              size_t capacity, size_t *count);
+/* Where an entity is among the tokens of an example: what opens it is [marker_begin, begin), its pieces are [begin, end), what
+ * closes it is [end, marker_end). Without markers these are empty; with ENTITY_MASK the mask is the one piece. In the
+ * sentence. Computed while the input is made, and after cropping. */
+typedef struct kluere_entity_places {
+  size_t marker_begin;
+  size_t begin;
+  size_t end;
+  size_t marker_end;
+} kluere_entity_places;
+typedef struct kluere_input_places {
+  uint32_t struct_size;
+  uint32_t reserved;
+  size_t cls;
+  kluere_entity_places subject;
+  kluere_entity_places object;
+  size_t cropped; /* tokens left out because the input was longer than max_tokens */
+} kluere_input_places;
+/* Set out->struct_size first. */
+KLUERE_API kluere_status kluere_model_input_places(const kluere_model *model, const kluere_example *example,
+                                                   size_t example_size, int32_t offset_unit, kluere_input_places *out);
 
 enum { KLUERE_TENSOR_NEWLY_INITIALIZED = 1u };
 typedef struct kluere_tensor_info {

@@ -73,6 +73,7 @@ private func checkHeader() {
   same(type(of: modelParameterCount), type(of: kluere_model_parameter_count))
   same(type(of: modelLabelIndices), type(of: kluere_model_label_indices))
   same(type(of: modelEncode), type(of: kluere_model_encode))
+  same(type(of: modelInputPlaces), type(of: kluere_model_input_places))
   same(type(of: modelTensorCount), type(of: kluere_model_tensor_count))
   same(type(of: modelTensorDescribe), type(of: kluere_model_tensor_describe))
   same(type(of: modelTensorRead), type(of: kluere_model_tensor_read))

@@ -14,12 +14,15 @@ final class ModelObject: Handled {
   let labels: CStrings
   let tensorNames: CStrings
   let unusedTensors: CStrings
+  /// The form's template, or nothing.
+  let template: CStrings
 
   init(_ model: Model) {
     self.model = model
     labels = CStrings(model.labels.names)
     tensorNames = CStrings(model.layout.tensors.map(\.name))
     unusedTensors = CStrings(model.unusedTensors)
+    template = CStrings(model.configuration.inputTemplate.map { [$0] } ?? [])
   }
 }
 
@@ -27,7 +30,7 @@ private func defaultOpenOptions() -> kluere_model_open_options {
   kluere_model_open_options(
     struct_size: UInt32(MemoryLayout<kluere_model_open_options>.size), input_form: -1, max_tokens: 0,
     read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0, task: 0, reserved: 0,
-    added_special_tokens: nil, added_special_token_count: 0)
+    added_special_tokens: nil, added_special_token_count: 0, input_template: nil, particles: -1, after_marker: -1)
 }
 
 @_cdecl("kluere_model_config_init")
@@ -81,6 +84,9 @@ public func modelOpen(
     }
     var options = ModelOpenOptions()
     if given.input_form != -1 { options.inputForm = try inputForm(given.input_form) }
+    options.inputTemplate = try inputTemplate(given.input_template)
+    if given.particles != -1 { options.particles = try particles(given.particles) }
+    if given.after_marker != -1 { options.afterMarker = try afterMarker(given.after_marker) }
     if given.max_tokens != 0 { options.maxTokens = Int(given.max_tokens) }
     options.readIntoMemory = given.read_into_memory == 1
     options.seed = given.seed
@@ -108,8 +114,10 @@ public func modelDescribe(
   _ model: OpaquePointer?, _ config: UnsafeMutablePointer<kluere_model_config>?
 ) -> kluere_status {
   boundary { () throws(KluereError) in
-    let model = try Handle<ModelObject>.borrow(model, "model").model
-    try SizedStruct.Out(config, "config").store(modelConfigStruct(model.configuration))
+    let object = try Handle<ModelObject>.borrow(model, "model")
+    var values = modelConfigStruct(object.model.configuration)
+    values.input_template = object.template[0]
+    try SizedStruct.Out(config, "config").store(values)
   }
 }
 
@@ -195,6 +203,30 @@ public func modelEncode(
         sequence: encoded.sequences[place], word: -1)
     }
     try TokenOut(out, capacity, count).store(tokens, [example.text], .bytes)
+  }
+}
+
+@_cdecl("kluere_model_input_places")
+public func modelInputPlaces(
+  _ model: OpaquePointer?, _ example: UnsafePointer<kluere_example>?, _ exampleSize: Int, _ unit: Int32,
+  _ out: UnsafeMutablePointer<kluere_input_places>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let out = try SizedStruct.Out(out, "out")
+    let model = try Handle<ModelObject>.borrow(model, "model").model
+    let example = try singleExample(example, size: exampleSize, unit: unit)
+    do throws(KluereError) { try example.validate() } catch { throw error.inside("example") }
+    var scratch = InputEncoder.Scratch()
+    var encoded = EncodedExample()
+    model.encode(example, &scratch, into: &encoded)
+    func places(_ entity: EntityPlaces) -> kluere_entity_places {
+      kluere_entity_places(
+        marker_begin: entity.markerBegin, begin: entity.begin, end: entity.end, marker_end: entity.markerEnd)
+    }
+    out.store(
+      kluere_input_places(
+        struct_size: 0, reserved: 0, cls: 0, subject: places(encoded.subject), object: places(encoded.object),
+        cropped: encoded.croppedCount))
   }
 }
 

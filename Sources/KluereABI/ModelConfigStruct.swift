@@ -13,10 +13,12 @@ func defaultModelConfig() -> kluere_model_config {
   config.max_tokens = 0
   config.layer_norm_epsilon = 0
   config.embedding_size = 0
+  config.after_marker = -1
   return config
 }
 
-/// A configuration as the header's struct, all fields as they are used. struct_size is left to `SizedStruct`.
+/// A configuration as the header's struct, all fields as they are used. struct_size is left to `SizedStruct`,
+/// input_template to whom its text belongs.
 func modelConfigStruct(_ configuration: ModelConfiguration) -> kluere_model_config {
   kluere_model_config(
     struct_size: UInt32(MemoryLayout<kluere_model_config>.size), family: configuration.family.rawValue,
@@ -29,7 +31,9 @@ func modelConfigStruct(_ configuration: ModelConfiguration) -> kluere_model_conf
     layer_norm_epsilon: configuration.layerNormEpsilon, initializer_range: configuration.initializerRange,
     seed: defaultSeed, task: configuration.task.rawValue,
     activation: activationCodes.first { $0.value == configuration.activation }?.code ?? 0,
-    embedding_size: UInt32(clamping: configuration.embeddingWidth), untied_decoder: configuration.tiesDecoder ? 0 : 1)
+    embedding_size: UInt32(clamping: configuration.embeddingWidth), untied_decoder: configuration.tiesDecoder ? 0 : 1,
+    input_template: nil, particles: configuration.particles.rawValue,
+    after_marker: configuration.afterMarkerInUse.rawValue)
 }
 
 /// The header's struct as a configuration; ranges are checked by the model.
@@ -42,6 +46,9 @@ func modelConfiguration(_ config: kluere_model_config) throws(KluereError) -> Mo
   configuration.intermediateSize = Int(config.intermediate_size)
   configuration.maxPositions = Int(config.max_positions)
   configuration.inputForm = try inputForm(config.input_form)
+  configuration.inputTemplate = try inputTemplate(config.input_template)
+  configuration.particles = try particles(config.particles)
+  if config.after_marker != -1 { configuration.afterMarker = try afterMarker(config.after_marker) }
   configuration.maxTokens = config.max_tokens > 0 ? Int(config.max_tokens) : min(256, configuration.maxPositions)
   configuration.hiddenDropout = config.hidden_dropout
   configuration.attentionDropout = config.attention_dropout
@@ -70,5 +77,18 @@ func task(_ value: Int32) throws(KluereError) -> ModelTask {
 }
 
 func inputForm(_ value: Int32) throws(KluereError) -> InputForm {
-  try choice(value, "input_form", "0 (entity pair) or 1 (typed entity markers)")
+  try choice(value, "input_form", "one of KLUERE_INPUT_*, 0 to 18")
+}
+
+/// NULL: nil.
+func inputTemplate(_ text: UnsafePointer<CChar>?) throws(KluereError) -> String? {
+  try text.map { text throws(KluereError) in try path(text, "input_template") }
+}
+
+func particles(_ value: Int32) throws(KluereError) -> ParticleRule {
+  try choice(value, "particles", "0 (fixed) or 1 (agree)")
+}
+
+func afterMarker(_ value: Int32) throws(KluereError) -> AfterMarker {
+  try choice(value, "after_marker", "0 (new word), 1 (continuation) or 2 (KLUE's repair)")
 }

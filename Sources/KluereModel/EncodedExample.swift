@@ -9,10 +9,61 @@ package struct EncodedExample {
   package internal(set) var sequences: [Int32] = []
   /// Tokens left out because the sentence was too long.
   package internal(set) var croppedCount = 0
+  package internal(set) var subject = EntityPlaces()
+  package internal(set) var object = EntityPlaces()
 
   package init() {}
 
   package var count: Int { ids.count }
+}
+
+/// Where an entity is among the tokens: markers that open it [markerBegin, begin), its pieces [begin, end), markers that close
+/// it [end, markerEnd). A mask is the entity's one piece.
+package struct EntityPlaces: Equatable, Sendable {
+  package var markerBegin = 0
+  package var begin = 0
+  package var end = 0
+  package var markerEnd = 0
+
+  init() {}
+
+  /// In the sentence, or, where that shows nothing of it, where the template names it.
+  init(_ pieces: [Piece], opens: Piece.Roles, is inside: Piece.Roles, closes: Piece.Roles, named: Piece.Roles) {
+    let opening = pieces.lastIndex { $0.roles.contains(opens) }
+    if let first = pieces.firstIndex(where: { $0.roles.contains(inside) }) {
+      begin = first
+      end = (pieces.lastIndex { $0.roles.contains(inside) } ?? first) + 1
+    } else if let opening {
+      // An entity of characters that are no text has no pieces.
+      begin = opening + 1
+      end = begin
+    } else if let first = pieces.firstIndex(where: { $0.roles.contains(named) }) {
+      begin = first
+      end = (pieces[first...].firstIndex { !$0.roles.contains(named) } ?? pieces.count)
+    }
+    markerBegin = pieces.firstIndex { $0.roles.contains(opens) } ?? begin
+    markerEnd = pieces.lastIndex { $0.roles.contains(closes) }.map { $0 + 1 } ?? end
+  }
+}
+
+extension EncodedExample {
+  mutating func store(_ pieces: [Piece]) {
+    ids.removeAll(keepingCapacity: true)
+    types.removeAll(keepingCapacity: true)
+    begins.removeAll(keepingCapacity: true)
+    ends.removeAll(keepingCapacity: true)
+    sequences.removeAll(keepingCapacity: true)
+    for piece in pieces {
+      ids.append(piece.id)
+      types.append(piece.type)
+      begins.append(piece.inserted ? 0 : piece.begin)
+      ends.append(piece.inserted ? 0 : piece.end)
+      sequences.append(piece.inserted ? -1 : 0)
+    }
+    subject = EntityPlaces(
+      pieces, opens: .subjectOpens, is: .subject, closes: .subjectCloses, named: .namedSubject)
+    object = EntityPlaces(pieces, opens: .objectOpens, is: .object, closes: .objectCloses, named: .namedObject)
+  }
 }
 
 /// One token on its way into an `EncodedExample`, with what cropping needs to know.
@@ -26,6 +77,21 @@ struct Piece {
   var priority = 0
   /// Context is ranked by its distance from the nearest anchor: entities in the sentence and the markers around them.
   var anchor = false
+  var roles: Roles = []
+
+  struct Roles: OptionSet {
+    let rawValue: UInt16
+    static let subject = Roles(rawValue: 1)
+    static let object = Roles(rawValue: 2)
+    static let subjectOpens = Roles(rawValue: 4)
+    static let subjectCloses = Roles(rawValue: 8)
+    static let objectOpens = Roles(rawValue: 16)
+    static let objectCloses = Roles(rawValue: 32)
+    /// The template names the entity.
+    static let namedSubject = Roles(rawValue: 64)
+    static let namedObject = Roles(rawValue: 128)
+    static let typeWord = Roles(rawValue: 256)
+  }
 }
 
 /// Cropping of sentences that are too long: markers and entities stay, of the rest what is nearest to them.

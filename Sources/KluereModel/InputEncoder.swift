@@ -5,24 +5,12 @@ internal import KluereText
 /// Turns a sentence with two entities into the tokens of an input form. Made once per model; immutable.
 package struct InputEncoder: Sendable {
   private let tokenizer: Tokenizer
-  private let form: InputForm
+  private let template: CompiledTemplate
+  private let afterMarker: AfterMarker
   private let maxTokens: Int
   private let secondType: Int32
-  private let subjectMarkers: MarkerPieces
-  private let objectMarkers: MarkerPieces
 
-  /// Pieces of "@", "*" or "#", "^".
-  private struct MarkerPieces: Sendable {
-    var entity: [Int32] = []
-    var type: [Int32] = []
-  }
-
-  /// Words for KLUE's six entity types; each is one piece of KLUE's vocabulary. Other types stand as they are.
-  private static let typeWords: [(type: String, word: String)] = [
-    ("PER", "사람"), ("ORG", "단체"), ("LOC", "장소"), ("DAT", "날짜"), ("NOH", "수량"), ("POH", "기타"),
-  ]
-
-  /// Throws `.invalidArgument` if the vocabulary has no pieces for the form's markers.
+  /// Throws `.invalidArgument` if the vocabulary has no pieces for the form's markers, or they leave no room.
   init(_ tokenizer: Tokenizer, _ configuration: ModelConfiguration) throws(KluereError) {
     guard tokenizer.clsID >= 0, tokenizer.sepID >= 0, tokenizer.padID >= 0 else {
       throw KluereError(
@@ -31,174 +19,243 @@ package struct InputEncoder: Sendable {
       )
     }
     self.tokenizer = tokenizer
-    form = configuration.inputForm
+    template = try CompiledTemplate(
+      try configuration.parsedTemplate(), configuration.particles, formName: configuration.inputForm.name, tokenizer)
+    afterMarker = configuration.afterMarkerInUse
     maxTokens = configuration.maxTokens
     secondType = configuration.typeVocabularySize > 1 ? 1 : 0
-    if form == .typedMarkerPunct {
-      subjectMarkers = try InputEncoder.markers("@", "*", tokenizer)
-      objectMarkers = try InputEncoder.markers("#", "^", tokenizer)
-    } else {
-      subjectMarkers = MarkerPieces()
-      objectMarkers = MarkerPieces()
+    guard template.fixedCount <= maxTokens else {
+      throw KluereError(
+        .invalidArgument,
+        "max_tokens: \(maxTokens), the input form \(configuration.inputForm.name) alone has \(template.fixedCount)")
     }
-  }
-
-  private static func markers(
-    _ entity: String, _ type: String, _ tokenizer: Tokenizer
-  ) throws(KluereError) -> MarkerPieces {
-    func pieces(_ marker: String) throws(KluereError) -> [Int32] {
-      var tokens: [Token] = []
-      var text = marker
-      text.withUTF8 { tokenizer.tokenize($0, allowSpecial: false, into: &tokens) }
-      guard !tokens.isEmpty, !tokens.contains(where: { $0.id == tokenizer.unknownID }) else {
-        throw KluereError(
-          .invalidArgument,
-          "input form typed_entity_marker_punct: the vocabulary has no piece for \"\(marker)\"; "
-            + "choose the input form entity_pair")
-      }
-      return tokens.map(\.id)
-    }
-    return MarkerPieces(entity: try pieces(entity), type: try pieces(type))
   }
 
   /// Scratch of one encoding thread.
   package struct Scratch {
     var pieces: [Piece] = []
     var tokens: [Token] = []
+    var words: [Token] = []
+    var text: [UInt8] = []
+    var stretches: [Stretch] = []
     package init() {}
+  }
+
+  /// Bytes [begin, end) of a run, and what they are.
+  struct Stretch {
+    enum Kind { case literal, type, subject, object }
+    var begin: Int
+    var end: Int
+    var kind: Kind
+    /// Where an entity's bytes are in the sentence.
+    var source = 0
   }
 
   /// `example` has been validated (`ExampleView.validate`).
   package func encode(_ example: ExampleView, _ scratch: inout Scratch, into out: inout EncodedExample) {
     scratch.pieces.removeAll(keepingCapacity: true)
-    switch form {
-    case .entityPair: entityPair(example, &scratch)
-    case .typedMarkerPunct: typedMarkerPunct(example, &scratch)
-    }
-    out.croppedCount = Cropping.apply(&scratch.pieces, maximum: maxTokens)
-    out.ids.removeAll(keepingCapacity: true)
-    out.types.removeAll(keepingCapacity: true)
-    out.begins.removeAll(keepingCapacity: true)
-    out.ends.removeAll(keepingCapacity: true)
-    out.sequences.removeAll(keepingCapacity: true)
-    for piece in scratch.pieces {
-      out.ids.append(piece.id)
-      out.types.append(piece.type)
-      out.begins.append(piece.inserted ? 0 : piece.begin)
-      out.ends.append(piece.inserted ? 0 : piece.end)
-      out.sequences.append(piece.inserted ? -1 : 0)
-    }
-  }
-
-  // MARK: Forms
-
-  /// [CLS] subject [SEP] object [SEP] sentence [SEP], as the competition's baseline.
-  private func entityPair(_ example: ExampleView, _ scratch: inout Scratch) {
-    special(tokenizer.clsID, &scratch)
-    for entity in [example.subject, example.object] {
-      text(example, entity.begin, entity.end, &scratch)
-      special(tokenizer.sepID, &scratch)
-    }
-    let start = scratch.pieces.count
-    sentence(example, 0, example.text.count, &scratch)
-    special(tokenizer.sepID, &scratch)
-    for place in start..<scratch.pieces.count { scratch.pieces[place].type = secondType }
-  }
-
-  /// [CLS] ... @ * type * subject @ ... # ^ type ^ object # ... [SEP]
-  /// (Zhou and Chen 2022, "An Improved Baseline for Sentence-level Relation Extraction").
-  private func typedMarkerPunct(_ example: ExampleView, _ scratch: inout Scratch) {
-    special(tokenizer.clsID, &scratch)
-    // The sentence is cut at the entities' borders and each part tokenized alone, as if the markers stood in the text.
-    // Borders in order; where several meet, what closes comes before what opens and the inner entity is inside.
-    let subject = example.subject
-    let object = example.object
-    var borders: [Border] = [
-      Border(at: subject.begin, opens: true, length: subject.end - subject.begin, isSubject: true),
-      Border(at: subject.end, opens: false, length: subject.end - subject.begin, isSubject: true),
-      Border(at: object.begin, opens: true, length: object.end - object.begin, isSubject: false),
-      Border(at: object.end, opens: false, length: object.end - object.begin, isSubject: false),
-    ]
-    borders.sort()
-    var from = 0
-    for border in borders {
-      sentence(example, from, border.at, &scratch)
-      from = border.at
-      let markers = border.isSubject ? subjectMarkers : objectMarkers
-      marker(markers.entity, &scratch)
-      if border.opens, let type = border.isSubject ? subject.type : object.type, !type.isEmpty {
-        marker(markers.type, &scratch)
-        typeWord(type, &scratch)
-        marker(markers.type, &scratch)
+    for (number, part) in template.parts.enumerated() {
+      let start = scratch.pieces.count
+      switch part {
+      case .special(let id): scratch.pieces.append(Piece(id: id))
+      case .run(let parts): run(parts, example, &scratch)
+      case .sentence: sentence(example, 0, example.text.count, .newWord, &scratch)
+      case .marked(let marks): marked(marks, example, &scratch)
+      }
+      if number >= template.secondPart {
+        for place in start..<scratch.pieces.count { scratch.pieces[place].type = secondType }
       }
     }
-    sentence(example, from, example.text.count, &scratch)
-    special(tokenizer.sepID, &scratch)
+    out.croppedCount = Cropping.apply(&scratch.pieces, maximum: maxTokens)
+    out.store(scratch.pieces)
   }
 
-  private struct Border: Comparable {
-    var at: Int
-    var opens: Bool
-    var length: Int
-    var isSubject: Bool
+  // MARK: Text beside the sentence
 
-    static func < (a: Border, b: Border) -> Bool {
-      if a.at != b.at { return a.at < b.at }
-      if a.opens != b.opens { return !a.opens }
-      if a.length != b.length { return a.opens ? a.length > b.length : a.length < b.length }
-      // Equal spans are refused by validation; crossing ones of equal length differ in `at`.
-      return a.isSubject && !b.isSubject
+  /// Text with the entities and their types in it, tokenized as one: 비틀즈와 is one word.
+  private func run(_ parts: [InputTemplate.Part], _ example: ExampleView, _ scratch: inout Scratch) {
+    scratch.text.removeAll(keepingCapacity: true)
+    scratch.stretches.removeAll(keepingCapacity: true)
+    for part in parts {
+      var stretch = Stretch(begin: scratch.text.count, end: 0, kind: .literal)
+      switch part {
+      case .literal(let text): scratch.text += text.utf8
+      case .particle(let particle, let written): scratch.text += particle.form(after: scratch.text, otherwise: written).utf8
+      case .entity(let isSubject):
+        let entity = isSubject ? example.subject : example.object
+        scratch.text += example.text[entity.begin..<entity.end]
+        stretch.kind = isSubject ? .subject : .object
+        stretch.source = entity.begin
+      case .type(let isSubject, let words):
+        if let type = isSubject ? example.subject.type : example.object.type { words.append(type, to: &scratch.text) }
+        stretch.kind = .type
+      case .sentence, .marked: continue
+      }
+      stretch.end = scratch.text.count
+      scratch.stretches.append(stretch)
     }
-  }
-
-  // MARK: Pieces
-
-  private func special(_ id: Int32, _ scratch: inout Scratch) { scratch.pieces.append(Piece(id: id)) }
-
-  private func marker(_ ids: [Int32], _ scratch: inout Scratch) {
-    for id in ids { scratch.pieces.append(Piece(id: id, anchor: true)) }
-  }
-
-  private func typeWord(_ type: UnsafeBufferPointer<UInt8>, _ scratch: inout Scratch) {
     scratch.tokens.removeAll(keepingCapacity: true)
-    if let known = InputEncoder.typeWords.first(where: { $0.type.utf8.elementsEqual(type) }) {
-      var word = known.word
-      word.withUTF8 { tokenizer.tokenize($0, allowSpecial: false, into: &scratch.tokens) }
-    } else {
-      tokenizer.tokenize(type, allowSpecial: false, into: &scratch.tokens)
+    scratch.text.withUnsafeBufferPointer { tokenizer.tokenize($0, allowSpecial: false, into: &scratch.tokens) }
+    var counts = (entity: 0, type: 0)
+    for token in scratch.tokens {
+      var piece = Piece(id: token.id)
+      for stretch in scratch.stretches where stretch.begin < token.end && stretch.end > token.begin {
+        switch stretch.kind {
+        case .literal: break
+        case .type: piece.roles.insert(.typeWord)
+        case .subject, .object:
+          piece.roles.insert(stretch.kind == .subject ? .namedSubject : .namedObject)
+          piece.inserted = false
+          piece.begin = stretch.source + max(token.begin, stretch.begin) - stretch.begin
+          piece.end = stretch.source + min(token.end, stretch.end) - stretch.begin
+        }
+      }
+      // Of a long entity or type the beginning stays; the template's own text stays whole.
+      if !piece.inserted {
+        piece.priority = Cropping.entityPriority(counts.entity)
+        counts.entity += 1
+      } else if piece.roles.contains(.typeWord) {
+        piece.priority = Cropping.entityPriority(counts.type)
+        counts.type += 1
+      }
+      scratch.pieces.append(piece)
     }
-    for token in scratch.tokens { scratch.pieces.append(Piece(id: token.id, anchor: true)) }
   }
 
-  /// Part of the sentence: pieces of entities rank before context and anchor it.
-  private func sentence(_ example: ExampleView, _ begin: Int, _ end: Int, _ scratch: inout Scratch) {
-    let start = scratch.pieces.count
-    text(example, begin, end, &scratch)
-    for place in start..<scratch.pieces.count {
-      let piece = scratch.pieces[place]
-      scratch.pieces[place].anchor = example.isInsideEntity(piece.begin, piece.end)
-      if !scratch.pieces[place].anchor { scratch.pieces[place].priority = Cropping.contextPriority }
+  // MARK: The sentence
+
+  /// The sentence with markers around both entities: it is cut at their borders and each part tokenized alone, as if the
+  /// markers stood in the text.
+  private func marked(_ marks: CompiledMarks, _ example: ExampleView, _ scratch: inout Scratch) {
+    if afterMarker == .continuation { prepareWords(example, &scratch) }
+    var from = 0
+    var isBehindMarker = false
+    for border in Border.sorted(example) {
+      if from < border.at {
+        part(example, from, border.at, isBehindMarker, &scratch)
+        isBehindMarker = false
+        from = border.at
+      }
+      let entity = border.isSubject ? example.subject : example.object
+      let sides = border.isSubject ? marks.subject : marks.object
+      if border.opens {
+        let role: Piece.Roles =
+          marks.replacesEntity
+          ? (border.isSubject ? .subject : .object) : border.isSubject ? .subjectOpens : .objectOpens
+        append(sides.open, entity, role, &scratch)
+        isBehindMarker = false
+        if marks.replacesEntity { from = max(from, entity.end) }
+      } else if !marks.replacesEntity {
+        append(sides.close, entity, border.isSubject ? .subjectCloses : .objectCloses, &scratch)
+        isBehindMarker = true
+      }
+    }
+    part(example, from, example.text.count, isBehindMarker, &scratch)
+  }
+
+  private func append(
+    _ marks: [CompiledMarks.Mark], _ entity: Entity, _ role: Piece.Roles, _ scratch: inout Scratch
+  ) {
+    for mark in marks {
+      switch mark {
+      case .ids(let ids): append(ids, role, &scratch)
+      case .typed(let ids, let untyped):
+        let index = entity.type.flatMap(TypeWords.index)
+        append([index.flatMap { ids.indices.contains($0) ? ids[$0] : nil } ?? untyped], role, &scratch)
+      case .type(let before, let words, let after):
+        guard let type = entity.type, !type.isEmpty else { continue }
+        append(before, role, &scratch)
+        scratch.text.removeAll(keepingCapacity: true)
+        words.append(type, to: &scratch.text)
+        scratch.tokens.removeAll(keepingCapacity: true)
+        scratch.text.withUnsafeBufferPointer { tokenizer.tokenize($0, allowSpecial: false, into: &scratch.tokens) }
+        for (index, token) in scratch.tokens.enumerated() {
+          scratch.pieces.append(
+            Piece(id: token.id, priority: Cropping.entityPriority(index), anchor: true, roles: [role, .typeWord]))
+        }
+        append(after, role, &scratch)
+      }
     }
   }
 
-  /// Pieces of bytes [begin, end), ranked as an entity's.
-  private func text(_ example: ExampleView, _ begin: Int, _ end: Int, _ scratch: inout Scratch) {
+  private func append(_ ids: [Int32], _ role: Piece.Roles, _ scratch: inout Scratch) {
+    for id in ids { scratch.pieces.append(Piece(id: id, anchor: true, roles: role)) }
+  }
+
+  /// A part of the sentence; behind a closing marker its first word may go on with the word before.
+  private func part(
+    _ example: ExampleView, _ begin: Int, _ end: Int, _ isBehindMarker: Bool, _ scratch: inout Scratch
+  ) {
+    guard isBehindMarker, afterMarker != .newWord else { return sentence(example, begin, end, .newWord, &scratch) }
+    switch afterMarker {
+    case .continuation where isInsideWord(begin, scratch): sentence(example, begin, end, .continuation, &scratch)
+    case .klueRepair: sentence(example, begin, end, .klueRepair, &scratch)
+    default: sentence(example, begin, end, .newWord, &scratch)
+    }
+  }
+
+  private func prepareWords(_ example: ExampleView, _ scratch: inout Scratch) {
+    scratch.words.removeAll(keepingCapacity: true)
+    tokenizer.tokenize(example.text, allowSpecial: false, into: &scratch.words)
+  }
+
+  /// Whether one word of the sentence without markers reaches across the place.
+  private func isInsideWord(_ place: Int, _ scratch: Scratch) -> Bool {
+    guard let before = scratch.words.last(where: { $0.begin < place }),
+      let after = scratch.words.first(where: { $0.end > place })
+    else { return false }
+    return before.word == after.word
+  }
+
+  /// Pieces of bytes [begin, end) of the sentence: those of entities rank before context and anchor it.
+  private func sentence(
+    _ example: ExampleView, _ begin: Int, _ end: Int, _ start: AfterMarker, _ scratch: inout Scratch
+  ) {
     guard begin < end, end <= example.text.count else { return }
     scratch.tokens.removeAll(keepingCapacity: true)
     let part = UnsafeBufferPointer(rebasing: example.text[begin..<end])
-    tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
+    switch start {
+    case .newWord: tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
+    case .continuation: tokenizer.tokenizeContinuation(part, into: &scratch.tokens)
+    case .klueRepair:
+      tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
+      if part[0] > 0x20 { tokenizer.continueFirstPiece(of: &scratch.tokens) }
+    }
     for (index, token) in scratch.tokens.enumerated() {
-      scratch.pieces.append(
-        Piece(
-          id: token.id, begin: token.begin + begin, end: token.end + begin, inserted: false,
-          priority: Cropping.entityPriority(index)))
+      var piece = Piece(id: token.id, begin: token.begin + begin, end: token.end + begin, inserted: false)
+      if example.subject.touches(piece) { piece.roles.insert(.subject) }
+      if example.object.touches(piece) { piece.roles.insert(.object) }
+      piece.anchor = !piece.roles.isEmpty
+      piece.priority = piece.anchor ? Cropping.entityPriority(index) : Cropping.contextPriority
+      scratch.pieces.append(piece)
     }
   }
 }
 
-extension ExampleView {
-  /// Whether bytes [begin, end) of the text touch the subject or the object.
-  fileprivate func isInsideEntity(_ begin: Int, _ end: Int) -> Bool {
-    (begin < subject.end && end > subject.begin) || (begin < object.end && end > object.begin)
+extension Entity {
+  fileprivate func touches(_ piece: Piece) -> Bool { piece.begin < end && piece.end > begin }
+}
+
+/// An end of an entity. In order; where several meet, what closes comes before what opens and the inner entity is inside.
+private struct Border: Comparable {
+  var at: Int
+  var opens: Bool
+  var length: Int
+  var isSubject: Bool
+
+  static func sorted(_ example: ExampleView) -> [Border] {
+    [(example.subject, true), (example.object, false)].flatMap { entity, isSubject in
+      [(entity.begin, true), (entity.end, false)].map { at, opens in
+        Border(at: at, opens: opens, length: entity.end - entity.begin, isSubject: isSubject)
+      }
+    }.sorted()
+  }
+
+  static func < (a: Border, b: Border) -> Bool {
+    if a.at != b.at { return a.at < b.at }
+    if a.opens != b.opens { return !a.opens }
+    if a.length != b.length { return a.opens ? a.length > b.length : a.length < b.length }
+    // Equal spans are refused by validation; crossing ones of equal length differ in `at`.
+    return a.isSubject && !b.isSubject
   }
 }

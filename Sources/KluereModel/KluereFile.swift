@@ -8,13 +8,31 @@ struct KluereFile {
   static let formatVersion = 1
 
   var labels: [String]
-  var inputForm: InputForm
+  var input: Input
   var maxTokens: Int
 
-  init(labels: [String], inputForm: InputForm, maxTokens: Int) {
+  /// The input form and its options.
+  struct Input {
+    var form: InputForm
+    var template: String?
+    var particles: ParticleRule
+    var afterMarker: AfterMarker?
+  }
+
+  init(_ configuration: ModelConfiguration, labels: [String]) {
     self.labels = labels
-    self.inputForm = inputForm
-    self.maxTokens = maxTokens
+    input = Input(
+      form: configuration.inputForm, template: configuration.inputTemplate, particles: configuration.particles,
+      afterMarker: configuration.afterMarker)
+    maxTokens = configuration.maxTokens
+  }
+
+  func apply(to configuration: inout ModelConfiguration) {
+    configuration.inputForm = input.form
+    configuration.inputTemplate = input.template
+    configuration.particles = input.particles
+    configuration.afterMarker = input.afterMarker
+    configuration.maxTokens = maxTokens
   }
 
   init(_ bytes: [UInt8], path: String) throws(KluereError) {
@@ -38,14 +56,32 @@ struct KluereFile {
     guard let maxTokens = try file.int("max_tokens") else {
       throw KluereError(.badFormat, "\(path): max_tokens is missing")
     }
-    self.init(labels: labels, inputForm: form, maxTokens: maxTokens)
+    self.labels = labels
+    self.maxTokens = maxTokens
+    input = Input(
+      form: form, template: try file.string("input_template"),
+      particles: try KluereFile.named("particles", file, path) ?? .fixed,
+      afterMarker: try KluereFile.named("after_marker", file, path))
+  }
+
+  private static func named<Choice: NamedChoice>(
+    _ key: String, _ file: JSONFields, _ path: String
+  ) throws(KluereError) -> Choice? {
+    guard let name = try file.string(key) else { return nil }
+    guard let choice = Choice.allCases.first(where: { $0.name == name }) else {
+      throw KluereError(.unsupported, "\(path): \(key) \"\(name)\" is not one this library knows")
+    }
+    return choice
   }
 
   func encoded(libraryVersion: String) -> [UInt8] {
     var file = JSONText()
     file.add("format_version", KluereFile.formatVersion)
     file.add("library_version", libraryVersion)
-    file.add("input_form", inputForm.name)
+    file.add("input_form", input.form.name)
+    if let template = input.template { file.add("input_template", template) }
+    if input.particles != .fixed { file.add("particles", input.particles.name) }
+    if let afterMarker = input.afterMarker { file.add("after_marker", afterMarker.name) }
     file.add("max_tokens", maxTokens)
     file.add("labels", labels)
     return file.finish()

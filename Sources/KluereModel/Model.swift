@@ -36,7 +36,10 @@ package final class Model: Sendable {
     self.copies = copies
     // Only a classifier needs the markers of its input form.
     var form = configuration
-    if configuration.task != .classification { form.inputForm = .entityPair }
+    if configuration.task != .classification {
+      form.inputForm = .entityPair
+      form.inputTemplate = nil
+    }
     encoder = try InputEncoder(tokenizer, form)
   }
 
@@ -45,6 +48,8 @@ package final class Model: Sendable {
     context: Context, tokenizer: Tokenizer, configuration: ModelConfiguration, labels: LabelSet, seed: UInt64
   ) throws(KluereError) -> Model {
     var configuration = configuration
+    let tokens = configuration.task == .classification ? try configuration.parsedTemplate().addedTokens : []
+    let tokenizer = try tokenizer.with(specialTokens: tokens)
     configuration.vocabularySize = tokenizer.vocabularySize
     configuration.padTokenID = tokenizer.padID
     configuration.typeVocabularySize = configuration.family.countsPositionsFromPadding ? 1 : 2

@@ -59,28 +59,6 @@ package enum ModelTask: Int32, Sendable {
   }
 }
 
-/// How a sentence with two entities becomes tokens; see KLUERE_INPUT_* in the header.
-package enum InputForm: Int32, Sendable {
-  case entityPair = 0
-  case typedMarkerPunct = 1
-
-  /// The value in kluere.json.
-  package var name: String {
-    switch self {
-    case .entityPair: "entity_pair"
-    case .typedMarkerPunct: "typed_entity_marker_punct"
-    }
-  }
-
-  package init?(name: String) {
-    switch name {
-    case InputForm.entityPair.name: self = .entityPair
-    case InputForm.typedMarkerPunct.name: self = .typedMarkerPunct
-    default: return nil
-    }
-  }
-}
-
 /// Everything that decides a model's shape and arithmetic.
 package struct ModelConfiguration: Equatable, Sendable {
   package var family: ModelFamily = .roberta
@@ -103,6 +81,11 @@ package struct ModelConfiguration: Equatable, Sendable {
   package var typeVocabularySize = 1
   package var padTokenID: Int32 = 1
   package var inputForm: InputForm = .typedMarkerPunct
+  /// Of the form `.template`.
+  package var inputTemplate: String?
+  package var particles: ParticleRule = .fixed
+  /// nil: the form's own.
+  package var afterMarker: AfterMarker?
   /// Sentences are cropped to this many tokens.
   package var maxTokens = 256
   package var hiddenDropout: Float = 0.1
@@ -113,6 +96,9 @@ package struct ModelConfiguration: Equatable, Sendable {
   package var initializerRange: Float = 0.02
 
   package init() {}
+
+  /// What is done after a closing marker.
+  package var afterMarkerInUse: AfterMarker { afterMarker ?? inputForm.afterMarker }
 
   package var headWidth: Int { hiddenSize / headCount }
 
@@ -159,6 +145,7 @@ package struct ModelConfiguration: Equatable, Sendable {
     try check("vocabulary", vocabularySize, 1...100_000_000)
     try check("type_vocab_size", typeVocabularySize, 1...1024)
     try check("max_tokens", maxTokens, 8...maxPositions)
+    _ = try parsedTemplate()
     guard padTokenID >= 0, Int(padTokenID) < vocabularySize else {
       throw KluereError(
         .invalidArgument, "pad_token_id: \(padTokenID) is outside a vocabulary of \(vocabularySize) pieces")
@@ -173,5 +160,18 @@ package struct ModelConfiguration: Equatable, Sendable {
     guard initializerRange >= 0, initializerRange <= 10 else {
       throw KluereError(.invalidArgument, "initializer_range: \(initializerRange), expected 0 to 10")
     }
+  }
+
+  /// The template of the form, read.
+  package func parsedTemplate() throws(KluereError) -> InputTemplate {
+    guard let text = inputForm.template ?? inputTemplate else {
+      throw KluereError(.invalidArgument, "input_template: missing, the input form template needs one")
+    }
+    guard inputForm == .template || inputTemplate == nil else {
+      throw KluereError(
+        .invalidArgument,
+        "input_template: given with the input form \(inputForm.name), expected the input form template")
+    }
+    return try InputTemplate(text)
   }
 }

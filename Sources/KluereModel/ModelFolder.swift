@@ -8,6 +8,9 @@ internal import KluereText
 /// What a caller may ask of `Model.open`; see kluere_model_open_options.
 package struct ModelOpenOptions: Sendable {
   package var inputForm: InputForm?
+  package var inputTemplate: String?
+  package var particles: ParticleRule?
+  package var afterMarker: AfterMarker?
   package var maxTokens: Int?
   package var readIntoMemory = false
   package var seed: UInt64 = 42
@@ -17,6 +20,22 @@ package struct ModelOpenOptions: Sendable {
   package var addedSpecialTokens: [String] = []
 
   package init() {}
+
+  /// What is given replaces what the folder says; another form comes with its own ways.
+  func applyInput(to configuration: inout ModelConfiguration) {
+    if let inputForm {
+      configuration.inputForm = inputForm
+      configuration.afterMarker = nil
+      if inputForm != .template { configuration.inputTemplate = nil }
+    }
+    if let inputTemplate {
+      if inputForm == nil { configuration.inputForm = .template }
+      configuration.inputTemplate = inputTemplate
+    }
+    if let particles { configuration.particles = particles }
+    if let afterMarker { configuration.afterMarker = afterMarker }
+    if let maxTokens { configuration.maxTokens = maxTokens }
+  }
 }
 
 extension Model {
@@ -36,9 +55,22 @@ extension Model {
     }
     let configPath = directory + "/" + ConfigFile.name
     var config = try ConfigFile(try Files.readAll(configPath), path: configPath)
-    let tokenizer = try TokenizerFolder.open(directory, addedSpecialTokens: options.addedSpecialTokens)
+    let kluerePath = directory + "/" + KluereFile.name
+    if ks_path_kind(kluerePath) == 1 {
+      let file = try KluereFile(try Files.readAll(kluerePath), path: kluerePath)
+      config.labels = file.labels
+      file.apply(to: &config.configuration)
+    }
+    options.applyInput(to: &config.configuration)
+    var tokenizer = try TokenizerFolder.open(directory, addedSpecialTokens: options.addedSpecialTokens)
+    var newSpecialTokens = options.addedSpecialTokens
+    if options.task == .classification {
+      let tokens = try config.configuration.parsedTemplate().addedTokens
+      tokenizer = try tokenizer.with(specialTokens: tokens)
+      newSpecialTokens += tokens
+    }
     let oldRows = config.configuration.vocabularySize
-    let newTokens = Set(options.addedSpecialTokens.compactMap { tokenizer.id(of: $0) }.filter { Int($0) >= oldRows })
+    let newTokens = Set(newSpecialTokens.compactMap { tokenizer.id(of: $0) }.filter { Int($0) >= oldRows })
     guard tokenizer.vocabularySize - newTokens.count <= oldRows else {
       throw KluereError(
         .badFormat,
@@ -46,15 +78,6 @@ extension Model {
           + "vocab_size \(oldRows)")
     }
     config.configuration.vocabularySize = max(oldRows, tokenizer.vocabularySize)
-    let kluerePath = directory + "/" + KluereFile.name
-    if ks_path_kind(kluerePath) == 1 {
-      let file = try KluereFile(try Files.readAll(kluerePath), path: kluerePath)
-      config.labels = file.labels
-      config.configuration.inputForm = file.inputForm
-      config.configuration.maxTokens = file.maxTokens
-    }
-    if let form = options.inputForm { config.configuration.inputForm = form }
-    if let maximum = options.maxTokens { config.configuration.maxTokens = maximum }
     config.configuration.task = options.task
     try config.configuration.validate()
 
@@ -192,8 +215,7 @@ extension Model {
       config.encoded(
         bosTokenID: tokenizer.clsID, eosTokenID: tokenizer.sepID,
         tokenizerClass: tokenizer.configuration.tokenizerClass))
-    let file = KluereFile(
-      labels: labels.names, inputForm: configuration.inputForm, maxTokens: configuration.maxTokens)
+    let file = KluereFile(configuration, labels: labels.names)
     try target.add(KluereFile.name, file.encoded(libraryVersion: libraryVersion))
     for file in TokenizerFolder.files(tokenizer) { try target.add(file.name, file.bytes) }
     if let other {

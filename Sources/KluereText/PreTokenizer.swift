@@ -131,7 +131,7 @@ struct PreTokenizer: Sendable {
     }
   }
 
-  private func restoreOffsets(of tokens: inout [Token], from first: Int, _ normalized: NormalizedText) {
+  func restoreOffsets(of tokens: inout [Token], from first: Int, _ normalized: NormalizedText) {
     for index in first..<tokens.count {
       let last = tokens[index].end - 1
       tokens[index].begin = normalized.begins[tokens[index].begin]

@@ -82,7 +82,9 @@ struct SentencePiece: Sendable {
     return (nil, UTF8.decode(text, position, end).length)
   }
 
-  private func normalize(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ scratch: inout Scratch) {
+  private func normalize(
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, continues: Bool, _ scratch: inout Scratch
+  ) {
     scratch.bytes.removeAll(keepingCapacity: true)
     scratch.origins.removeAll(keepingCapacity: true)
     func byte(_ found: (replacement: Int?, length: Int), _ position: Int, _ index: Int) -> UInt8? {
@@ -108,7 +110,7 @@ struct SentencePiece: Sendable {
         scratch.origins.append(origin)
       }
     }
-    if model.addsDummyPrefix, !model.spaceIsSuffix { addSpace(position) }
+    if model.addsDummyPrefix, !model.spaceIsSuffix, !continues { addSpace(position) }
     var afterSpace = model.removesExtraSpaces
     while position < end {
       let found = rule(text, position, end)
@@ -145,12 +147,13 @@ struct SentencePiece: Sendable {
   // MARK: Segmenting
 
   /// Appends the tokens of [begin, end) of `text`. A run of unknown characters is one token; with byte fallback each of their
-  /// bytes is one, of which the last stands for the character. `word` counts the pieces that begin with a space.
+  /// bytes is one, of which the last stands for the character. `word` counts the pieces that begin with a space. `continues`: no space is
+  /// put before the text.
   func tokenize(
-    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, word: inout Int32, scratch: inout Scratch,
-    into tokens: inout [Token]
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, continues: Bool = false, word: inout Int32,
+    scratch: inout Scratch, into tokens: inout [Token]
   ) {
-    normalize(text, begin, end, &scratch)
+    normalize(text, begin, end, continues: continues, &scratch)
     let (bytes, origins) = (scratch.bytes, scratch.origins)
     var lattice = scratch.lattice
     defer { scratch.lattice = lattice }

@@ -225,6 +225,30 @@ package final class Tokenizer: Sendable {
     }
   }
 
+  /// What `allowSpecial` would match.
+  package var specialTokens: [(content: String, id: Int32)] {
+    added.tokens.filter(\.special).map { ($0.content, $0.id ?? unknownID) }
+  }
+
+  /// This tokenizer with more special tokens; those that it has stay as they are.
+  package func with(specialTokens wanted: [String]) throws(KluereError) -> Tokenizer {
+    let missing = wanted.filter { id(of: $0) == nil }
+    if missing.isEmpty { return self }
+    var configuration = configuration
+    configuration.addedTokens = added.tokens
+    let template = template
+    switch segmenter {
+    case .wordPiece:
+      return try Tokenizer(
+        vocabulary: mainFile.bytes, configuration: configuration, template: template,
+        addedSpecialTokens: missing)
+    case .sentencePiece(let pieces):
+      return try Tokenizer(
+        sentencePiece: mainFile, fairseq: pieces.shift == 1, configuration: configuration,
+        template: { _, _ in template }, addedSpecialTokens: missing)
+    }
+  }
+
   package func isSpecial(_ id: Int32) -> Bool { added.specialIDs.contains(id) }
 
   /// Appends the pieces of `text`; of WordPiece at most as many as it has bytes. Special tokens are never among them

@@ -52,19 +52,24 @@ struct WordPiece: Sendable {
     unknownID = id
   }
 
+  /// The piece that goes on with a word as `token` begins one.
+  func continuationID(of token: UnsafeBufferPointer<UInt8>) -> Int32? {
+    trie.root(group: WordPiece.continuation).flatMap { trie.value($0, token) }
+  }
+
   func id(of token: UnsafeBufferPointer<UInt8>) -> Int32? {
     trie.root(group: WordPiece.initial).flatMap { trie.value($0, token) }
   }
 
   /// Appends the pieces of the word [begin, end) of `text`, which has `characters` characters; offsets are those in
-  /// `text`.
+  /// `text`. `continues`: a word has begun before it.
   @inline(__always)
   func split(
     _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, characters: Int, word: Int32,
-    into tokens: inout [Token]
+    continues: Bool = false, into tokens: inout [Token]
   ) {
     let first = tokens.count
-    var root = trie.root(group: WordPiece.initial)
+    var root = trie.root(group: continues ? WordPiece.continuation : WordPiece.initial)
     var position = begin
     if characters <= maximumCharacters {
       while position < end {

@@ -47,7 +47,7 @@ from .evaluation import (
 )
 from .example import Entity, Example, convert_offset
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
-from .model import Model, ModelConfig, Tensors
+from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
 from .predictor import Predictor
 from .progress import ProgressBar, TrainingProgress
 from .tokenizer import Encoding, Tokenizer
@@ -81,6 +81,8 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelConfig",
+    "EntityPlaces",
+    "InputPlaces",
     "NotFinite",
     "OutOfMemory",
     "Predictor",

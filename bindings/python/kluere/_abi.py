@@ -115,6 +115,28 @@ KLUERE_ACTIVATION_GELU_NEW = 1
 KLUERE_ACTIVATION_RELU = 2
 KLUERE_INPUT_ENTITY_PAIR = 0
 KLUERE_INPUT_TYPED_MARKER_PUNCT = 1
+KLUERE_INPUT_TEMPLATE = 2
+KLUERE_INPUT_PROMPT_RELATION = 3
+KLUERE_INPUT_PROMPT_QUESTION = 4
+KLUERE_INPUT_PROMPT_TYPED_QUESTION = 5
+KLUERE_INPUT_PROMPT_TYPED_STATEMENT = 6
+KLUERE_INPUT_PROMPT_TYPED_NOUNS = 7
+KLUERE_INPUT_SEMANTIC_TYPING = 8
+KLUERE_INPUT_ENTITY_MASK = 9
+KLUERE_INPUT_ENTITY_MARKER = 10
+KLUERE_INPUT_ENTITY_MARKER_PUNCT = 11
+KLUERE_INPUT_TYPED_MARKER = 12
+KLUERE_INPUT_TYPED_MARKER_PUNCT_ENGLISH = 13
+KLUERE_INPUT_KLUE = 14
+KLUERE_INPUT_R_BERT = 15
+KLUERE_INPUT_REPORT_4 = 16
+KLUERE_INPUT_REPORT_5 = 17
+KLUERE_INPUT_REPORT_6 = 18
+KLUERE_PARTICLES_FIXED = 0
+KLUERE_PARTICLES_AGREE = 1
+KLUERE_AFTER_MARKER_NEW_WORD = 0
+KLUERE_AFTER_MARKER_CONTINUATION = 1
+KLUERE_AFTER_MARKER_KLUE_REPAIR = 2
 KLUERE_TENSOR_NEWLY_INITIALIZED = 1
 KLUERE_OUTPUT_PROBABILITIES = 0
 KLUERE_OUTPUT_LOGITS = 1
@@ -330,6 +352,9 @@ class kluere_model_config(Structure):
         ("activation", c_int32),
         ("embedding_size", c_uint32),
         ("untied_decoder", c_uint32),
+        ("input_template", c_char_p),
+        ("particles", c_int32),
+        ("after_marker", c_int32),
     ]
 
 
@@ -346,6 +371,29 @@ class kluere_model_open_options(Structure):
         ("reserved", c_int32),
         ("added_special_tokens", POINTER(c_char_p)),
         ("added_special_token_count", c_size_t),
+        ("input_template", c_char_p),
+        ("particles", c_int32),
+        ("after_marker", c_int32),
+    ]
+
+
+class kluere_entity_places(Structure):
+    _fields_ = [
+        ("marker_begin", c_size_t),
+        ("begin", c_size_t),
+        ("end", c_size_t),
+        ("marker_end", c_size_t),
+    ]
+
+
+class kluere_input_places(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("cls", c_size_t),
+        ("subject", kluere_entity_places),
+        ("object", kluere_entity_places),
+        ("cropped", c_size_t),
     ]
 
 
@@ -740,6 +788,13 @@ FUNCTIONS = {
         POINTER(kluere_token),
         c_size_t,
         POINTER(c_size_t),
+    )),
+    "kluere_model_input_places": (c_int32, (
+        c_void_p,
+        POINTER(kluere_example),
+        c_size_t,
+        c_int32,
+        POINTER(kluere_input_places),
     )),
     "kluere_model_tensor_count": (c_size_t, (c_void_p,)),
     "kluere_model_tensor_describe": (c_int32, (c_void_p, c_size_t, POINTER(kluere_tensor_info))),

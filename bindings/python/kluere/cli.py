@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from . import __version__
+from ._arrays import choices
 from .cli_common import add_data_options, model_folder, open_context, precision_of, read_data
 from .cli_data import DATA_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
@@ -110,7 +111,21 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     start.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
     start.add_argument("--intermediate", type=int, metavar="N", help="of random weights (default: 4 x hidden)")
     start.add_argument("--max-tokens", type=int, metavar="N", help="longer sentences are cropped around the entities")
-    start.add_argument("--input-form", choices=["typed_marker_punct", "entity_pair"], help="how entities are shown")
+    start.add_argument(
+        "--input-form",
+        choices=list(choices("KLUERE_INPUT_")),
+        metavar="NAME",
+        help="how entities are shown (default: typed_marker_punct): " + ", ".join(choices("KLUERE_INPUT_")),
+    )
+    start.add_argument(
+        "--template", metavar="TEXT", help="an input form of your own, such as '{subject}{와/과} {object} [SEP] {sentence}'"
+    )
+    start.add_argument(
+        "--particles", choices=list(choices("KLUERE_PARTICLES_")), help="와/과 as they are written, or by the word before"
+    )
+    start.add_argument(
+        "--after-marker", choices=list(choices("KLUERE_AFTER_MARKER_")), help="the rest of a word that a marker cuts"
+    )
 
     run = parser.add_argument_group("training")
     run.add_argument("--epochs", type=float, help="passes over the data (default: 3)")
@@ -197,6 +212,9 @@ def _open_start(options, labels: Optional[List[str]], context: Context) -> Model
         model_folder(options.model),
         labels=labels,
         input_form=options.input_form,
+        input_template=options.template,
+        particles=options.particles,
+        after_marker=options.after_marker,
         max_tokens=options.max_tokens or 0,
         seed=options.seed,
         context=context,
@@ -216,6 +234,9 @@ def _new_model(options, labels: List[str], context: Context) -> Model:
         intermediate_size=options.intermediate,
         max_tokens=options.max_tokens,
         input_form=options.input_form,
+        input_template=options.template,
+        particles=options.particles,
+        after_marker=options.after_marker,
         seed=options.seed,
         context=context,
     )

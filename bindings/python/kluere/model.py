@@ -11,7 +11,7 @@ from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
 from . import _abi
 from ._arrays import block, choice, choice_name, flat, rows_of
 from ._handle import Handle
-from ._library import assign, c_path, c_strings, check, initialized, library, sized, utf8
+from ._library import assign, c_path, c_string, c_strings, check, initialized, library, sized, utf8
 from .context import Context, default_context
 from .dataset import Dataset
 from .example import Example, c_examples
@@ -28,7 +28,7 @@ class ModelConfig:
     head_count: int
     intermediate_size: int
     max_positions: int
-    input_form: str  # "entity_pair", "typed_marker_punct"
+    input_form: str  # "entity_pair", "typed_marker_punct", "template", ...: KLUERE_INPUT_* in kluere.h
     max_tokens: int
     hidden_dropout: float
     attention_dropout: float
@@ -40,6 +40,30 @@ class ModelConfig:
     activation: str  # "gelu", "gelu_new", "relu"
     embedding_size: int
     untied_decoder: bool
+    input_template: Optional[str]
+    particles: str  # "fixed", "agree"
+    after_marker: str  # "new_word", "continuation", "klue_repair"
+
+
+@dataclasses.dataclass(frozen=True)
+class EntityPlaces:
+    """Where an entity is among the tokens: ids[marker_begin:begin] opens it, ids[begin:end] are its pieces, and
+    ids[end:marker_end] closes it."""
+
+    marker_begin: int
+    begin: int
+    end: int
+    marker_end: int
+
+
+@dataclasses.dataclass(frozen=True)
+class InputPlaces:
+    """What Model.input_places gives. cropped: tokens left out because the input was longer than max_tokens."""
+
+    cls: int
+    subject: EntityPlaces
+    object: EntityPlaces
+    cropped: int
 
 
 class Tensors(collections.abc.Mapping):
@@ -95,6 +119,9 @@ class Model(Handle):
         *,
         labels: Optional[Sequence[str]] = None,
         input_form: Optional[str] = None,
+        input_template: Optional[str] = None,
+        particles: Optional[str] = None,
+        after_marker: Optional[str] = None,
         max_tokens: int = 0,
         read_into_memory: bool = False,
         seed: Optional[int] = None,
@@ -106,7 +133,10 @@ class Model(Handle):
 
         task              "classification", "masked_lm" or "encoder": what stands on the encoder
         labels            None: kluere.json's, else config.json's id2label, else KLUE's 30
-        input_form        None: as kluere.json says, else "typed_marker_punct"
+        input_form        None: as kluere.json says, else "typed_marker_punct"; the names are those of KLUERE_INPUT_*
+        input_template    a form of your own: see kluere.h and docs/input_forms.md
+        particles         "fixed" or "agree" (와/과 by the word before); None: as kluere.json says, else fixed
+        after_marker      "new_word", "continuation" or "klue_repair"; None: as kluere.json says, else the form's own
         max_tokens        0: as kluere.json says, else min(256, positions)
         read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
         seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
@@ -123,6 +153,9 @@ class Model(Handle):
         assign(
             options,
             input_form=None if input_form is None else choice("input_form", input_form, "KLUERE_INPUT_"),
+            input_template=None if input_template is None else c_string(input_template, "input_template"),
+            particles=None if particles is None else choice("particles", particles, "KLUERE_PARTICLES_"),
+            after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
             max_tokens=max_tokens,
             read_into_memory=int(read_into_memory),
             seed=seed,
@@ -146,6 +179,9 @@ class Model(Handle):
         intermediate_size: Optional[int] = None,
         max_positions: Optional[int] = None,
         input_form: Optional[str] = None,
+        input_template: Optional[str] = None,
+        particles: Optional[str] = None,
+        after_marker: Optional[str] = None,
         max_tokens: Optional[int] = None,
         hidden_dropout: Optional[float] = None,
         attention_dropout: Optional[float] = None,
@@ -161,9 +197,11 @@ class Model(Handle):
     ) -> "Model":
         """A model with random weights. labels None: KLUE's 30. Everything else None: the library's default.
 
-        One exception: when hidden_size is given and intermediate_size is not, it is four times hidden_size.
+        input_template, when given, makes input_form "template". Exception: when hidden_size is given and intermediate_size is not, it is four times hidden_size.
         """
         config = initialized(_abi.kluere_model_config, "kluere_model_config_init")
+        if input_template is not None and input_form is None:
+            input_form = "template"
         if hidden_size is not None and intermediate_size is None:
             intermediate_size = 4 * hidden_size
         assign(
@@ -175,6 +213,9 @@ class Model(Handle):
             intermediate_size=intermediate_size,
             max_positions=max_positions,
             input_form=None if input_form is None else choice("input_form", input_form, "KLUERE_INPUT_"),
+            input_template=None if input_template is None else c_string(input_template, "input_template"),
+            particles=None if particles is None else choice("particles", particles, "KLUERE_PARTICLES_"),
+            after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
             max_tokens=max_tokens,
             hidden_dropout=hidden_dropout,
             attention_dropout=attention_dropout,
@@ -221,6 +262,10 @@ class Model(Handle):
         values["activation"] = choice_name(config.activation, "KLUERE_ACTIVATION_")
         values["untied_decoder"] = bool(config.untied_decoder)
         values["input_form"] = choice_name(config.input_form, "KLUERE_INPUT_")
+        values["particles"] = choice_name(config.particles, "KLUERE_PARTICLES_")
+        values["after_marker"] = choice_name(config.after_marker, "KLUERE_AFTER_MARKER_")
+        template = config.input_template
+        values["input_template"] = None if template is None else template.decode("utf-8")
         return ModelConfig(**values)
 
     @property
@@ -296,6 +341,25 @@ class Model(Handle):
         result = encoding(tokens, count.value)
         place = _code_points(utf8(example.text))
         return dataclasses.replace(result, offsets=[(place[b], place[e]) for b, e in result.offsets])
+
+    def input_places(self, example: Example) -> InputPlaces:
+        """Where [CLS] and both entities are among the tokens of encode(example), and how many were cropped."""
+        places = sized(_abi.kluere_input_places)
+        rows = c_examples([example])
+        check(
+            library().kluere_model_input_places(
+                self._handle,
+                rows,
+                ctypes.sizeof(_abi.kluere_example),
+                _abi.KLUERE_OFFSETS_CODE_POINTS,
+                ctypes.byref(places),
+            )
+        )
+        entities = [
+            EntityPlaces(*(getattr(entity, field.name) for field in dataclasses.fields(EntityPlaces)))
+            for entity in (places.subject, places.object)
+        ]
+        return InputPlaces(places.cls, *entities, places.cropped)
 
     def embed(
         self, texts: Sequence[Union[str, Sequence[int]]], *, pooling: str = "mean", normalize: bool = False
