@@ -81,8 +81,9 @@ func inputForm(_ value: Int32) throws(KluereError) -> InputForm {
 }
 
 /// NULL: nil.
-func inputTemplate(_ text: UnsafePointer<CChar>?) throws(KluereError) -> String? {
-  try text.map { text throws(KluereError) in try path(text, "input_template") }
+func inputTemplate(_ given: UnsafePointer<CChar>?) throws(KluereError) -> String? {
+  guard let given else { return nil }
+  return String(decoding: try text(given, nulTerminated, "input_template"), as: Unicode.UTF8.self)
 }
 
 func particles(_ value: Int32) throws(KluereError) -> ParticleRule {

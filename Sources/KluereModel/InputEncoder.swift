@@ -80,7 +80,8 @@ package struct InputEncoder: Sendable {
       var stretch = Stretch(begin: scratch.text.count, end: 0, kind: .literal)
       switch part {
       case .literal(let text): scratch.text += text.utf8
-      case .particle(let particle, let written): scratch.text += particle.form(after: scratch.text, otherwise: written).utf8
+      case .particle(let particle, let written):
+        scratch.text += particle.form(after: scratch.text, otherwise: written).utf8
       case .entity(let isSubject):
         let entity = isSubject ? example.subject : example.object
         scratch.text += example.text[entity.begin..<entity.end]

@@ -69,8 +69,9 @@ enum FinalSound: Equatable {
       let final = (last.value - 0xAC00) % 28
       self = final == 0 ? .vowel : final == 8 ? .rieul : .consonant
     case 0x30...0x39:
-      self = [.consonant, .rieul, .vowel, .consonant, .vowel, .vowel, .consonant, .rieul, .rieul, .vowel][
-        Int(last.value - 0x30)]
+      self =
+        [.consonant, .rieul, .vowel, .consonant, .vowel, .vowel, .consonant, .rieul, .rieul, .vowel][
+          Int(last.value - 0x30)]
     case 0x41...0x5A, 0x61...0x7A:
       let before = scalars.dropLast().last?.value ?? 0
       self = FinalSound.latin(last.value, before: before)

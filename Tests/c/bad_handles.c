@@ -90,6 +90,8 @@ static void as_model(void *handle, struct fixture *f) {
   int32_t labels[FIXTURE_ROWS];
   float values[4];
   size_t count = 77;
+  kluere_input_places places;
+  places.struct_size = sizeof places;
   config.struct_size = sizeof config;
   info.struct_size = sizeof info;
   REFUSES(REFUSED, kluere_model_save(handle, path_in(f->scratch, "never")));
@@ -97,6 +99,7 @@ static void as_model(void *handle, struct fixture *f) {
   REFUSES(REFUSED, kluere_model_tokenizer(handle, &tokenizer));
   REFUSES(REFUSED, kluere_model_label_indices(handle, f->train, labels, FIXTURE_ROWS));
   REFUSES(REFUSED, kluere_model_encode(handle, &row, sizeof row, 0, tokens, 4, &count));
+  REFUSES(REFUSED, kluere_model_input_places(handle, &row, sizeof row, 0, &places));
   REFUSES(REFUSED, kluere_model_tensor_describe(handle, 0, &info));
   REFUSES(REFUSED, kluere_model_tensor_read(handle, 0, values, 4));
   REFUSES(REFUSED, kluere_predictor_create(handle, NULL, &predictor));

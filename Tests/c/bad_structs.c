@@ -165,9 +165,11 @@ static void structs_to_fill(struct fixture *f) {
   int32_t labels[1] = {1};
   kluere_trainer *trainer = NULL;
   kluere_train_options options = fixture_train_options();
+  kluere_example row = fixture_row(0);
   BAD_OUT(kluere_context_info, kluere_context_describe(f->context, out));
   BAD_OUT(kluere_model_config, kluere_model_describe(f->model, out));
   BAD_OUT(kluere_tensor_info, kluere_model_tensor_describe(f->model, 0, out));
+  BAD_OUT(kluere_input_places, kluere_model_input_places(f->model, &row, sizeof row, 0, out));
   BAD_OUT(kluere_metrics, kluere_metrics_compute(scores, labels, 1, 2, NULL, out, NULL, NULL));
   float table[4] = {0.25f, 0.75f, 0.75f, 0.25f};
   const float *members[1] = {table};

@@ -194,7 +194,7 @@ static void logs(struct fixture *f) {
     options.thread_count = 1;
     SUCCEEDS(kluere_context_create(&options, &context));
     SUCCEEDS(kluere_model_open_options_init(&open, sizeof open));
-    open.max_tokens = 8;
+    open.max_tokens = 12;
     SUCCEEDS(kluere_model_open(context, f->model_folder, &open, &model));
     SUCCEEDS(kluere_trainer_create(model, f->train, NULL, &train, &trainer));
     HOLDS(log.wrong == 0 && (log.lines > 0) == (level == KLUERE_LOG_INFO));

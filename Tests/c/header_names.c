@@ -69,7 +69,7 @@ FIELD(kluere_token, begin, 8);
 FIELD(kluere_token, end, 16);
 FIELD(kluere_token, sequence, 24);
 FIELD(kluere_token, word, 28);
-SIZE(kluere_model_config, 80);
+SIZE(kluere_model_config, 96);
 FIELD(kluere_model_config, struct_size, 0);
 FIELD(kluere_model_config, family, 4);
 FIELD(kluere_model_config, hidden_size, 8);
@@ -89,7 +89,10 @@ FIELD(kluere_model_config, task, 64);
 FIELD(kluere_model_config, activation, 68);
 FIELD(kluere_model_config, embedding_size, 72);
 FIELD(kluere_model_config, untied_decoder, 76);
-SIZE(kluere_model_open_options, 64);
+FIELD(kluere_model_config, input_template, 80);
+FIELD(kluere_model_config, particles, 88);
+FIELD(kluere_model_config, after_marker, 92);
+SIZE(kluere_model_open_options, 80);
 FIELD(kluere_model_open_options, struct_size, 0);
 FIELD(kluere_model_open_options, input_form, 4);
 FIELD(kluere_model_open_options, max_tokens, 8);
@@ -101,6 +104,21 @@ FIELD(kluere_model_open_options, task, 40);
 FIELD(kluere_model_open_options, reserved, 44);
 FIELD(kluere_model_open_options, added_special_tokens, 48);
 FIELD(kluere_model_open_options, added_special_token_count, 56);
+FIELD(kluere_model_open_options, input_template, 64);
+FIELD(kluere_model_open_options, particles, 72);
+FIELD(kluere_model_open_options, after_marker, 76);
+SIZE(kluere_entity_places, 32);
+FIELD(kluere_entity_places, marker_begin, 0);
+FIELD(kluere_entity_places, begin, 8);
+FIELD(kluere_entity_places, end, 16);
+FIELD(kluere_entity_places, marker_end, 24);
+SIZE(kluere_input_places, 88);
+FIELD(kluere_input_places, struct_size, 0);
+FIELD(kluere_input_places, reserved, 4);
+FIELD(kluere_input_places, cls, 8);
+FIELD(kluere_input_places, subject, 16);
+FIELD(kluere_input_places, object, 48);
+FIELD(kluere_input_places, cropped, 80);
 SIZE(kluere_tensor_info, 40);
 FIELD(kluere_tensor_info, struct_size, 0);
 FIELD(kluere_tensor_info, flags, 4);
@@ -412,6 +430,7 @@ static const function functions[] = {
     (function)kluere_model_parameter_count,
     (function)kluere_model_label_indices,
     (function)kluere_model_encode,
+    (function)kluere_model_input_places,
     (function)kluere_model_tensor_count,
     (function)kluere_model_tensor_describe,
     (function)kluere_model_tensor_read,
