@@ -563,8 +563,8 @@ enum { KLUERE_PARTICLES_FIXED = 0, KLUERE_PARTICLES_AGREE = 1 };
 /* A closing marker cuts words: 솔가람은 becomes @ 솔가람 @ 은. The rest is tokenized
  *   NEW_WORD      as a word of its own
  *   CONTINUATION  as the rest of a word ("##은"), where the sentence without markers has one word there
- *   KLUE_REPAIR   as KLUE-baseline does: a new word whose first piece is then replaced by the one with "##", if it begins with a
- *                 Hangul syllable and the vocabulary has that piece (SentencePiece: loses its space) */
+ *   KLUE_REPAIR   as KLUE-baseline does: a new word whose first piece is then replaced by the one with "##", if it begins
+ *                 with a Hangul syllable and the vocabulary has that piece (SentencePiece: loses its space) */
 enum { KLUERE_AFTER_MARKER_NEW_WORD = 0, KLUERE_AFTER_MARKER_CONTINUATION = 1, KLUERE_AFTER_MARKER_KLUE_REPAIR = 2 };
 
 typedef struct kluere_model_config {
@@ -587,7 +587,7 @@ typedef struct kluere_model_config {
   int32_t activation;       /* KLUERE_ACTIVATION_*, default GELU */
   uint32_t embedding_size;  /* ELECTRA: width of the embeddings; 0 (default): hidden_size */
   uint32_t untied_decoder;  /* masked LM: 1: the decoder has weights of its own; 0 (default): the word embeddings */
-  const char *input_template; /* of input_form TEMPLATE, else NULL (default). From kluere_model_describe: lives with the model */
+  const char *input_template; /* of TEMPLATE, else NULL (default); from kluere_model_describe: lives with the model */
   int32_t particles;          /* KLUERE_PARTICLES_*, default FIXED */
   int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): the input form's own */
 } kluere_model_config; /* defaults: RoBERTa, 4 layers, hidden 256, 4 heads, intermediate 1024, 512 positions */

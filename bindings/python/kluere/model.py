@@ -197,7 +197,8 @@ class Model(Handle):
     ) -> "Model":
         """A model with random weights. labels None: KLUE's 30. Everything else None: the library's default.
 
-        input_template, when given, makes input_form "template". Exception: when hidden_size is given and intermediate_size is not, it is four times hidden_size.
+        Two exceptions: input_template makes input_form "template", and when hidden_size is given and intermediate_size is
+        not, it is four times hidden_size.
         """
         config = initialized(_abi.kluere_model_config, "kluere_model_config_init")
         if input_template is not None and input_form is None:
