@@ -60,7 +60,7 @@ public func auditCreate(
     let other = try Handle<DatasetObject>.borrowOptional(other, "other")?.dataset
     let tokenizer = try optionalTokenizer(tokenizer)
     let given = try SizedStruct.read(options, "options", defaults: defaults())
-    let form: InputForm = try choice(given.input_form, "input_form", "0 (entity pair) or 1 (typed marker, punctuation)")
+    let form = try inputForm(given.input_form)
     guard given.max_tokens > 0 else { throw KluereError(.invalidArgument, "max_tokens: 0, expected at least 1") }
     var options = AuditOptions()
     options.rareBelow = Int(given.rare_below)

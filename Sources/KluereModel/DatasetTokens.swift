@@ -22,7 +22,8 @@ package enum DatasetTokens {
     var configuration = ModelConfiguration()
     configuration.inputForm = form
     configuration.maxTokens = maxTokens
-    let encoder = try InputEncoder(tokenizer, configuration)
+    let tokens = try configuration.parsedTemplate().addedTokens
+    let encoder = try InputEncoder(try tokenizer.with(specialTokens: tokens), configuration)
     var scratch = InputEncoder.Scratch()
     var encoded = EncodedExample()
     var facts = InputFacts(tokenCounts: [], limit: maxTokens, unknownEntities: [])

@@ -9,6 +9,11 @@ extension Tokenizer {
       var word: Int32 = 0
       var scratch = SentencePiece.Scratch()
       pieces.tokenize(base, 0, text.count, continues: true, word: &word, scratch: &scratch, into: &tokens)
+    case .unigram:
+      var own: [Token] = []
+      tokenize(text, allowSpecial: false, into: &own)
+      continueFirstPiece(of: &own)
+      tokens += own
     case .wordPiece(let words):
       tokenize(text, allowSpecial: false, into: &tokens)
       guard start < tokens.count, !isAdded(tokens[start].id) else { return }
@@ -34,13 +39,12 @@ extension Tokenizer {
         return
       }
       if let id = words.model.continuationID(of: text) { tokens[0].id = id }
-    case .sentencePiece(let pieces):
+    case .sentencePiece, .unigram:
       guard text.starts(with: SentencePiece.space) else { return }
-      let rest = Array(text.dropFirst(SentencePiece.space.count))
-      if rest.isEmpty {
+      if text.count == SentencePiece.space.count {
         tokens.removeFirst()
-      } else if let id = pieces.fileID(rest) {
-        tokens[0].id = pieces.id(id)
+      } else if let id = id(of: String(decoding: text.dropFirst(SentencePiece.space.count), as: Unicode.UTF8.self)) {
+        tokens[0].id = id
       }
     }
   }

@@ -33,6 +33,8 @@ package struct MetaspaceUnigram: Sendable {
     package init() {}
   }
 
+  /// What it was made of.
+  let rules: Rules
   let unknownID: Int32
   let normalizer: StepNormalizer
   let decoder: [DecoderStep]
@@ -52,6 +54,7 @@ package struct MetaspaceUnigram: Sendable {
     guard rules.pieces.count <= SentencePieceModel.maximumPieces else {
       throw KluereError(.unsupported, "unigram: more than \(SentencePieceModel.maximumPieces) pieces")
     }
+    self.rules = rules
     var storage: [UInt8] = []
     var keys: [ByteTrie.Key] = []
     for (id, piece) in rules.pieces.enumerated() {

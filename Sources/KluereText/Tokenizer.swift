@@ -246,6 +246,10 @@ package final class Tokenizer: Sendable {
       return try Tokenizer(
         sentencePiece: mainFile, fairseq: pieces.shift == 1, configuration: configuration,
         template: { _, _ in template }, addedSpecialTokens: missing)
+    case .unigram(let unigram):
+      return try Tokenizer(
+        unigram: unigram.rules, file: mainFile, configuration: configuration, template: template,
+        addedSpecialTokens: missing)
     }
   }
 
