@@ -146,9 +146,9 @@ struct SentencePiece: Sendable {
 
   // MARK: Segmenting
 
-  /// Appends the tokens of [begin, end) of `text`. A run of unknown characters is one token; with byte fallback each of their
-  /// bytes is one, of which the last stands for the character. `word` counts the pieces that begin with a space. `continues`:
-  /// no space is put before the text.
+  /// Appends the tokens of [begin, end) of `text`. A run of unknown characters is one token; with byte fallback each of
+  /// their bytes is one, of which the last stands for the character. `word` counts the pieces that begin with a space.
+  /// `continues`: no space is put before the text.
   func tokenize(
     _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, continues: Bool = false, word: inout Int32,
     scratch: inout Scratch, into tokens: inout [Token]
