@@ -61,6 +61,9 @@ public func auditCreate(
     let tokenizer = try optionalTokenizer(tokenizer)
     let given = try SizedStruct.read(options, "options", defaults: defaults())
     let form = try inputForm(given.input_form)
+    guard form != .template else {
+      throw KluereError(.invalidArgument, "input_form: 2 (template), an audit knows only the named forms")
+    }
     guard given.max_tokens > 0 else { throw KluereError(.invalidArgument, "max_tokens: 0, expected at least 1") }
     var options = AuditOptions()
     options.rareBelow = Int(given.rare_below)
