@@ -13,7 +13,7 @@ from typing import List, Optional
 
 from . import __version__
 from ._arrays import choices
-from .cli_common import add_data_options, model_folder, open_context, precision_of, read_data
+from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
 from .cli_data import DATA_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_tune import TUNE_COMMANDS
@@ -111,12 +111,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     start.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
     start.add_argument("--intermediate", type=int, metavar="N", help="of random weights (default: 4 x hidden)")
     start.add_argument("--max-tokens", type=int, metavar="N", help="longer sentences are cropped around the entities")
-    start.add_argument(
-        "--input-form",
-        choices=list(choices("KLUERE_INPUT_")),
-        metavar="NAME",
-        help="how entities are shown (default: typed_marker_punct): " + ", ".join(choices("KLUERE_INPUT_")),
-    )
+    add_input_form(start, "how entities are shown (default: typed_marker_punct)", template=True)
     start.add_argument(
         "--template", metavar="TEXT", help="an input form of your own, such as '{subject}{와/과} {object} [SEP] {sentence}'"
     )

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from ._arrays import choices
 from .context import Context
 from .dataset import Dataset
 
@@ -23,6 +24,12 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         choices=["stop", "skip"],
         help="stop at the first bad row (default), or leave bad rows out and report them",
     )
+
+
+def add_input_form(parser, text: str, template: bool = False) -> None:
+    """--input-form with the names of KLUERE_INPUT_*; template: also a form of the user's own, which needs --template."""
+    names = [name for name in choices("KLUERE_INPUT_") if template or name != "template"]
+    parser.add_argument("--input-form", choices=names, metavar="NAME", help=f"{text}: " + ", ".join(names))
 
 
 def precision_of(options) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from ._arrays import choices
-from .cli_common import add_data_options, open_context, read_data
+from .cli_common import add_data_options, add_input_form, open_context, read_data
 from .context import Context
 from .dataset import Dataset
 from .model import Model
@@ -75,11 +75,7 @@ def _add_audit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="labelled sentences")
     parser.add_argument("other", nargs="?", metavar="OTHER", help="a file that must share no sentence with DATA")
     _add_tokenizer(parser)
-    parser.add_argument(
-        "--input-form",
-        choices=["typed_marker_punct", "entity_pair"],
-        help="of the model to come, with --tokenizer (default: typed_marker_punct)",
-    )
+    add_input_form(parser, "of the model to come, with --tokenizer (default: typed_marker_punct)")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="of the model to come (default: 256)")
     parser.add_argument("--rare-below", type=int, metavar="N", help="rows that make a label with types rare (default: 3)")
     parser.add_argument(

@@ -9,7 +9,7 @@ import sys
 import time
 
 from . import tune
-from .cli_common import add_data_options, open_context, read_data
+from .cli_common import add_data_options, add_input_form, open_context, read_data
 from .model import Model
 from .progress import ProgressBar
 from .tokenizer import Tokenizer
@@ -49,7 +49,7 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hidden", type=int, metavar="N", help="of random weights (default: 256)")
     parser.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
     parser.add_argument("--max-tokens", type=int, metavar="N", help="longer sentences are cropped")
-    parser.add_argument("--input-form", choices=["typed_marker_punct", "entity_pair"], help="how entities are shown")
+    add_input_form(parser, "how entities are shown")
     # A process that another one of this command started: it shows nothing and waits for nobody.
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
