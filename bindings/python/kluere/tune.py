@@ -10,8 +10,10 @@ them, and tries again what was under way.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
+import fcntl
 import gc
 import math
 import os
@@ -115,20 +117,22 @@ def open_study(path, *, name: str = "kluere", metric: str = "micro_f1", trials: 
     optuna = _optuna()
     if metric not in METRICS:
         raise ValueError(f"metric is {metric!r}, expected one of " + ", ".join(METRICS))
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{Path(path).absolute()}", engine_kwargs={"connect_args": {"timeout": 60}}
-    )
     startup = max(2, min(10, trials // 3))
-    study = optuna.create_study(
-        storage=storage,
-        study_name=name,
-        direction="minimize" if metric == "loss" else "maximize",
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=startup, n_warmup_steps=1),
-        load_if_exists=True,
-    )
+    with _alone(path):  # two processes that make the tables at once would both fail
+        storage = optuna.storages.RDBStorage(
+            f"sqlite:///{Path(path).absolute()}", engine_kwargs={"connect_args": {"timeout": 60}}
+        )
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            direction="minimize" if metric == "loss" else "maximize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=startup, n_warmup_steps=1),
+            load_if_exists=True,
+        )
     if study.user_attrs.setdefault("metric", metric) != metric:
         raise ValueError(f"{path}: the study goes by {study.user_attrs['metric']}, not by {metric}")
     study.set_user_attr("metric", metric)
+    study.kluere_path = path
     # A sampler that began again from the same seed would draw the random trials of the first run once more.
     study.sampler = optuna.samplers.TPESampler(
         n_startup_trials=startup, seed=(seed * 1_000_003 + len(study.trials) * 8191 + os.getpid()) % 2**32
@@ -139,9 +143,10 @@ def open_study(path, *, name: str = "kluere", metric: str = "micro_f1", trials: 
 def prepare(study, first: Optional[dict] = None) -> None:
     """Before search(), once for all processes: recover(), and in a new study the trial to begin with, a baseline that
     the others must beat."""
-    recover(study)
-    if first and not study.get_trials(deepcopy=False):
-        study.enqueue_trial(first)
+    with _alone(_path(study)):
+        recover(study)
+        if first and not study.get_trials(deepcopy=False):
+            study.enqueue_trial(first)
 
 
 def recover(study) -> int:
@@ -227,7 +232,6 @@ def search(
     states = optuna.trial.TrialState
 
     def objective(trial) -> float:
-        trial.set_user_attr("process", _process())
         values = {name: _suggest(trial, name, choice) for name, choice in space.items()}
         try:
             return _run(trial, start, train, validation, metric, evaluations, {**options, **values})
@@ -235,15 +239,48 @@ def search(
             trial.set_user_attr("interrupted", True)
             raise
 
-    def ended(study, trial) -> None:
+    def ended(trial) -> None:
         if on_trial is not None:
             on_trial(trial)
 
     while True:
         taken = (states.COMPLETE, states.PRUNED, states.RUNNING)
-        if sum(trial.state in taken for trial in study.get_trials(deepcopy=False)) >= trials:
-            return
-        study.optimize(objective, n_trials=1, callbacks=[ended], gc_after_trial=True)
+        with _alone(_path(study)):
+            # Two processes would both take the trial that waits: SQLite locks no rows.
+            if sum(trial.state in taken for trial in study.get_trials(deepcopy=False)) >= trials:
+                return
+            trial = study.ask()
+            trial.set_user_attr("process", _process())
+        ended(_finish(study, trial, objective))
+        gc.collect()
+
+
+def _finish(study, trial, objective: Callable):
+    """Runs a trial and tells the study how it ended; the trial as the study then has it."""
+    optuna = _optuna()
+    try:
+        return study.tell(trial, objective(trial))
+    except optuna.TrialPruned:
+        return study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    except BaseException:
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        raise
+
+
+def _path(study):
+    """The study's file; None for a study that open_study did not make."""
+    return getattr(study, "kluere_path", None)
+
+
+@contextlib.contextmanager
+def _alone(path):
+    """While no other process of this machine is in such a block of the same file; path None: at once."""
+    if path is None:
+        yield
+        return
+    with open(f"{Path(path).absolute()}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _suggest(trial, name: str, values: Values):
