@@ -132,6 +132,10 @@ func output<Element>(
     guard needed == 0 else { throw tooSmall(capacity, needed, name) }
     return UnsafeMutableBufferPointer(start: nil, count: 0)
   }
+  // Where the caller says how much: a size_t of more than Int.max is no size of an array.
+  guard needed >= 0 else {
+    throw KluereError(.invalidArgument, "\(name): \(asWritten(needed)) elements, expected an array that fits in memory")
+  }
   // Compared as unsigned: a capacity of more than Int.max is large, not negative.
   guard UInt(bitPattern: capacity) >= UInt(bitPattern: needed) else { throw tooSmall(capacity, needed, name) }
   return UnsafeMutableBufferPointer(start: pointer, count: needed)
