@@ -48,7 +48,9 @@ package final class FlatColumns {
 
     private func setValid(_ isValid: Bool) throws(KluereError) {
       if count % 8 == 0 { try validity.append(0) }
-      if isValid { validity.elements[count / 8] |= 1 << UInt8(count % 8) } else { nullCount += 1 }
+      // In two statements: the compiler (6.3.1) fails on an assignment through `elements` under ThreadSanitizer.
+      let bits = validity.elements
+      if isValid { bits[count / 8] = bits[count / 8] | 1 << UInt8(count % 8) } else { nullCount += 1 }
       count += 1
     }
 
