@@ -10,6 +10,7 @@ struct KluereFile {
   var labels: [String]
   var input: Input
   var maxTokens: Int
+  var extras: ModelExtras
 
   /// The input form and its options.
   struct Input {
@@ -19,8 +20,9 @@ struct KluereFile {
     var afterMarker: AfterMarker?
   }
 
-  init(_ configuration: ModelConfiguration, labels: [String]) {
+  init(_ configuration: ModelConfiguration, labels: [String], extras: ModelExtras) {
     self.labels = labels
+    self.extras = extras
     input = Input(
       form: configuration.inputForm, template: configuration.inputTemplate, particles: configuration.particles,
       afterMarker: configuration.afterMarker)
@@ -62,6 +64,8 @@ struct KluereFile {
       form: form, template: try file.string("input_template"),
       particles: try KluereFile.named("particles", file, path) ?? .fixed,
       afterMarker: try KluereFile.named("after_marker", file, path))
+    extras = ModelExtras()
+    extras.recipe = try file.string("recipe")
   }
 
   private static func named<Choice: NamedChoice>(
@@ -84,6 +88,7 @@ struct KluereFile {
     if let afterMarker = input.afterMarker { file.add("after_marker", afterMarker.name) }
     file.add("max_tokens", maxTokens)
     file.add("labels", labels)
+    if let recipe = extras.recipe { file.add("recipe", recipe) }
     return file.finish()
   }
 }

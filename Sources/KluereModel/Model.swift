@@ -16,6 +16,8 @@ package final class Model: Sendable {
   package let newlyInitialized: [Bool]
   /// Names of tensors in the opened folder's files that this model has no use for.
   package let unusedTensors: [String]
+  /// Travels with the model and into its folder.
+  package let extras: ModelExtras
   /// Second copies of tied tensors, which go back into the folder as they were.
   let copies: [StoredTensor]
   private let encoder: InputEncoder
@@ -23,7 +25,7 @@ package final class Model: Sendable {
   init(
     context: Context, configuration: ModelConfiguration, tokenizer: Tokenizer, labels: LabelSet,
     layout: ParameterLayout, weights: ModelWeights, newlyInitialized: [Bool],
-    unusedTensors: [String] = [], copies: [StoredTensor] = []
+    unusedTensors: [String] = [], copies: [StoredTensor] = [], extras: ModelExtras = ModelExtras()
   ) throws(KluereError) {
     self.context = context
     self.configuration = configuration
@@ -34,6 +36,7 @@ package final class Model: Sendable {
     self.newlyInitialized = newlyInitialized
     self.unusedTensors = unusedTensors
     self.copies = copies
+    self.extras = extras
     // Only a classifier needs the markers of its input form.
     var form = configuration
     if configuration.task != .classification {
@@ -69,7 +72,15 @@ package final class Model: Sendable {
     try Model(
       context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
       weights: ModelWeights(arena: weights, layout, on: context.backend),
-      newlyInitialized: layout.tensors.map { _ in false })
+      newlyInitialized: layout.tensors.map { _ in false }, extras: extras)
+  }
+
+  /// The same model, its weights shared, with other extras.
+  package func with(extras: ModelExtras) throws(KluereError) -> Model {
+    try Model(
+      context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
+      weights: weights, newlyInitialized: newlyInitialized, unusedTensors: unusedTensors, copies: copies,
+      extras: extras)
   }
 
   /// A copy of the weights that its owner may write.

@@ -55,11 +55,13 @@ extension Model {
     }
     let configPath = directory + "/" + ConfigFile.name
     var config = try ConfigFile(try Files.readAll(configPath), path: configPath)
+    var extras = ModelExtras()
     let kluerePath = directory + "/" + KluereFile.name
     if ks_path_kind(kluerePath) == 1 {
       let file = try KluereFile(try Files.readAll(kluerePath), path: kluerePath)
       config.labels = file.labels
       file.apply(to: &config.configuration)
+      extras = file.extras
     }
     options.applyInput(to: &config.configuration)
     var tokenizer = try TokenizerFolder.open(directory, addedSpecialTokens: options.addedSpecialTokens)
@@ -99,7 +101,7 @@ extension Model {
       context: context, configuration: config.configuration, tokenizer: tokenizer, labels: labels, layout: layout,
       weights: weights, newlyInitialized: sources.map { $0 == nil },
       unusedTensors: others.filter { !(hasDecoder && names.isCopy($0.name)) }.map(\.name),
-      copies: growth == nil ? others.filter { hasDecoder && names.isCopy($0.name) } : [])
+      copies: growth == nil ? others.filter { hasDecoder && names.isCopy($0.name) } : [], extras: extras)
   }
 
   /// The caller's labels, else kluere.json's or config.json's names, else KLUE's 30 for a folder without a head, else
@@ -215,7 +217,7 @@ extension Model {
       config.encoded(
         bosTokenID: tokenizer.clsID, eosTokenID: tokenizer.sepID,
         tokenizerClass: tokenizer.configuration.tokenizerClass))
-    let file = KluereFile(configuration, labels: labels.names)
+    let file = KluereFile(configuration, labels: labels.names, extras: extras)
     try target.add(KluereFile.name, file.encoded(libraryVersion: libraryVersion))
     for file in TokenizerFolder.files(tokenizer) { try target.add(file.name, file.bytes) }
     if let other {
