@@ -164,6 +164,10 @@ package protocol Backend: AnyObject, Sendable {
   func crossEntropy(
     _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
     _ update: UpdateStorage) throws(KluereError)
+  /// The same for any other loss; dlogits must not be the logits.
+  func classificationLoss(
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ rule: LossRule, _ update: UpdateStorage) throws(KluereError)
   func softmax(_ y: Floats, _ x: ConstantFloats, rows: Int, classes: Int) throws(KluereError)
   /// Sets lossScale and goodUpdates; once, before the first update.
   func startUpdates(_ update: UpdateStorage, lossScale: Float, goodUpdates: UInt32) throws(KluereError)

@@ -245,6 +245,22 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     update.pointer.pointee.lossSum += sum
   }
 
+  package func classificationLoss(
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ rule: LossRule, _ update: UpdateStorage
+  ) throws(KluereError) {
+    if rowLosses.count < rows { rowLosses = [Double](repeating: 0, count: rows) }
+    var terms = kk_loss_rule(
+      weights: rule.weights, margins: rule.margins, teacher: rule.teacher, on_target: rule.onTarget,
+      off_target: rule.offTarget, gamma: rule.gamma, sharpness: rule.sharpness, temperature: rule.temperature,
+      hard: rule.hard, soft: rule.soft, agreement: rule.agreement, detached: rule.isDetached ? 1 : 0)
+    let lossScale = update.pointer.pointee.lossScale
+    kk_classification_loss(engine, &rowLosses, dlogits, logits, labels, rows, classes, scale * lossScale, &terms)
+    var sum = 0.0
+    for row in 0..<rows { sum += rowLosses[row] }
+    update.pointer.pointee.lossSum += sum
+  }
+
   package func softmax(_ y: Floats, _ x: ConstantFloats, rows: Int, classes: Int) throws(KluereError) {
     kk_softmax(engine, y, x, rows, classes)
   }

@@ -289,7 +289,20 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     _ update: UpdateStorage
   ) throws(KluereError) {
     try check(
-      kc_cross_entropy(device, dlogits, logits, labels, rows, classes, scale, 0, nil, state(update)), "cross-entropy")
+      kc_cross_entropy(device, dlogits, logits, labels, rows, classes, scale, state(update)), "cross-entropy")
+  }
+
+  package func classificationLoss(
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ rule: LossRule, _ update: UpdateStorage
+  ) throws(KluereError) {
+    var terms = kc_loss_rule(
+      weights: rule.weights, margins: rule.margins, teacher: rule.teacher, on_target: rule.onTarget,
+      off_target: rule.offTarget, gamma: rule.gamma, sharpness: rule.sharpness, temperature: rule.temperature,
+      hard: rule.hard, soft: rule.soft, agreement: rule.agreement, detached: rule.isDetached ? 1 : 0)
+    try check(
+      kc_classification_loss(device, dlogits, logits, labels, rows, classes, scale, &terms, state(update)),
+      "classification loss")
   }
 
   package func softmax(_ y: Floats, _ x: ConstantFloats, rows: Int, classes: Int) throws(KluereError) {

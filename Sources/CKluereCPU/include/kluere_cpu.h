@@ -118,6 +118,23 @@ int kk_attention_backward(kk_engine *engine, float *dqkv, const float *dout, con
 void kk_cross_entropy(kk_engine *engine, double *loss, float *dlogits, const float *logits, const int32_t *labels,
                       size_t rows, size_t classes, float scale);
 void kk_softmax(kk_engine *engine, float *y, const float *x, size_t rows, size_t classes); /* y may be x */
+/* What a row's loss is made of, H + K + R (classification_loss.c). With q = on_target for the label and off_target for the
+ * other classes, and p = softmax(sharpness * (logits - margins[label] at the label)):
+ *   H = hard * sum over j of weights[j] q_j (1 - p_j)^gamma (-log p_j)      detached: (1 - p_j)^gamma has no gradient
+ *   K = soft * KL(teacher[row] || softmax(logits / temperature))
+ *   R = agreement * (KL(a || b) + KL(b || a)) / 4, a and b = softmax(logits) of the row and of row ^ 1, the same sentence with
+ *       other dropout: two rows together count the pair once
+ * NULL: no margins, all weights 1. */
+typedef struct kk_loss_rule {
+  const float *weights, *margins; /* [classes] */
+  const float *teacher;           /* [rows, classes] */
+  double on_target, off_target, gamma, sharpness, temperature, hard, soft, agreement;
+  int detached;
+} kk_loss_rule;
+/* loss[row] and dlogits = scale * gradient, NULL if not wanted; not the logits themselves. Labels as above; with
+ * agreement both rows of a pair have the same. */
+void kk_classification_loss(kk_engine *engine, double *loss, float *dlogits, const float *logits, const int32_t *labels,
+                            size_t rows, size_t classes, float scale, const kk_loss_rule *rule);
 
 /* ---- optimizer.c ---------------------------------------------------------------------------------------------------- */
 double kk_sum_of_squares(kk_engine *engine, const float *x, size_t count); /* summed in double, in fixed blocks */

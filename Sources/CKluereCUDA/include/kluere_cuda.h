@@ -191,12 +191,26 @@ typedef struct kc_update_state {
 int kc_update_start(kc_device *device, kc_update_state *state, float loss_scale, uint32_t good_updates);
 /* At the beginning of each update: loss_sum = 0. */
 int kc_update_begin(kc_device *device, kc_update_state *state);
-/* state->loss_sum += sum over rows of loss(row); dlogits (NULL if not wanted) = scale * loss_scale * gradient. fp32
- * logits. loss = -weight[label] (1 - p)^gamma log p, p = softmax(logits)[label] (gamma 0: cross-entropy; Lin et al.
- * 2017); weight may be NULL. The gradient is exact (gamma > 0: through (1 - p)^gamma too). A label outside [0, classes)
- * gives loss 0 and gradient 0. */
+/* state->loss_sum += sum over rows of -log softmax(logits)[label]; dlogits (NULL if not wanted) = scale * loss_scale *
+ * gradient. fp32 logits. A label outside [0, classes) gives loss 0 and gradient 0. */
 int kc_cross_entropy(kc_device *device, float *dlogits, const float *logits, const int32_t *labels, size_t rows,
-                     size_t classes, float scale, float gamma, const float *weight, kc_update_state *state);
+                     size_t classes, float scale, kc_update_state *state);
+/* What a row's loss is made of, H + K + R. With q = on_target for the label and off_target for the other classes, and
+ * p = softmax(sharpness * (logits - margins[label] at the label)):
+ *   H = hard * sum over j of weights[j] q_j (1 - p_j)^gamma (-log p_j)      detached: (1 - p_j)^gamma has no gradient
+ *   K = soft * KL(teacher[row] || softmax(logits / temperature))
+ *   R = agreement * (KL(a || b) + KL(b || a)) / 4, a and b = softmax(logits) of the row and of row ^ 1, the same sentence with
+ *       other dropout: two rows together count the pair once
+ * NULL: no margins, all weights 1. */
+typedef struct kc_loss_rule {
+  const float *weights, *margins; /* [classes] */
+  const float *teacher;           /* [rows, classes] */
+  double on_target, off_target, gamma, sharpness, temperature, hard, soft, agreement;
+  int detached;
+} kc_loss_rule;
+/* As kc_cross_entropy; dlogits is not the logits themselves. With agreement both rows of a pair have one label. */
+int kc_classification_loss(kc_device *device, float *dlogits, const float *logits, const int32_t *labels, size_t rows,
+                           size_t classes, float scale, const kc_loss_rule *rule, kc_update_state *state);
 int kc_softmax(kc_device *device, float *y, const float *x, size_t rows, size_t classes); /* y may be x */
 /* grad_norm, gradient_scale = min(1, max_norm / (norm + 1e-6)) / loss_scale (max_norm 0: 1 / loss_scale) and skip from
  * the gradients; dynamic: halves loss_scale on a skip, doubles it after growth_interval good updates

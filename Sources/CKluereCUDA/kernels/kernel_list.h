@@ -50,6 +50,7 @@
   K(elementwise, kc_convert_bf16_from_f16)
 #define KC_KERNELS_loss(K)        \
   K(loss, kc_cross_entropy_f32)   \
+  K(loss, kc_classification_loss) \
   K(loss, kc_sum_losses)          \
   K(loss, kc_softmax_f32)
 #define KC_KERNELS_optimizer(K)   \

@@ -151,12 +151,25 @@ typedef struct kc_dropout_parameters {
 typedef struct kc_cross_entropy_parameters {
   float *dlogits;
   double *losses;
-  const float *logits, *weight;
+  const float *logits;
   const int *labels;
   unsigned classes;
-  float scale, gamma;
+  float scale;
   const kc_device_state *state;
 } kc_cross_entropy_parameters;
+
+/* One warp per row. The terms are those of kc_loss_rule (kluere_cuda.h). losses [rows]. */
+typedef struct kc_classification_loss_parameters {
+  float *dlogits;
+  double *losses;
+  const float *logits, *weights, *margins, *teacher;
+  const int *labels;
+  const kc_device_state *state;
+  double on_target, off_target, gamma, sharpness, temperature, hard, soft, agreement;
+  unsigned rows, classes;
+  float scale;
+  int detached;
+} kc_classification_loss_parameters;
 
 typedef struct kc_sum_losses_parameters {
   kc_device_state *state;
