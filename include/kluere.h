@@ -220,6 +220,10 @@ KLUERE_API const char *kluere_dataset_skipped_reason(const kluere_dataset *datas
 /* The rows at the given indices, in that order (repeats allowed). */
 KLUERE_API kluere_status kluere_dataset_subset(const kluere_dataset *dataset, const size_t *indices, size_t count,
                                                kluere_dataset **out);
+/* The rows of first and then those of second, whose labels get first's numbers by their names; a label that first does not
+ * have is refused. Ids stay as they are, also where both have the same. Texts are shared, not copied. */
+KLUERE_API kluere_status kluere_dataset_concat(const kluere_dataset *first, const kluere_dataset *second,
+                                               kluere_dataset **out);
 /* Writes all rows as kluere_dataset_read reads them. format: KLUERE_FORMAT_*; AUTO by the name: .json KLUE JSON, .jsonl
  * JSON Lines, .csv competition CSV. Hidden labels: left out of JSON, "100" in CSV; origins: only where a row has one. The
  * file is replaced at once. */
@@ -771,6 +775,27 @@ KLUERE_API kluere_status kluere_submission_write_table(const kluere_dataset *dat
 KLUERE_API kluere_status kluere_submission_read(const kluere_dataset *dataset, const char *path, float *out,
                                                 size_t capacity, int32_t *predictions);
 
+/* ---- Pseudo-labels: rows whose label a model is sure of, as training rows (Lee 2013) --------------------------------- */
+typedef struct kluere_pseudo_label_options {
+  uint32_t struct_size;
+  uint32_t reserved;
+  double min_confidence;      /* of the most probable label, default 0.9; 0 to 1 */
+  uint64_t max_per_label;     /* > 0: the most confident rows of each label, at most so many; 0 (default): all */
+  uint64_t max_rows;          /* > 0: the most confident rows, at most so many; 0 (default): all */
+  const double *label_shares; /* one a label, 0 or more: of max_rows (required), label c gets at most its share, rounded: rows
+                               * that are distributed as the training set's, say. NULL (default): no shares */
+  size_t label_share_count;
+} kluere_pseudo_label_options;
+KLUERE_API kluere_status kluere_pseudo_label_options_init(kluere_pseudo_label_options *options, size_t struct_size);
+/* probabilities: rows x labels in the dataset's label order, as predict_dataset or submission_read give them. out: the rows
+ * that are kept, in their order, with their most probable label in place of their own; ids, sources and origins stay. Of
+ * equally confident rows the first count more. STATE if no row is kept. rows: NULL, or the kept rows' numbers, *row_count of
+ * them; capacity: that of rows, as many as the dataset has. */
+KLUERE_API kluere_status kluere_dataset_pseudo_label(const kluere_dataset *dataset, const float *probabilities,
+                                                     size_t probability_count,
+                                                     const kluere_pseudo_label_options *options, kluere_dataset **out,
+                                                     size_t *rows, size_t capacity, size_t *row_count);
+
 /* ---- Metrics ------------------------------------------------------------------------------------------------------
  * As KLUE defines them (KLUE-baseline, metrics/functional.py), as fractions of 1. micro-F1: over all labels but
  * no_relation, rows of no_relation kept as possible false positives. AUPRC: mean over all classes of the trapezoid
@@ -1006,6 +1031,62 @@ KLUERE_API kluere_status kluere_ensemble_search(const float *const *members, siz
 enum { KLUERE_SCHEDULE_LINEAR = 0, KLUERE_SCHEDULE_COSINE = 1, KLUERE_SCHEDULE_CONSTANT = 2 }; /* each after warm-up */
 enum { KLUERE_BEST_MICRO_F1 = 0, KLUERE_BEST_AUPRC = 1, KLUERE_BEST_LOSS = 2 };
 
+/* The loss of a training run. A sentence with logits z, label y and p = softmax(z) has the
+ *   hard loss   CROSS_ENTROPY  sum over classes j of w_j q_j (-log p_j)
+ *               FOCAL          sum over j of alpha_j w_j q_j (1 - p_j)^gamma (-log p_j)        (Lin et al. 2017)
+ *               LDAM           w_y (-log softmax(s (z - m_y [j = y]))_y), m_y = max_m (n_y / n_min)^(-1/4)  (Cao et al. 2019)
+ *   q           q_y = 1, others 0; with label_smoothing e and C classes
+ *               ALL            e / C for every class and 1 - e more for y: torch's label_smoothing, transformers' LabelSmoother
+ *               OTHERS         1 - e for y, e / (C - 1) for each other class
+ *   w           class weights: given, or by a rule from n_j, the training rows of label j (0 for labels without rows):
+ *               INVERSE 1 / n_j, SQRT 1 / sqrt(n_j), EFFECTIVE (1 - beta) / (1 - beta^n_j) (Cui et al. 2019); then scaled so
+ *               that their mean over the labels that have rows is 1 (MEAN_CLASSES), or over the rows (MEAN_ROWS,
+ *               scikit-learn's "balanced" with INVERSE), or not at all (AS_IS). Weights that are given are taken as they are.
+ * An update's loss is the sum of its sentences' losses over their number, or, with weighted_mean, over the sum of their w_y
+ * (torch's CrossEntropyLoss(weight)); of the whole update, however it is cut into micro-batches.
+ *   r_drop      alpha > 0: each sentence is in the batch twice, with dropout of its own: the mean of both hard losses +
+ *               alpha (KL(p || p') + KL(p' || p)) / 2 (Liang et al. 2021). Tokens of a batch count twice.
+ *   soft_targets  a teacher's probabilities t for the training rows: (1 - share) hard + share T^2 KL(t' || softmax(z / T)),
+ *               t' = t^(1/T) / sum of t^(1/T) (Hinton et al. 2015)
+ * What contradicts something else is refused with both names. Evaluation reports plain cross entropy whatever the loss. */
+enum { KLUERE_LOSS_CROSS_ENTROPY = 0, KLUERE_LOSS_FOCAL = 1, KLUERE_LOSS_LDAM = 2 };
+enum {
+  KLUERE_CLASS_WEIGHTS_NONE = 0,
+  KLUERE_CLASS_WEIGHTS_INVERSE = 1,
+  KLUERE_CLASS_WEIGHTS_SQRT = 2,
+  KLUERE_CLASS_WEIGHTS_EFFECTIVE = 3
+};
+enum { KLUERE_WEIGHT_SCALE_MEAN_CLASSES = 0, KLUERE_WEIGHT_SCALE_MEAN_ROWS = 1, KLUERE_WEIGHT_SCALE_AS_IS = 2 };
+enum { KLUERE_SMOOTHING_ALL = 0, KLUERE_SMOOTHING_OTHERS = 1 };
+
+typedef struct kluere_loss_options {
+  uint32_t struct_size;
+  int32_t kind;               /* KLUERE_LOSS_* */
+  int32_t class_weight_rule;  /* KLUERE_CLASS_WEIGHTS_*, default NONE */
+  int32_t class_weight_scale; /* KLUERE_WEIGHT_SCALE_* of a rule's weights, default MEAN_CLASSES */
+  double effective_beta;      /* -1 (default): 0.9999; EFFECTIVE alone */
+  const float *class_weights; /* one a label, in the model's order, 0 or more; NULL (default): by the rule */
+  size_t class_weight_count;
+  double weights_from;        /* class weights begin after this share of the updates (LDAM's deferred re-weighting); 0 */
+  uint32_t weighted_mean;     /* 1: divided by the sum of the sentences' class weights; 0 (default): by their number */
+  int32_t smoothing_mode;     /* KLUERE_SMOOTHING_*, default ALL */
+  double label_smoothing;     /* e, 0 (default) to 1; not with LDAM */
+  double focal_gamma;         /* -1 (default): 2; FOCAL alone, like the next three */
+  double focal_alpha;         /* -1 (default): 1; a factor of every hard loss */
+  const float *focal_alphas;  /* one a label; NULL (default): focal_alpha for all */
+  size_t focal_alpha_count;
+  uint32_t detach_pt;         /* 1: (1 - p)^gamma is taken as a constant: no gradient goes through it */
+  uint32_t reserved;
+  double ldam_margin;         /* -1 (default): 0.5, the margin of the rarest label; LDAM alone */
+  double ldam_scale;          /* -1 (default): 30, the s above; LDAM alone */
+  double r_drop;              /* alpha; 0 (default): none */
+  const float *soft_targets;  /* training rows x labels in the model's order, copied; rows sum to 1. NULL (default): none */
+  size_t soft_target_count;
+  double temperature;         /* T; -1 (default): 1. Only with soft_targets, like the next */
+  double distill_share;       /* -1 (default): 0.5; at 1 the labels play no part */
+} kluere_loss_options;
+KLUERE_API kluere_status kluere_loss_options_init(kluere_loss_options *options, size_t struct_size);
+
 typedef struct kluere_train_options {
   uint32_t struct_size;
   uint32_t batch_sentences; /* per micro-batch, default 32 */
@@ -1035,6 +1116,7 @@ typedef struct kluere_train_options {
   int32_t precision;        /* KLUERE_PRECISION_*, default FLOAT32; UNSUPPORTED if the device lacks it */
   uint32_t split_on_out_of_memory; /* 1: micro-batches that do not fit the device's memory are computed in parts, which
                                     * changes results by rounding; 0 (default): OUT_OF_MEMORY with the sizes */
+  const kluere_loss_options *loss; /* NULL (default): cross entropy. Read by the call that takes these options */
 } kluere_train_options;
 
 typedef struct kluere_step_info {

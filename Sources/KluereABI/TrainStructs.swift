@@ -18,7 +18,8 @@ func defaultTrainOptions() -> kluere_train_options {
     classifier_dropout: c.classifierDropout ?? modelsOwn, best_metric: c.bestMetric.rawValue,
     evaluate_every: UInt64(clamping: c.evaluateEvery), checkpoint_every: UInt64(clamping: c.checkpointEvery),
     patience: UInt64(clamping: c.patience), output_directory: nil,
-    precision: c.precision.rawValue, split_on_out_of_memory: c.splitsOnOutOfMemory ? 1 : 0)
+    precision: c.precision.rawValue, split_on_out_of_memory: c.splitsOnOutOfMemory ? 1 : 0,
+    loss: nil)
 }
 
 /// KLUERE_PRECISION_*; AUTO is the device's choice.

@@ -131,13 +131,19 @@ package final class Network {
   }
 
   /// Adds the sum of the rows' losses of the last forward pass to `update` and prepares the backward pass with gradients
-  /// times `scale`. `labels`: one per sequence, inside the labels.
-  package func loss(_ labels: [Int32], scale: Float, _ update: UpdateStorage) throws(KluereError) {
+  /// times `scale`. `labels`: one per sequence, inside the labels. `rule`: nil for cross entropy.
+  package func loss(
+    _ labels: [Int32], _ rule: LossRule? = nil, scale: Float, _ update: UpdateStorage
+  ) throws(KluereError) {
     guard labels.count == shape.sequences, let device = memory.labels else {
       throw KluereError(.internal, "loss: \(labels.count) labels for \(shape.sequences) sequences")
     }
     try backend.copyIn(device, labels)
     let head = try headMemory()
+    if let rule, let gradient = head.logitsGradient {
+      return try backend.classificationLoss(
+        gradient, head.logits, labels: device, rows: shape.sequences, classes: labelCount, scale: scale, rule, update)
+    }
     try backend.crossEntropy(
       head.logitsGradient, head.logits, labels: device, rows: shape.sequences, classes: labelCount, scale: scale,
       update)

@@ -6,7 +6,8 @@ internal import KluereFormats
 internal import KluereModel
 
 /// A checkpoint is a model folder with two files more: optimizer.safetensors (AdamW's moments, named as torch names
-/// them) and trainer_state.json (configuration, position, and what the other pieces must be).
+/// them) and trainer_state.json (configuration, position, and what the other pieces must be); with distillation
+/// soft_targets.safetensors.
 extension Trainer {
   static let stateName = "trainer_state.json"
   static let momentsName = "optimizer.safetensors"
@@ -26,7 +27,7 @@ extension Trainer {
       evaluation: evaluation.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) },
       labels: live.labels.names, weights: try Trainer.checksum(live.weights.arena, backend),
       firstMoments: try Trainer.checksum(moments.first, backend),
-      secondMoments: try Trainer.checksum(moments.second, backend))
+      secondMoments: try Trainer.checksum(moments.second, backend), softTargets: softTargetsChecksum)
     let bytes = state.encoded()
     let (live, moments) = (live, moments)
     try live.save(
@@ -38,7 +39,7 @@ extension Trainer {
         Model.ExtraFile(Trainer.stateName) { (target) throws(KluereError) in
           try target.add(Trainer.stateName, bytes)
         },
-      ])
+      ] + softTargetsFile)
   }
 
   private static func writeMoments(
@@ -107,10 +108,13 @@ extension Trainer {
     let moments = try readMoments(checkpoint + "/" + momentsName, live, state)
     var configuration = state.configuration
     if state.writesCheckpoints { configuration.outputDirectory = parent }
-    try BatchRule(configuration).validate(lengths: trainRows.lengths)
+    let softTargets = try readSoftTargets(checkpoint, state, rows: trainRows.count, classes: live.labels.count)
+    let lengths = trainRows.lengths(copies: configuration.loss?.copies ?? 1)
+    try BatchRule(configuration).validate(lengths: lengths)
     let trainer = try Trainer(
       live: live, train: trainRows, evaluation: evaluationRows, configuration: configuration,
-      totalSteps: state.totalSteps, progress: state.progress, moments: moments, libraryVersion: libraryVersion)
+      totalSteps: state.totalSteps, progress: state.progress, moments: moments, softTargets: softTargets,
+      libraryVersion: libraryVersion)
     guard try trainer.restorePosition() else {
       throw KluereError(.badFormat, "\(path): the position is not one that its configuration leads to")
     }

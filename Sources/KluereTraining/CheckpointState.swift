@@ -22,6 +22,8 @@ struct CheckpointState: Equatable {
   var weights: UInt64
   var firstMoments: UInt64
   var secondMoments: UInt64
+  /// Of the soft targets; nil: there are none.
+  var softTargets: UInt64?
 
   /// What a data set must be to resume with it.
   struct Rows: Equatable {
@@ -40,7 +42,8 @@ struct CheckpointState: Equatable {
 
   init(
     libraryVersion: String, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, train: Rows,
-    evaluation: Rows?, labels: [String], weights: UInt64, firstMoments: UInt64, secondMoments: UInt64
+    evaluation: Rows?, labels: [String], weights: UInt64, firstMoments: UInt64, secondMoments: UInt64,
+    softTargets: UInt64?
   ) {
     self.libraryVersion = libraryVersion
     self.configuration = configuration
@@ -54,6 +57,7 @@ struct CheckpointState: Equatable {
     self.weights = weights
     self.firstMoments = firstMoments
     self.secondMoments = secondMoments
+    self.softTargets = softTargets
   }
 }
 
@@ -89,6 +93,7 @@ extension CheckpointState {
     weights = try file.hexadecimal("weights_checksum")
     firstMoments = try file.hexadecimal("first_moments_checksum")
     secondMoments = try file.hexadecimal("second_moments_checksum")
+    softTargets = try file.optionalHexadecimal("soft_targets_checksum")
     // Before anything else is believed: a damaged digit would otherwise train on from somewhere else.
     guard try file.hexadecimal("checksum") == ownChecksum else {
       throw KluereError(.badFormat, "\(path): its checksum is not that of its content: it is damaged or was edited")
@@ -154,6 +159,8 @@ extension TrainingConfiguration {
     }
     self.precision = precision
     splitsOnOutOfMemory = try object.bool("split_on_out_of_memory")
+    loss = nil
+    if let own = try object.optionalObject("loss") { loss = try LossConfiguration(own) }
   }
 }
 
@@ -196,6 +203,8 @@ extension CheckpointState {
     json.field("weights_checksum", hexadecimal(weights))
     json.field("first_moments_checksum", hexadecimal(firstMoments))
     json.field("second_moments_checksum", hexadecimal(secondMoments))
+    json.key("soft_targets_checksum")
+    if let softTargets { json.string(hexadecimal(softTargets)) } else { json.null() }
     if let checksum { json.field("checksum", hexadecimal(checksum)) }
     json.endObject()
     return json.finish()
@@ -240,6 +249,8 @@ extension TrainingConfiguration {
     json.field("patience", patience)
     json.field("precision", precision.name)
     json.field("split_on_out_of_memory", splitsOnOutOfMemory)
+    json.key("loss")
+    if let loss { loss.write(to: &json) } else { json.null() }
     json.endObject()
   }
 }

@@ -33,6 +33,10 @@ package final class Trainer {
   private var batch: TokenBatch
   private var unpacked = EncodedRows.Unpacked()
   private var labels: [Int32] = []
+  /// The training rows of the batch, copies counted.
+  private var batchRows: [Int] = []
+  /// nil: cross entropy.
+  let loss: TrainingLoss?
   private let gradients: FloatStorage
   /// What products read in 16-bit precisions; written by each update.
   private let half: HalfWeights?
@@ -63,7 +67,8 @@ package final class Trainer {
 
   /// Copies the weights of `model`, which stays as it is.
   package convenience init(
-    model: Model, train: Dataset, evaluation: Dataset?, configuration: TrainingConfiguration, libraryVersion: String
+    model: Model, train: Dataset, evaluation: Dataset?, configuration: TrainingConfiguration,
+    softTargets: UnsafeBufferPointer<Float>? = nil, libraryVersion: String
   ) throws(KluereError) {
     try configuration.validate()
     guard model.layout.classifier != nil else {
@@ -73,7 +78,12 @@ package final class Trainer {
     // Not Optional.map: its closure carries no typed error.
     var evaluationRows: TrainingRows?
     if let evaluation { evaluationRows = try TrainingRows(evaluation, model, "evaluation") }
-    let lengths = train.lengths
+    var soft: [Float] = []
+    if let softTargets, let loss = configuration.loss {
+      soft = try SoftTargets.soften(
+        softTargets, rows: train.count, classes: model.labels.count, temperature: loss.teacherTemperature)
+    }
+    let lengths = train.lengths(copies: configuration.loss?.copies ?? 1)
     let rule = BatchRule(configuration)
     try rule.validate(lengths: lengths)
     var totalSteps = configuration.maxSteps
@@ -84,13 +94,14 @@ package final class Trainer {
     let live = try model.with(weights: try model.copyWeights())
     try self.init(
       live: live, train: train, evaluation: evaluationRows, configuration: configuration, totalSteps: totalSteps,
-      progress: Progress(configuration.precision), moments: try Moments(live), libraryVersion: libraryVersion)
+      progress: Progress(configuration.precision), moments: try Moments(live), softTargets: soft,
+      libraryVersion: libraryVersion)
   }
 
   /// `live`'s weights are this trainer's own from here on. Everything has been validated.
   init(
     live: Model, train: TrainingRows, evaluation: TrainingRows?, configuration: TrainingConfiguration,
-    totalSteps: Int, progress: Progress, moments: Moments, libraryVersion: String
+    totalSteps: Int, progress: Progress, moments: Moments, softTargets: [Float], libraryVersion: String
   ) throws(KluereError) {
     self.live = live
     self.train = train
@@ -100,7 +111,10 @@ package final class Trainer {
     self.progress = progress
     self.moments = moments
     self.libraryVersion = libraryVersion
-    lengths = train.lengths
+    loss = try TrainingLoss.make(
+      configuration.loss, softTargets: softTargets, labels: train.labels, classes: live.labels.count,
+      on: live.context.backend)
+    lengths = train.lengths(copies: loss?.copies ?? 1)
     rule = BatchRule(configuration)
     schedule = Schedule(configuration, totalSteps: totalSteps)
     let backend = live.context.backend
@@ -234,7 +248,9 @@ package final class Trainer {
     plan.make(rule, epoch: progress.epoch, lengths: lengths)
     while true {
       do throws(KluereError) {
-        return try network.reserve(tokens: min(plan.maxTokens, passTokens), sequences: plan.maxSentences)
+        let sequences = plan.maxSentences.product(loss?.copies ?? 1) ?? .max
+        try loss?.reserve(rows: sequences)
+        return try network.reserve(tokens: min(plan.maxTokens, passTokens), sequences: sequences)
       } catch {
         guard error.status == .outOfMemory, try splitPasses(error) else { throw error }
       }
@@ -291,6 +307,9 @@ package final class Trainer {
     try backend.beginUpdate(numbers)
     lastLossScale = progress.lossScale
     let firstPlace = plan.bounds[batches.lowerBound]
+    loss?.begin(
+      rows: plan.order[firstPlace..<plan.bounds[batches.upperBound]], labels: train.labels, step: progress.step,
+      totalSteps: totalSteps)
     let weights = NetworkWeights(live.weights.arena, half: half)
     for number in batches {
       var place = plan.bounds[number]
@@ -302,7 +321,7 @@ package final class Trainer {
         place = fill(from: place, to: plan.bounds[number + 1], firstPlace: firstPlace)
         tokens += batch.tokenCount
         _ = try network.forward(weights, batch, dropout)
-        try network.loss(labels, scale: 1 / Float(sentences), numbers)
+        try network.loss(labels, try loss?.rule(rows: batchRows), scale: 1 / Float(sentences), numbers)
         try network.backward(weights, gradients: gradients)
       }
     }
@@ -312,13 +331,18 @@ package final class Trainer {
   private func fill(from start: Int, to end: Int, firstPlace: Int) -> Int {
     batch.removeAll()
     labels.removeAll(keepingCapacity: true)
+    batchRows.removeAll(keepingCapacity: true)
+    let copies = loss?.copies ?? 1
     var place = start
     while place < end {
       let row = Int(plan.order[place])
       if place > start, batch.tokenCount + Int(lengths[row]) > passTokens { break }
       // Numbered within the update: dropout does not depend on how the update is cut into micro-batches.
-      train.encoded.load(row, sample: place - firstPlace, into: &batch, &unpacked)
-      labels.append(train.labels[row])
+      for copy in 0..<copies {
+        train.encoded.load(row, sample: (place - firstPlace) * copies + copy, into: &batch, &unpacked)
+        labels.append(train.labels[row])
+        batchRows.append(row)
+      }
       place += 1
     }
     return place

@@ -97,6 +97,8 @@ package struct TrainingConfiguration: Sendable, Equatable {
   package var precision = Precision.float32
   /// Passes are split where the device's memory does not hold a whole micro-batch.
   package var splitsOnOutOfMemory = false
+  /// nil: cross entropy.
+  package var loss: LossConfiguration?
 
   package init() {}
 
@@ -134,6 +136,7 @@ package struct TrainingConfiguration: Sendable, Equatable {
     try checkDropout("hidden_dropout", hiddenDropout)
     try checkDropout("attention_dropout", attentionDropout)
     try checkDropout("classifier_dropout", classifierDropout)
+    try loss?.validate(labels: nil)
     if let outputDirectory, outputDirectory.isEmpty || outputDirectory.utf8.contains(0) {
       throw KluereError(.invalidArgument, "output_directory: expected a path, found an empty one or one with a NUL")
     }

@@ -92,6 +92,8 @@ static void inits(void) {
   BAD_INIT(kluere_calibration_options_init, kluere_calibration_options);
   BAD_INIT(kluere_ensemble_options_init, kluere_ensemble_options);
   BAD_INIT(kluere_train_options_init, kluere_train_options);
+  BAD_INIT(kluere_loss_options_init, kluere_loss_options);
+  BAD_INIT(kluere_pseudo_label_options_init, kluere_pseudo_label_options);
   BAD_INIT(kluere_audit_options_init, kluere_audit_options);
   BAD_INIT(kluere_clean_options_init, kluere_clean_options);
   BAD_INIT(kluere_split_options_init, kluere_split_options);
@@ -112,6 +114,7 @@ static void options_of_calls(struct fixture *f) {
   size_t count;
   float scores[2] = {0.25f, 0.75f};
   int32_t labels[1] = {1};
+  float sure[FIXTURE_ROWS * FIXTURE_LABELS] = {1.0f};
   kluere_metrics metrics = {0};
   metrics.struct_size = sizeof metrics;
   row.label = NULL;
@@ -146,6 +149,13 @@ static void options_of_calls(struct fixture *f) {
               kluere_ensemble_combine(members, 1, NULL, 1, 2, options, combined, 2), (void)0);
   BAD_OPTIONS(kluere_train_options_init, kluere_train_options,
               kluere_trainer_create(f->model, f->train, NULL, options, &trainer), kluere_trainer_destroy(trainer));
+  kluere_train_options with_loss = fixture_train_options();
+  BAD_OPTIONS(kluere_loss_options_init, kluere_loss_options,
+              (with_loss.loss = options, kluere_trainer_create(f->model, f->train, NULL, &with_loss, &trainer)),
+              kluere_trainer_destroy(trainer));
+  BAD_OPTIONS(kluere_pseudo_label_options_init, kluere_pseudo_label_options,
+              kluere_dataset_pseudo_label(f->train, sure, FIXTURE_ROWS * FIXTURE_LABELS, options, &dataset, NULL, 0, NULL),
+              kluere_dataset_destroy(dataset));
   BAD_OPTIONS(kluere_model_config_init, kluere_model_config,
               kluere_model_create(f->context, f->tokenizer, options, fixture_labels, FIXTURE_LABELS, &model),
               kluere_model_destroy(model));

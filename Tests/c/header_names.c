@@ -237,7 +237,40 @@ FIELD(kluere_weight_search, folds, 4);
 FIELD(kluere_weight_search, value, 8);
 FIELD(kluere_weight_search, held_out, 16);
 FIELD(kluere_weight_search, equal_weights, 24);
-SIZE(kluere_train_options, 168);
+SIZE(kluere_pseudo_label_options, 48);
+FIELD(kluere_pseudo_label_options, struct_size, 0);
+FIELD(kluere_pseudo_label_options, reserved, 4);
+FIELD(kluere_pseudo_label_options, min_confidence, 8);
+FIELD(kluere_pseudo_label_options, max_per_label, 16);
+FIELD(kluere_pseudo_label_options, max_rows, 24);
+FIELD(kluere_pseudo_label_options, label_shares, 32);
+FIELD(kluere_pseudo_label_options, label_share_count, 40);
+SIZE(kluere_loss_options, 160);
+FIELD(kluere_loss_options, struct_size, 0);
+FIELD(kluere_loss_options, kind, 4);
+FIELD(kluere_loss_options, class_weight_rule, 8);
+FIELD(kluere_loss_options, class_weight_scale, 12);
+FIELD(kluere_loss_options, effective_beta, 16);
+FIELD(kluere_loss_options, class_weights, 24);
+FIELD(kluere_loss_options, class_weight_count, 32);
+FIELD(kluere_loss_options, weights_from, 40);
+FIELD(kluere_loss_options, weighted_mean, 48);
+FIELD(kluere_loss_options, smoothing_mode, 52);
+FIELD(kluere_loss_options, label_smoothing, 56);
+FIELD(kluere_loss_options, focal_gamma, 64);
+FIELD(kluere_loss_options, focal_alpha, 72);
+FIELD(kluere_loss_options, focal_alphas, 80);
+FIELD(kluere_loss_options, focal_alpha_count, 88);
+FIELD(kluere_loss_options, detach_pt, 96);
+FIELD(kluere_loss_options, reserved, 100);
+FIELD(kluere_loss_options, ldam_margin, 104);
+FIELD(kluere_loss_options, ldam_scale, 112);
+FIELD(kluere_loss_options, r_drop, 120);
+FIELD(kluere_loss_options, soft_targets, 128);
+FIELD(kluere_loss_options, soft_target_count, 136);
+FIELD(kluere_loss_options, temperature, 144);
+FIELD(kluere_loss_options, distill_share, 152);
+SIZE(kluere_train_options, 176);
 FIELD(kluere_train_options, struct_size, 0);
 FIELD(kluere_train_options, batch_sentences, 4);
 FIELD(kluere_train_options, batch_tokens, 8);
@@ -265,6 +298,7 @@ FIELD(kluere_train_options, patience, 144);
 FIELD(kluere_train_options, output_directory, 152);
 FIELD(kluere_train_options, precision, 160);
 FIELD(kluere_train_options, split_on_out_of_memory, 164);
+FIELD(kluere_train_options, loss, 168);
 SIZE(kluere_step_info, 96);
 FIELD(kluere_step_info, struct_size, 0);
 FIELD(kluere_step_info, done, 4);
@@ -386,6 +420,9 @@ static const function functions[] = {
     (function)kluere_dataset_skipped_count,
     (function)kluere_dataset_skipped_reason,
     (function)kluere_dataset_subset,
+    (function)kluere_dataset_concat,
+    (function)kluere_pseudo_label_options_init,
+    (function)kluere_dataset_pseudo_label,
     (function)kluere_dataset_write,
     (function)kluere_dataset_split,
     (function)kluere_tokenizer_options_init,
@@ -464,6 +501,7 @@ static const function functions[] = {
     (function)kluere_ensemble_combine,
     (function)kluere_ensemble_rank,
     (function)kluere_ensemble_search,
+    (function)kluere_loss_options_init,
     (function)kluere_train_options_init,
     (function)kluere_trainer_create,
     (function)kluere_trainer_resume,

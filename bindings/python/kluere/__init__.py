@@ -46,6 +46,7 @@ from .evaluation import (
     type_pairs,
 )
 from .example import Entity, Example, convert_offset
+from .loss import Loss, read_probabilities
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
 from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
 from .predictor import Predictor
@@ -78,6 +79,7 @@ __all__ = [
     "KluereError",
     "Leakage",
     "Lengths",
+    "Loss",
     "Metrics",
     "Model",
     "ModelConfig",
@@ -112,6 +114,7 @@ __all__ = [
     "library_path",
     "library_version",
     "rank",
+    "read_probabilities",
     "read_submission",
     "rows_in",
     "score",

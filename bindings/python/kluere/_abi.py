@@ -163,6 +163,18 @@ KLUERE_SCHEDULE_CONSTANT = 2
 KLUERE_BEST_MICRO_F1 = 0
 KLUERE_BEST_AUPRC = 1
 KLUERE_BEST_LOSS = 2
+KLUERE_LOSS_CROSS_ENTROPY = 0
+KLUERE_LOSS_FOCAL = 1
+KLUERE_LOSS_LDAM = 2
+KLUERE_CLASS_WEIGHTS_NONE = 0
+KLUERE_CLASS_WEIGHTS_INVERSE = 1
+KLUERE_CLASS_WEIGHTS_SQRT = 2
+KLUERE_CLASS_WEIGHTS_EFFECTIVE = 3
+KLUERE_WEIGHT_SCALE_MEAN_CLASSES = 0
+KLUERE_WEIGHT_SCALE_MEAN_ROWS = 1
+KLUERE_WEIGHT_SCALE_AS_IS = 2
+KLUERE_SMOOTHING_ALL = 0
+KLUERE_SMOOTHING_OTHERS = 1
 KLUERE_EVENT_STEP = 0
 KLUERE_EVENT_EVALUATION = 1
 KLUERE_EVENT_CHECKPOINT = 2
@@ -440,6 +452,18 @@ class kluere_fill_options(Structure):
     ]
 
 
+class kluere_pseudo_label_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("min_confidence", c_double),
+        ("max_per_label", c_uint64),
+        ("max_rows", c_uint64),
+        ("label_shares", POINTER(c_double)),
+        ("label_share_count", c_size_t),
+    ]
+
+
 class kluere_metrics_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -599,6 +623,35 @@ class kluere_weight_search(Structure):
     ]
 
 
+class kluere_loss_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("class_weight_rule", c_int32),
+        ("class_weight_scale", c_int32),
+        ("effective_beta", c_double),
+        ("class_weights", POINTER(c_float)),
+        ("class_weight_count", c_size_t),
+        ("weights_from", c_double),
+        ("weighted_mean", c_uint32),
+        ("smoothing_mode", c_int32),
+        ("label_smoothing", c_double),
+        ("focal_gamma", c_double),
+        ("focal_alpha", c_double),
+        ("focal_alphas", POINTER(c_float)),
+        ("focal_alpha_count", c_size_t),
+        ("detach_pt", c_uint32),
+        ("reserved", c_uint32),
+        ("ldam_margin", c_double),
+        ("ldam_scale", c_double),
+        ("r_drop", c_double),
+        ("soft_targets", POINTER(c_float)),
+        ("soft_target_count", c_size_t),
+        ("temperature", c_double),
+        ("distill_share", c_double),
+    ]
+
+
 class kluere_train_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -628,6 +681,7 @@ class kluere_train_options(Structure):
         ("output_directory", c_char_p),
         ("precision", c_int32),
         ("split_on_out_of_memory", c_uint32),
+        ("loss", POINTER(kluere_loss_options)),
     ]
 
 
@@ -698,6 +752,7 @@ FUNCTIONS = {
     "kluere_dataset_skipped_count": (c_size_t, (c_void_p,)),
     "kluere_dataset_skipped_reason": (c_char_p, (c_void_p, c_size_t)),
     "kluere_dataset_subset": (c_int32, (c_void_p, POINTER(c_size_t), c_size_t, POINTER(c_void_p))),
+    "kluere_dataset_concat": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
     "kluere_dataset_write": (c_int32, (c_void_p, c_char_p, c_int32)),
     "kluere_dataset_split": (c_int32, (c_void_p, c_double, c_uint64, POINTER(c_void_p), POINTER(c_void_p))),
     "kluere_tokenizer_options_init": (c_int32, (POINTER(kluere_tokenizer_options), c_size_t)),
@@ -853,6 +908,17 @@ FUNCTIONS = {
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_write_table": (c_int32, (c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_read": (c_int32, (c_void_p, c_char_p, POINTER(c_float), c_size_t, POINTER(c_int32))),
+    "kluere_pseudo_label_options_init": (c_int32, (POINTER(kluere_pseudo_label_options), c_size_t)),
+    "kluere_dataset_pseudo_label": (c_int32, (
+        c_void_p,
+        POINTER(c_float),
+        c_size_t,
+        POINTER(kluere_pseudo_label_options),
+        POINTER(c_void_p),
+        POINTER(c_size_t),
+        c_size_t,
+        POINTER(c_size_t),
+    )),
     "kluere_metrics_options_init": (c_int32, (POINTER(kluere_metrics_options), c_size_t)),
     "kluere_metrics_compute": (c_int32, (
         POINTER(c_float),
@@ -959,6 +1025,7 @@ FUNCTIONS = {
         POINTER(c_double),
         POINTER(c_double),
     )),
+    "kluere_loss_options_init": (c_int32, (POINTER(kluere_loss_options), c_size_t)),
     "kluere_train_options_init": (c_int32, (POINTER(kluere_train_options), c_size_t)),
     "kluere_trainer_create": (c_int32, (
         c_void_p,

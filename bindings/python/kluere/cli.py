@@ -16,6 +16,7 @@ from ._arrays import choices
 from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
 from .cli_data import DATA_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
+from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
 from .cli_tune import TUNE_COMMANDS
 from .context import Context
 from .dataset import Dataset
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         ("predict", _add_predict, _predict, "relations of a file's sentences, or of one sentence"),
         *DATA_COMMANDS,
         *EVALUATION_COMMANDS,
+        *LOSS_COMMANDS,
         *TUNE_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -144,6 +146,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--checkpoint-every", type=int, metavar="N", help="updates (default: at each evaluation)")
     run.add_argument("--patience", type=int, metavar="N", help="evaluations without improvement before it stops")
     run.add_argument("--best-metric", choices=["micro_f1", "auprc", "loss"], help="default: micro_f1")
+    add_loss_options(parser)
 
 
 def _train(options, parser: argparse.ArgumentParser) -> None:
@@ -269,6 +272,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         best_metric=options.best_metric,
         output_directory=options.output,
         precision=precision_of(options),
+        loss=loss_of(options, train, start.labels),
     )
 
 

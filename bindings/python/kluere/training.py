@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Union
 
 from . import _abi
 from ._arrays import choice, choices
@@ -13,6 +13,7 @@ from ._interrupt import Interruptible
 from ._library import assign, c_path, check, initialized, library, sized, status_error
 from .context import Context, default_context
 from .dataset import Dataset
+from .loss import Loss
 from .metrics import Metrics, from_c
 from .model import Model, Tensors
 from .progress import TrainingProgress
@@ -96,6 +97,7 @@ class Trainer(Handle):
     precision          "float32" (default), "tf32", "bfloat16", "float16" or "auto": what the device does best; the CPU has
                        float32 alone
     split_on_out_of_memory   True: micro-batches that do not fit the device's memory are computed in parts
+    loss               a kluere.Loss, or the name of its kind; None: cross entropy
     """
 
     _destroy_name = "kluere_trainer_destroy"
@@ -132,6 +134,7 @@ class Trainer(Handle):
         output_directory=None,
         precision: Optional[str] = None,
         split_on_out_of_memory: Optional[bool] = None,
+        loss: Union[None, str, Loss] = None,
     ) -> None:
         options = initialized(_abi.kluere_train_options, "kluere_train_options_init")
         assign(
@@ -163,6 +166,10 @@ class Trainer(Handle):
             precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
             split_on_out_of_memory=None if split_on_out_of_memory is None else int(split_on_out_of_memory),
         )
+        alive = None
+        if loss is not None:
+            given, alive = (Loss(kind=loss) if isinstance(loss, str) else loss)._c(model.labels)
+            options.loss = ctypes.pointer(given)
         pointer = ctypes.c_void_p()
         check(
             library().kluere_trainer_create(
@@ -173,6 +180,7 @@ class Trainer(Handle):
                 ctypes.byref(pointer),
             )
         )
+        del alive  # the library has copied it
         self._adopt(pointer)
 
     @classmethod

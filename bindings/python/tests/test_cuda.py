@@ -114,6 +114,28 @@ def test_gradients_with_dropout_are_those_of_the_cpu(tmp_path, cuda, family, sha
         assert difference <= 1e-4 * max(numpy.linalg.norm(numpy.float64(expected)), 1e-3 * norm), name
 
 
+LOSSES = {
+    "everything": dict(
+        kind="focal", class_weights="sqrt", weighted_mean=True, label_smoothing=0.1, r_drop=2.0, temperature=2.0,
+        soft_targets=[[0.7, 0.2, 0.1, 0.0], [0.0, 1.0, 0.0, 0.0], [0.25] * 4, [0.1, 0.1, 0.1, 0.7]],
+    ),
+    "margins": dict(kind="ldam", class_weights="effective"),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_are_those_of_the_cpu(tmp_path, cuda, name):
+    models = pair(tmp_path, cuda, hidden_dropout=0.2, attention_dropout=0.3, classifier_dropout=0.1)
+    rows = made_up.dataset(4, longest=LONGEST)
+    cpu, on_gpu = trainers(models, rows, learning_rate=0.0, loss=kluere.Loss(**LOSSES[name]))
+    a, b = cpu.step(), on_gpu.step()
+    assert b.loss == pytest.approx(a.loss, rel=1e-5) and b.grad_norm == pytest.approx(a.grad_norm, rel=1e-4)
+    close(on_gpu.gradients["classifier.out_proj.weight"], cpu.gradients["classifier.out_proj.weight"], 1e-4)
+    on_gpu.save_checkpoint(tmp_path / "checkpoint")
+    resumed = kluere.Trainer.resume(tmp_path / "checkpoint", rows, context=cuda)
+    assert resumed.step().loss == on_gpu.step().loss
+
+
 def test_thirty_updates_follow_the_cpu(tmp_path, cuda):
     models = pair(tmp_path, cuda)
     cpu, on_gpu = trainers(models, made_up.dataset(20, longest=LONGEST))
