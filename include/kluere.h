@@ -1026,8 +1026,8 @@ KLUERE_API kluere_status kluere_ensemble_search(const float *const *members, siz
 
 /* ---- Training -----------------------------------------------------------------------------------------------------
  * step() is the primitive; run() is a loop over step() with evaluation and checkpoints that you could write yourself.
- * The update is AdamW as torch.optim.AdamW does it (no decay on biases and layer norms). The loss is the mean over all
- * sentences of an update, however they are split into micro-batches. */
+ * The update is AdamW as torch.optim.AdamW does it (no decay on biases and layer norms). The loss is cross entropy, or what
+ * kluere_loss_options says: the mean over all sentences of an update, however they are split into micro-batches. */
 enum { KLUERE_SCHEDULE_LINEAR = 0, KLUERE_SCHEDULE_COSINE = 1, KLUERE_SCHEDULE_CONSTANT = 2 }; /* each after warm-up */
 enum { KLUERE_BEST_MICRO_F1 = 0, KLUERE_BEST_AUPRC = 1, KLUERE_BEST_LOSS = 2 };
 
@@ -1127,7 +1127,7 @@ typedef struct kluere_step_info {
   uint64_t sentences; /* in this update */
   uint64_t tokens;    /* in this update */
   double epoch;       /* passes over the data so far */
-  double loss;        /* mean over the update's sentences, with dropout */
+  double loss;        /* what is minimised: mean over the update's sentences, with dropout */
   double learning_rate;
   double grad_norm; /* before clipping */
   double seconds;   /* this update */

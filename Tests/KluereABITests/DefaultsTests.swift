@@ -25,6 +25,20 @@ struct DefaultsTests {
     #expect(options.checkpoint_every == 0 && options.patience == 0 && options.output_directory == nil)
   }
 
+  @Test func `loss defaults are those of the header`() {
+    let loss = filled(kluere_loss_options_init, kluere_loss_options())
+    #expect(loss.kind == Int32(KLUERE_LOSS_CROSS_ENTROPY) && loss.class_weight_rule == 0 && loss.class_weight_scale == 0)
+    #expect(loss.effective_beta == -1 && loss.class_weights == nil && loss.weights_from == 0 && loss.weighted_mean == 0)
+    #expect(loss.smoothing_mode == Int32(KLUERE_SMOOTHING_ALL) && loss.label_smoothing == 0)
+    #expect(loss.focal_gamma == -1 && loss.focal_alpha == -1 && loss.focal_alphas == nil && loss.detach_pt == 0)
+    #expect(loss.ldam_margin == -1 && loss.ldam_scale == -1 && loss.r_drop == 0)
+    #expect(loss.soft_targets == nil && loss.temperature == -1 && loss.distill_share == -1)
+    #expect(kluere_train_options().loss == nil)
+    let pseudo = filled(kluere_pseudo_label_options_init, kluere_pseudo_label_options())
+    #expect(pseudo.min_confidence == 0.9 && pseudo.max_per_label == 0 && pseudo.max_rows == 0)
+    #expect(pseudo.label_shares == nil)
+  }
+
   @Test func `model defaults are those of the header`() {
     let config = filled(kluere_model_config_init, kluere_model_config())
     #expect(config.family == Int32(KLUERE_FAMILY_ROBERTA) && config.layer_count == 4 && config.hidden_size == 256)
