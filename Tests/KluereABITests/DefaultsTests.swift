@@ -27,8 +27,9 @@ struct DefaultsTests {
 
   @Test func `loss defaults are those of the header`() {
     let loss = filled(kluere_loss_options_init, kluere_loss_options())
-    #expect(loss.kind == Int32(KLUERE_LOSS_CROSS_ENTROPY) && loss.class_weight_rule == 0 && loss.class_weight_scale == 0)
-    #expect(loss.effective_beta == -1 && loss.class_weights == nil && loss.weights_from == 0 && loss.weighted_mean == 0)
+    #expect(loss.kind == Int32(KLUERE_LOSS_CROSS_ENTROPY) && loss.class_weight_rule == 0)
+    #expect(loss.class_weight_scale == 0 && loss.effective_beta == -1 && loss.class_weights == nil)
+    #expect(loss.weights_from == 0 && loss.weighted_mean == 0)
     #expect(loss.smoothing_mode == Int32(KLUERE_SMOOTHING_ALL) && loss.label_smoothing == 0)
     #expect(loss.focal_gamma == -1 && loss.focal_alpha == -1 && loss.focal_alphas == nil && loss.detach_pt == 0)
     #expect(loss.ldam_margin == -1 && loss.ldam_scale == -1 && loss.r_drop == 0)
