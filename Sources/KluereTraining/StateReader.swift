@@ -74,9 +74,11 @@ struct StateReader {
     return numbers
   }
 
-  /// 16 hexadecimal digits.
+  /// 16 hexadecimal digits, as they are written: a letter whose case changed is damage too.
   func hexadecimal(_ name: String) throws(KluereError) -> UInt64 {
-    guard let text = object[name]?.string, text.utf8.count == 16, let value = UInt64(text, radix: 16) else {
+    guard let text = object[name]?.string, let value = UInt64(text, radix: 16),
+      KluereTraining.hexadecimal(value) == text
+    else {
       throw wrong(name, "16 hexadecimal digits")
     }
     return value
