@@ -159,6 +159,8 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         parser.error("--save best needs --dev or --validation-fraction")
     if last.exists() and not options.resume:
         parser.error(f"{last} exists: add --resume to go on from it, or choose another folder")
+    if options.distill and options.validation_fraction is not None:
+        parser.error("--distill has a row for each of TRAIN: give --dev in place of --validation-fraction")
     shape = (options.family, options.layers, options.hidden, options.heads, options.intermediate)
     if options.model and any(value is not None for value in shape):
         parser.error("--family, --layers, --hidden, --heads and --intermediate are for random weights (--tokenizer)")

@@ -1,5 +1,6 @@
 """Every loss against PyTorch in double precision, through a whole small model; its invariances; resuming; pseudo-labels."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -296,6 +297,39 @@ def test_r_drop_is_cross_entropy_and_alpha_times_a_divergence(world):
     assert divergence > 1e-3 and losses[2] - losses[1] == pytest.approx(2 * divergence, rel=1e-4)
 
 
+def two_passes(ours, example, **options):
+    """log p of the two dropout samples of an update's first sentence, told by plain cross entropy alone: two rows with the same
+    sentence are these two passes, and their labels choose which two numbers the loss adds up."""
+
+    def loss(first, second):
+        rows = [dataclasses.replace(example, label=LABELS[label]) for label in (first, second)]
+        dataset = kluere.Dataset.create(rows, labels=LABELS)
+        return 2 * kluere.Trainer(ours, dataset, batch_sentences=2, max_steps=1, **options).step().loss
+
+    rows = numpy.array([loss(label, 0) for label in range(len(LABELS))])  # -log p[label] - log q[0]
+    columns = numpy.array([loss(0, label) for label in range(len(LABELS))])
+    return [-values - numpy.log(numpy.exp(-values).sum()) for values in (rows, columns)]
+
+
+@pytest.mark.parametrize("alpha", [0.5, 6.0])
+def test_r_drop_is_what_its_two_passes_say(world, alpha):
+    ours, _, dataset, *_ = world
+    options = dict(learning_rate=0, warmup_ratio=0, max_grad_norm=0, **ON)
+    log_p, log_q = two_passes(ours, dataset[3], **options)
+    assert numpy.abs(log_p - log_q).max() > 0.05
+    trainer = kluere.Trainer(ours, dataset.subset([3]), max_steps=1, loss=kluere.Loss(r_drop=alpha), **options)
+    info = trainer.step()
+    target = LABELS.index(dataset[3].label)
+    logits = [torch.tensor(values, requires_grad=True) for values in (log_p, log_q)]
+    p, q = (F.log_softmax(values, 0) for values in logits)
+    divergence = F.kl_div(q, p, log_target=True, reduction="sum") + F.kl_div(p, q, log_target=True, reduction="sum")
+    expected = -(p[target] + q[target]) / 2 + alpha * divergence / 2
+    expected.backward()
+    assert info.loss == pytest.approx(expected.item(), rel=1e-5)
+    bias = (logits[0].grad + logits[1].grad).numpy()
+    assert numpy.abs(trainer.gradients["classifier.out_proj.bias"] - bias).max() < 1e-5
+
+
 def test_tokens_of_r_drop_count_twice(world):
     ours, _, dataset, *_ = world
     lengths = [len(ours.encode(example)) for example in dataset]
@@ -469,6 +503,9 @@ def test_command_line(tmp_path, capsys):
                           "--label-smoothing", "0.1", "--r-drop", "1", "--distill", str(tmp_path / "teacher.npy")]) == 0
     state = (tmp_path / "out/checkpoint-last/trainer_state.json").read_text(encoding="utf-8")
     assert '"kind": "focal"' in state and '"r_drop": 1.0' in state and '"distills": true' in state
+    with pytest.raises(SystemExit):
+        main(common + ["-o", str(tmp_path / "split"), "--distill", "teacher.npy", "--validation-fraction", "0.2"])
+    assert "--validation-fraction" in capsys.readouterr().err
     assert main(common + ["-o", str(tmp_path / "refused"), "--gamma", "2"]) == 1
     assert "focal_gamma with kind cross_entropy" in capsys.readouterr().err
     assert main(["pseudo-label", str(tmp_path / "train.json"), "-o", str(tmp_path / "more.json"), "--probabilities",
