@@ -19,8 +19,9 @@ HEADS = [
     "cls", "cls_linear", "entity_start", "entity_start_gelu", "entity_start_linear", "cls_entity_start", "mention_pool",
     "r_bert", "report_4", "report_6",
 ]
-# Markers, a mask in place of the entity, entities that only a prompt names.
-FORMS = ["typed_marker_punct", "entity_mask", "prompt_relation"]
+# Markers, a mask in place of the entity, a prompt before a sentence without markers.
+PROMPT = "{subject}, {object} [SEP] {sentence}"
+FORMS = [dict(input_form="typed_marker_punct"), dict(input_form="entity_mask"), dict(input_template=PROMPT)]
 OFF = dict(hidden_dropout=0, attention_dropout=0, classifier_dropout=0)
 linear = torch.nn.functional.linear
 
@@ -57,8 +58,8 @@ class Reference(torch.nn.Module):
     def pooled(self, cls):
         return torch.tanh(self.layer(f"{self.family}.pooler.dense", cls))
 
-    def row(self, h, places):
-        """Logits of one sentence from its states [tokens, hidden]."""
+    def features(self, h, places, drop):
+        """What the output layer reads of one sentence's states [tokens, hidden]. drop(site, x): the inner dropouts."""
         def start(entity):
             return h[entity.marker_begin]
 
@@ -73,10 +74,10 @@ class Reference(torch.nn.Module):
         cls, s, o = h[0], places.subject, places.object
         starts = torch.cat([start(s), start(o)])
         if self.head == "cls" and self.family == "bert":
-            return self.layer("classifier", self.pooled(cls))
-        if self.head == "cls":
-            return self.layer("classifier.out_proj", torch.tanh(self.layer("classifier.dense", cls)))
-        if self.head == "cls_linear":
+            x = self.pooled(cls)
+        elif self.head == "cls":
+            x = torch.tanh(self.layer("classifier.dense", drop(1, cls)))
+        elif self.head == "cls_linear":
             x = dense(cls)
         elif self.head == "entity_start":
             x = relu(dense(starts))
@@ -92,19 +93,24 @@ class Reference(torch.nn.Module):
             entity = functools.partial(self.layer, "relation_head.entity")
             x = torch.cat(
                 [
-                    self.layer("relation_head.cls", torch.tanh(self.pooled(cls))),
-                    entity(torch.tanh(whole(s).mean(0))),
-                    entity(torch.tanh(whole(o).mean(0))),
+                    self.layer("relation_head.cls", torch.tanh(drop(16, self.pooled(cls)))),
+                    entity(torch.tanh(drop(17, whole(s).mean(0)))),
+                    entity(torch.tanh(drop(18, whole(o).mean(0)))),
                 ]
             )
         elif self.head == "report_4":
             x = gelu(dense(torch.cat([self.pooled(cls), starts])))
         else:
-            u = relu(dense(starts))
+            u = drop(16, relu(dense(starts)))
             x = relu(dense(torch.cat([u, cls])))
-        return self.layer("relation_head.output", x)
+        return x
 
-    def forward(self, ours, examples):
+    def output(self, x):
+        bert = {"bert": "classifier", "roberta": "classifier.out_proj"}[self.family]
+        return self.layer(bert if self.head == "cls" else "relation_head.output", x)
+
+    def forward(self, ours, examples, drop=lambda site, x: x, sites=(0,)):
+        """Logits [sites, sentences, labels]; without masks [sentences, labels]."""
         rows = []
         for example in examples:
             encoding = ours.encode(example)
@@ -112,16 +118,18 @@ class Reference(torch.nn.Module):
                 input_ids=torch.tensor([encoding.ids]), token_type_ids=torch.tensor([encoding.type_ids])
             )
             h = self.body(**inputs).last_hidden_state[0]
-            rows.append(self.row(h, ours.input_places(example)))
-        return torch.stack(rows)
+            x = self.features(h, ours.input_places(example), drop)
+            rows.append(torch.stack([self.output(drop(site, x)) for site in sites]))
+        logits = torch.stack(rows, 1)
+        return logits if len(sites) > 1 else logits[0]
 
 
-def pair(folder, head, family="roberta", form="typed_marker_punct", context=None, **shape):
+def pair(folder, head, family, context, **shape):
     """A model of ours in a folder, opened again after its biases and norms were made random, and the reference."""
     shape = {**dict(hidden_size=21, head_count=3, layer_count=2, intermediate_size=33), **shape}
     made = made_up.model(
-        folder / "tokenizer", labels=LABELS, family=family, head=head, input_form=form, initializer_range=0.15, seed=3,
-        context=context, **shape,
+        folder / "tokenizer", labels=LABELS, family=family, head=head, initializer_range=0.15, seed=3, context=context,
+        **shape,
     )
     made.save(folder / "made")
     safetensors = pytest.importorskip("safetensors.numpy")
@@ -144,10 +152,10 @@ def relative(ours, theirs):
 CASES = [(head, family, FORMS[(i + j) % 3]) for i, head in enumerate(HEADS) for j, family in enumerate(["bert", "roberta"])]
 
 
-@pytest.mark.parametrize("head,family,form", CASES)
+@pytest.mark.parametrize("head,family,form", CASES, ids=[f"{h} {f} {next(iter(x.values()))[:12]}" for h, f, x in CASES])
 def test_logits_and_every_gradient(tmp_path, context, head, family, form):
     segments = head in ("mention_pool", "report_6")
-    ours, theirs = pair(tmp_path, head, family, form, context, entity_segments=segments)
+    ours, theirs = pair(tmp_path, head, family, context, entity_segments=segments, **form)
     examples = made_up.examples(10, LABELS, seed=1, longest=15)
     expected = theirs(ours, examples)
     assert relative(ours.predict(examples, output="logits"), expected.detach().numpy()) < 1e-5
@@ -176,7 +184,7 @@ def test_logits_and_every_gradient(tmp_path, context, head, family, form):
 
 
 def test_twenty_updates(tmp_path, context):
-    ours, theirs = pair(tmp_path, "r_bert", "bert", "r_bert", context)
+    ours, theirs = pair(tmp_path, "r_bert", "bert", context, input_form="entity_marker")
     examples = made_up.examples(8, LABELS, seed=2, longest=8)
     dataset = kluere.Dataset.create(examples, labels=LABELS, context=context)
     trainer = kluere.Trainer(
@@ -300,52 +308,100 @@ def test_entity_segments(tmp_path, context):
     model = made_up.model(tmp_path / "tokenizer", labels=LABELS, input_form="entity_marker", context=context)
     model.save(tmp_path / "model")
     old = numpy.asarray(model.tensors["roberta.embeddings.token_type_embeddings.weight"])
-    for form in ("entity_marker", "prompt_relation", "entity_pair"):
-        grown = kluere.Model.open(tmp_path / "model", entity_segments=True, input_form=form, context=context)
+    for form in ({}, dict(input_template=PROMPT), dict(input_form="entity_pair")):
+        grown = kluere.Model.open(tmp_path / "model", entity_segments=True, context=context, **form)
         table = numpy.asarray(grown.tensors["roberta.embeddings.token_type_embeddings.weight"])
         assert table.shape == (3, 24) and numpy.abs(table - old).max() < 1e-6  # RoBERTa has one type: their mean
         for example in made_up.examples(5, LABELS, seed=8):
             types, places = grown.encode(example).type_ids, grown.input_places(example)
-            if form != "entity_pair":  # there the entities stand twice
-                expected = [0] * len(types)
-                for entity, number in ((places.object, 2), (places.subject, 1)):
-                    expected[entity.begin : entity.end] = [number] * (entity.end - entity.begin)
-                assert types == expected, form
+            expected = [0] * len(types)
+            for entity, number in ((places.object, 2), (places.subject, 1)):
+                expected[entity.begin : entity.end] = [number] * (entity.end - entity.begin)
+            assert types == expected, form
             assert {0, 1, 2} == set(types)
     grown.save(tmp_path / "grown")
     assert json.loads((tmp_path / "grown" / "config.json").read_text())["type_vocab_size"] == 3
     assert kluere.Model.open(tmp_path / "grown", context=context).config.entity_segments
-    # Fewer types than that are refused by name, here by a folder whose table was cut.
     fresh = made_up.model(tmp_path / "tokenizer", labels=LABELS, entity_segments=True, context=context)
     assert fresh.tensors.shape("roberta.embeddings.token_type_embeddings.weight") == (3, 24)
 
 
+def keep(seed, site, count, p):
+    """The library's dropout of the first sentence of an update, from its description in kluere_cpu.h: element j is kept where
+    16 bits of Philox4x32-7 are at least p * 65536. Counter: (j / 8, position 0, sample 0, site); key: the seed."""
+    word, bits = 0xFFFFFFFF, []
+    for block in range((count + 7) // 8):
+        c, key = [block, 0, 0, site], [seed & word, seed >> 32]
+        for _ in range(7):
+            a, b = c[0] * 0xD2511F53, c[2] * 0xCD9E8D57
+            c = [(b >> 32) ^ c[1] ^ key[0], b & word, (a >> 32) ^ c[3] ^ key[1], a & word]
+            key = [(key[0] + 0x9E3779B9) & word, (key[1] + 0xBB67AE85) & word]
+        bits += [half for w in c for half in (w & 0xFFFF, w >> 16)]
+    threshold = round(p * 65536)
+    return torch.tensor([65536 / (65536 - threshold) if b >= threshold else 0.0 for b in bits[:count]], dtype=torch.float64)
+
+
+def mixed(seed, step):
+    """The key of an update: KluereBase's mix."""
+    word = 2**64 - 1
+
+    def finalize(z):
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & word
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & word
+        return z ^ (z >> 31)
+
+    return finalize((finalize((seed + 0x9E3779B97F4A7C15) & word) + step * 0xD1B54A32D192ED03) & word)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("samples", [1, 4])
+def test_dropout_with_our_masks(tmp_path, context, head, samples):
+    """Loss (the mean over the samples) and gradients where the reference drops what we drop."""
+    ours, theirs = pair(tmp_path, head, "roberta", context)
+    example = made_up.examples(1, LABELS, seed=5, longest=9)
+    rows = kluere.Dataset.create(example, labels=LABELS, context=context)
+    options = dict(OFF, classifier_dropout=0.3, multi_sample_dropout=samples, learning_rate=1e-12, max_grad_norm=0)
+    trainer = kluere.Trainer(ours, rows, max_steps=2, seed=77, **options)
+    for step in range(2):
+        info = trainer.step()
+        seed = mixed(77, step)
+
+        def drop(site, x):
+            return x * keep(seed, site, len(x), 0.3)
+
+        sites = [2] + [1024 + sample for sample in range(1, samples)]
+        logits = theirs(ours, example, drop, sites).reshape(samples, len(LABELS))
+        target = torch.tensor([LABELS.index(example[0].label)] * samples)
+        loss = torch.nn.functional.cross_entropy(logits, target)
+        named = theirs.named()
+        for parameter in named.values():
+            parameter.grad = None
+        loss.backward()
+        assert info.loss == pytest.approx(loss.item(), rel=1e-5)
+        norm = math.sqrt(sum((p.grad**2).sum().item() for p in named.values()))
+        assert info.grad_norm == pytest.approx(norm, rel=1e-4)
+        for name, found in trainer.gradients.items():
+            difference = numpy.linalg.norm(numpy.float64(found) - named[name].grad.numpy())
+            assert difference < 1e-4 * max(named[name].grad.norm().item(), 1e-3 * norm), name
+
+
 def test_multi_sample_dropout(tmp_path, context):
-    """The mean over n masks before the output layer: exact where nothing else drops, since what the masks drop is known
-    to be scaled by 1 / (1 - p): the mean over many masks of the logits is the logits without dropout."""
+    """Its samples are independent draws: the spread of the loss falls with the root of their number."""
     model = made_up.model(tmp_path / "tokenizer", labels=LABELS, head="entity_start", initializer_range=0.3, context=context)
     rows = kluere.Dataset.create(made_up.examples(16, LABELS, seed=5, longest=9), labels=LABELS, context=context)
     options = dict(
         batch_sentences=16, max_steps=40, learning_rate=0.0, hidden_dropout=0, attention_dropout=0, max_grad_norm=0
     )
 
-    def run(samples, p, steps=1):
-        trainer = kluere.Trainer(model, rows, multi_sample_dropout=samples, classifier_dropout=p, **options)
-        return [(trainer.step().loss, {k: numpy.float64(v) for k, v in trainer.gradients.items()}) for _ in range(steps)]
+    def losses(samples):
+        trainer = kluere.Trainer(model, rows, multi_sample_dropout=samples, classifier_dropout=0.3, **options)
+        return numpy.array([info.loss for info in trainer.steps()])
 
-    name = "relation_head.output.weight"
-    # The first mask is that of one sample; each further one is a draw of its own from the same distribution.
-    single = run(1, 0.3, 40)
-    many = run(16, 0.3, 40)
-    one, sixteen = (numpy.array([loss for loss, _ in r]) for r in (single, many))
+    one, sixteen = losses(1), losses(16)
     spread = one.std(ddof=1)
     assert abs(one.mean() - sixteen.mean()) < 4 * spread / math.sqrt(40)
-    # Independent masks: the spread falls with the root of their number (chi-square, 39 degrees of freedom each).
-    assert 1 / 8 < sixteen.std(ddof=1) / spread < 1 / 2.2
-    grads = [numpy.stack([g[name] for _, g in r]) for r in (single, many)]
-    error = grads[0].std(0, ddof=1) / math.sqrt(40)
-    assert (numpy.abs(grads[0].mean(0) - grads[1].mean(0)) < 6 * error + 1e-6).all()
-    assert 1 / 8 < grads[1].std(0).mean() / grads[0].std(0).mean() < 1 / 2.2
+    # 4 is expected; 39 degrees of freedom each put the ratio of independent draws between 2.5 and 6.5.
+    assert 2.5 < spread / sixteen.std(ddof=1) < 6.5
     # Prediction drops nothing, however often.
     before = model.predict(rows)
     trainer = kluere.Trainer(model, rows, multi_sample_dropout=8, **options)
