@@ -39,9 +39,6 @@ package enum RelationHead: Int32, Sendable, NamedChoice {
 
   /// Whether it reads entities, whose places token ids alone do not tell.
   package var needsPlaces: Bool { self != .cls && self != .clsLinear }
-
-  /// Whether [CLS] goes through the encoder's own pooler.
-  var hasPooler: Bool { self == .rBERT || self == .report4 }
 }
 
 /// What of a sentence's states a head takes: each is one row of the hidden size.
