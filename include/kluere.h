@@ -497,7 +497,7 @@ KLUERE_API kluere_status kluere_dataset_add_paraphrases(const kluere_dataset *da
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the
  * tokenizer's files, and kluere.json (labels in order, input form, versions). */
 enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1, KLUERE_FAMILY_XLM_ROBERTA = 2, KLUERE_FAMILY_ELECTRA = 3 };
-/* What stands on the encoder: the [CLS] head of transformers' sequence classifiers, its masked-LM head, or nothing. */
+/* What stands on the encoder: a classifier (KLUERE_HEAD_* below), transformers' masked-LM head, or nothing. */
 enum { KLUERE_TASK_CLASSIFICATION = 0, KLUERE_TASK_MASKED_LM = 1, KLUERE_TASK_ENCODER = 2 };
 /* Of the feed-forward layers: x/2 (1 + erf(x / sqrt 2)), its tanh form ("gelu_new"), max(0, x). */
 enum { KLUERE_ACTIVATION_GELU = 0, KLUERE_ACTIVATION_GELU_NEW = 1, KLUERE_ACTIVATION_RELU = 2 };
@@ -571,6 +571,35 @@ enum { KLUERE_PARTICLES_FIXED = 0, KLUERE_PARTICLES_AGREE = 1 };
  *                 with a Hangul syllable and the vocabulary has that piece (SentencePiece: loses its space) */
 enum { KLUERE_AFTER_MARKER_NEW_WORD = 0, KLUERE_AFTER_MARKER_CONTINUATION = 1, KLUERE_AFTER_MARKER_KLUE_REPAIR = 2 };
 
+/* What of the encoder's last states h decides the relation, and how. c: [CLS]; s, o: the first marker that opens the entity, or
+ * its first piece where the input form has no marker; W: a linear layer with bias. Behind all: dropout, output layer.
+ * Formulas, sources, and the six of Matching the Blanks as combinations: docs/heads.md.
+ *   CLS                  transformers' sequence classifiers: tanh(Wc), ELECTRA GELU
+ *   CLS_LINEAR           Wc + b (Soares et al. 2019, (a) and (d))
+ *   ENTITY_START         relu(W[s; o]) (Zhou and Chen 2022; the report's model 5)
+ *   ENTITY_START_GELU    the same with GELU
+ *   ENTITY_START_LINEAR  W[s; o] + b (Soares et al. 2019, (f))
+ *   CLS_ENTITY_START     relu(W[c; s; o])
+ *   MENTION_POOL         W[max over S; max over O] + b (Soares et al. 2019, (b), (c), (e))
+ *   R_BERT               [Wc' pooler(c); We' mean(S); We' mean(O)], W' x = W tanh(dropout(x)), markers in the means (Wu and He
+ *                        2019)
+ *   REPORT_4             gelu(W[pooler(c); s; o])
+ *   REPORT_6             f([f([s; o]); c]), f = relu of one linear layer, with dropout between
+ * pooler: the encoder's dense layer and tanh, made at random where the folder has none. Tensors: relation_head.*; transformers
+ * opens such a folder as an encoder. */
+enum {
+  KLUERE_HEAD_CLS = 0,
+  KLUERE_HEAD_CLS_LINEAR = 1,
+  KLUERE_HEAD_ENTITY_START = 2,
+  KLUERE_HEAD_ENTITY_START_GELU = 3,
+  KLUERE_HEAD_ENTITY_START_LINEAR = 4,
+  KLUERE_HEAD_CLS_ENTITY_START = 5,
+  KLUERE_HEAD_MENTION_POOL = 6,
+  KLUERE_HEAD_R_BERT = 7,
+  KLUERE_HEAD_REPORT_4 = 8,
+  KLUERE_HEAD_REPORT_6 = 9
+};
+
 typedef struct kluere_model_config {
   uint32_t struct_size;
   int32_t family;
@@ -594,6 +623,8 @@ typedef struct kluere_model_config {
   const char *input_template; /* of TEMPLATE, else NULL (default); from kluere_model_describe: lives with the model */
   int32_t particles;          /* KLUERE_PARTICLES_*, default FIXED */
   int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): the input form's own */
+  int32_t head;               /* of a classifier: KLUERE_HEAD_*, default CLS */
+  uint32_t entity_segments;   /* 1: token type 1 for the subject's pieces, 2 for the object's, 0 for all else; three types */
 } kluere_model_config; /* defaults: RoBERTa, 4 layers, hidden 256, 4 heads, intermediate 1024, 512 positions */
 
 typedef struct kluere_model_open_options {
@@ -611,6 +642,8 @@ typedef struct kluere_model_open_options {
   const char *input_template; /* NULL (default): as kluere.json says. Given: input_form may be -1 or TEMPLATE */
   int32_t particles;          /* KLUERE_PARTICLES_*; -1 (default): as kluere.json says, else FIXED */
   int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): as kluere.json says, else the input form's own */
+  int32_t head;               /* KLUERE_HEAD_*; -1 (default): as kluere.json says, else CLS. Another than the folder's is new */
+  int32_t entity_segments;    /* 0, 1, or -1 (default): as kluere.json says, else 0. Types that the folder lacks are added */
 } kluere_model_open_options;
 
 KLUERE_API kluere_status kluere_model_config_init(kluere_model_config *config, size_t struct_size);
@@ -736,7 +769,8 @@ KLUERE_API kluere_status kluere_predictor_embed(kluere_predictor *predictor, con
 KLUERE_API kluere_status kluere_predictor_embed_texts(kluere_predictor *predictor, const char *const *texts,
                                                       const size_t *lengths, size_t count, int32_t pooling,
                                                       uint32_t flags, float *out, size_t capacity);
-/* The classification head: out [inputs, labels], probabilities or logits as the predictor's options say. */
+/* The classification head: out [inputs, labels], probabilities or logits as the predictor's options say. UNSUPPORTED for heads
+ * that read entities: ids do not tell where they are. */
 KLUERE_API kluere_status kluere_predictor_classify(kluere_predictor *predictor, const kluere_token_batch *batch,
                                                    float *out, size_t capacity);
 /* The masked-LM head (STATE without one) at places among all ids: out [position_count, vocabulary], logits. */
@@ -1117,6 +1151,9 @@ typedef struct kluere_train_options {
   uint32_t split_on_out_of_memory; /* 1: micro-batches that do not fit the device's memory are computed in parts, which
                                     * changes results by rounding; 0 (default): OUT_OF_MEMORY with the sizes */
   const kluere_loss_options *loss; /* NULL (default): cross entropy. Read by the call that takes these options */
+  uint32_t multi_sample_dropout; /* masks of the dropout before the head's output layer, 1 (default) to 64; the loss is the
+                                  * mean of theirs (Inoue 2019). More than 1 needs a classifier_dropout */
+  uint32_t reserved;             /* 0 */
 } kluere_train_options;
 
 typedef struct kluere_step_info {

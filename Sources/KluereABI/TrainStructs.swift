@@ -19,7 +19,7 @@ func defaultTrainOptions() -> kluere_train_options {
     evaluate_every: UInt64(clamping: c.evaluateEvery), checkpoint_every: UInt64(clamping: c.checkpointEvery),
     patience: UInt64(clamping: c.patience), output_directory: nil,
     precision: c.precision.rawValue, split_on_out_of_memory: c.splitsOnOutOfMemory ? 1 : 0,
-    loss: nil)
+    loss: nil, multi_sample_dropout: UInt32(clamping: c.multiSampleDropout), reserved: 0)
 }
 
 /// KLUERE_PRECISION_*; AUTO is the device's choice.
@@ -64,6 +64,7 @@ func trainingConfiguration(
     throw KluereError(
       .invalidArgument, "split_on_out_of_memory: \(options.split_on_out_of_memory), expected 0 or 1")
   }
+  c.multiSampleDropout = Int(options.multi_sample_dropout)
   c.splitsOnOutOfMemory = options.split_on_out_of_memory == 1
   if let directory = options.output_directory { c.outputDirectory = try path(directory, "output_directory") }
   return c

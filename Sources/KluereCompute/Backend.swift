@@ -150,6 +150,16 @@ package protocol Backend: AnyObject, Sendable {
   func scatterAddRows(_ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int)
     throws(KluereError)
 
+  /// y [features, count, width] = mean, or maximum of each column, of the rows of each span of fp32 x. largest: shaped as y:
+  /// the rows that maxima come from. A span without rows gives 0.
+  func poolSpans(
+    _ y: Floats, largest: UnsafeMutablePointer<Int32>?, _ x: Values, _ spans: RowSpans, width: Int, maximum: Bool
+  ) throws(KluereError)
+  /// dx += its gradient. largest: that of the maximum, nil for the mean.
+  func poolSpansBackward(
+    _ dx: Values, _ dy: ConstantFloats, largest: UnsafePointer<Int32>?, _ spans: RowSpans, width: Int
+  ) throws(KluereError)
+
   // MARK: Attention over packed sequences
   /// qkv [rows, 3 * heads * headWidth], out [rows, heads * headWidth], lse [heads, rows] if wanted.
   func attention(
@@ -206,6 +216,21 @@ package struct PackedSequences {
     self.count = count
     self.rows = rows
     self.longest = longest
+  }
+}
+
+/// Spans of rows, several for each sentence. Those of one sentence may overlap, those of two never do.
+package struct RowSpans {
+  /// Device memory [features, count, 2]: begin and end.
+  package var spans: UnsafePointer<Int32>
+  package var features: Int
+  /// Sentences.
+  package var count: Int
+
+  package init(spans: UnsafePointer<Int32>, features: Int, count: Int) {
+    self.spans = spans
+    self.features = features
+    self.count = count
   }
 }
 

@@ -207,6 +207,19 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     _ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int
   ) throws(KluereError) { kk_scatter_add_rows(engine, dx.floats, dy, index, count, width) }
 
+  package func poolSpans(
+    _ y: Floats, largest: UnsafeMutablePointer<Int32>?, _ x: Values, _ spans: RowSpans, width: Int, maximum: Bool
+  ) throws(KluereError) {
+    kk_pool_spans(
+      engine, y, largest, x.floats, spans.spans, spans.features * spans.count, width, maximum ? 1 : 0)
+  }
+
+  package func poolSpansBackward(
+    _ dx: Values, _ dy: ConstantFloats, largest: UnsafePointer<Int32>?, _ spans: RowSpans, width: Int
+  ) throws(KluereError) {
+    kk_pool_spans_backward(engine, dx.floats, dy, largest, spans.spans, spans.features * spans.count, width)
+  }
+
   // MARK: Attention
 
   package func attention(

@@ -252,6 +252,22 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     _ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int
   ) throws(KluereError) { try check(kc_scatter_add_rows(device, array(dx), dy, index, count, width), "scatter rows") }
 
+  package func poolSpans(
+    _ y: Floats, largest: UnsafeMutablePointer<Int32>?, _ x: Values, _ spans: RowSpans, width: Int, maximum: Bool
+  ) throws(KluereError) {
+    try check(
+      kc_pool_spans(
+        device, y, largest, x.floats, spans.spans, spans.features, spans.count, width, maximum ? 1 : 0), "pooling")
+  }
+
+  package func poolSpansBackward(
+    _ dx: Values, _ dy: ConstantFloats, largest: UnsafePointer<Int32>?, _ spans: RowSpans, width: Int
+  ) throws(KluereError) {
+    try check(
+      kc_pool_spans_backward(
+        device, dx.floats, dy, largest, spans.spans, spans.features, spans.count, width), "pooling, gradient")
+  }
+
   // MARK: Attention
 
   package func attention(

@@ -9,6 +9,7 @@ package struct InputEncoder: Sendable {
   private let afterMarker: AfterMarker
   private let maxTokens: Int
   private let secondType: Int32
+  private let entitySegments: Bool
 
   /// Throws `.invalidArgument` if the vocabulary has no pieces for the form's markers, or they leave no room.
   init(_ tokenizer: Tokenizer, _ configuration: ModelConfiguration) throws(KluereError) {
@@ -23,7 +24,9 @@ package struct InputEncoder: Sendable {
       try configuration.parsedTemplate(), configuration.particles, formName: configuration.inputForm.name, tokenizer)
     afterMarker = configuration.afterMarkerInUse
     maxTokens = configuration.maxTokens
-    secondType = configuration.typeVocabularySize > 1 ? 1 : 0
+    entitySegments = configuration.entitySegments
+    // Types that say what an entity is do not say what a segment is.
+    secondType = configuration.typeVocabularySize > 1 && !entitySegments ? 1 : 0
     guard template.fixedCount <= maxTokens else {
       throw KluereError(
         .invalidArgument,
@@ -66,8 +69,20 @@ package struct InputEncoder: Sendable {
         for place in start..<scratch.pieces.count { scratch.pieces[place].type = secondType }
       }
     }
+    if entitySegments { setEntityTypes(&scratch.pieces) }
     out.croppedCount = Cropping.apply(&scratch.pieces, maximum: maxTokens)
     out.store(scratch.pieces)
+  }
+
+  /// 1 the subject's pieces, 2 the object's, where they stand in the sentence, else where the template names them; a piece of
+  /// both is the subject's.
+  private func setEntityTypes(_ pieces: inout [Piece]) {
+    func mark(_ inSentence: Piece.Roles, _ named: Piece.Roles, _ type: Int32) {
+      let role = pieces.contains { $0.roles.contains(inSentence) } ? inSentence : named
+      for place in pieces.indices where pieces[place].roles.contains(role) { pieces[place].type = type }
+    }
+    mark(.object, .namedObject, 2)
+    mark(.subject, .namedSubject, 1)
   }
 
   // MARK: Text beside the sentence

@@ -55,7 +55,8 @@ package final class Model: Sendable {
     let tokenizer = try tokenizer.with(specialTokens: tokens)
     configuration.vocabularySize = tokenizer.vocabularySize
     configuration.padTokenID = tokenizer.padID
-    configuration.typeVocabularySize = configuration.family.countsPositionsFromPadding ? 1 : 2
+    let types = configuration.family.countsPositionsFromPadding ? 1 : 2
+    configuration.typeVocabularySize = configuration.entitySegments ? ModelConfiguration.entitySegmentTypes : types
     try configuration.validate()
     let layout = try ParameterLayout(configuration, labelCount: labels.count)
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")

@@ -46,15 +46,7 @@ struct NetworkMemory {
   /// Gradients: of a layer's input (fp32 where the residual path is), of a projection, of the widest value.
   private(set) var gradient: Values?
   private(set) var wide: Values?
-  /// Head, one row per sequence: gathered [CLS] rows, dropped, dense output, dropped, logits, their gradient.
-  private(set) var head: Floats?
-  private(set) var headDropped: Floats?
-  private(set) var headDense: Floats?
-  private(set) var headDensePre: Floats?
-  private(set) var headDenseDropped: Floats?
-  private(set) var headGradient: Floats?
-  private(set) var logits: Floats?
-  private(set) var logitsGradient: Floats?
+  private(set) var head = HeadMemory()
 
   private(set) var ids: UnsafeMutablePointer<Int32>?
   private(set) var positions: UnsafeMutablePointer<Int32>?
@@ -62,17 +54,12 @@ struct NetworkMemory {
   private(set) var samples: UnsafeMutablePointer<Int32>?
   private(set) var positionsInSentence: UnsafeMutablePointer<Int32>?
   private(set) var offsets: UnsafeMutablePointer<Int32>?
-  /// Row of each sequence's first token, and its dropout coordinates.
-  private(set) var firstRows: UnsafeMutablePointer<Int32>?
-  private(set) var sequenceSamples: UnsafeMutablePointer<Int32>?
-  private(set) var zeros: UnsafeMutablePointer<Int32>?
-  private(set) var labels: UnsafeMutablePointer<Int32>?
 
   private var floats = GrowingStorage<Float>(for: "activations")
   private var ints = GrowingStorage<Int32>(for: "token numbers")
 
   /// Hands out 64-byte aligned pieces; with no base it only counts.
-  private struct Carver<Element> {
+  struct Carver<Element> {
     var base: UnsafeMutablePointer<Element>?
     var used = 0
 
@@ -87,24 +74,24 @@ struct NetworkMemory {
 
   /// Lays out memory for a batch. Pointers are those of the present blocks; content is undefined.
   mutating func prepare(
-    _ c: ModelConfiguration, _ precision: Precision, labelCount: Int, tokens: Int, sequences: Int, training: Bool,
-    on backend: any Backend
+    _ c: ModelConfiguration, _ precision: Precision, tokens: Int, head: HeadMemory.Shape, on backend: any Backend
   ) throws(KluereError) {
     var counting = Carver<Float>(base: nil)
-    carve(&counting, c, precision, labelCount, tokens, sequences, training)
+    carve(&counting, c, precision, tokens, head)
     var carver = Carver<Float>(base: try floats.reserve(counting.used, on: backend))
-    carve(&carver, c, precision, labelCount, tokens, sequences, training)
+    carve(&carver, c, precision, tokens, head)
 
     var countingInts = Carver<Int32>(base: nil)
-    carveInts(&countingInts, tokens, sequences)
+    carveInts(&countingInts, tokens, head)
     var carverInts = Carver<Int32>(base: try ints.reserve(countingInts.used, on: backend))
-    carveInts(&carverInts, tokens, sequences)
+    carveInts(&carverInts, tokens, head)
   }
 
   private mutating func carve(
-    _ carver: inout Carver<Float>, _ c: ModelConfiguration, _ precision: Precision, _ labelCount: Int, _ tokens: Int,
-    _ sequences: Int, _ training: Bool
+    _ carver: inout Carver<Float>, _ c: ModelConfiguration, _ precision: Precision, _ tokens: Int,
+    _ headShape: HeadMemory.Shape
   ) {
+    let training = headShape.training
     func values(_ count: Int) -> Values? {
       let floats = carver.take(precision.isHalf ? (count + 1) / 2 : count)
       return floats.map { Values(UnsafeMutableRawPointer($0), precision) }
@@ -158,27 +145,16 @@ struct NetworkMemory {
           pre: pre, outputXhat: outputXhat, outputRstd: outputRstd, output: output, outputStream: outputStream))
       (input, inputStream) = (output, outputStream)
     }
-    let rows = sequences * c.hiddenSize
-    head = carver.take(rows)
-    headDropped = carver.take(rows)
-    headDense = carver.take(rows)
-    headDensePre = training ? carver.take(rows) : nil
-    headDenseDropped = carver.take(rows)
-    headGradient = training ? carver.take(rows) : nil
-    logits = carver.take(sequences * labelCount)
-    logitsGradient = training ? carver.take(sequences * labelCount) : nil
+    head.carve(&carver, headShape)
   }
 
-  private mutating func carveInts(_ carver: inout Carver<Int32>, _ tokens: Int, _ sequences: Int) {
+  private mutating func carveInts(_ carver: inout Carver<Int32>, _ tokens: Int, _ headShape: HeadMemory.Shape) {
     ids = carver.take(tokens)
     positions = carver.take(tokens)
     types = carver.take(tokens)
     samples = carver.take(tokens)
     positionsInSentence = carver.take(tokens)
-    offsets = carver.take(sequences + 1)
-    firstRows = carver.take(sequences)
-    sequenceSamples = carver.take(sequences)
-    zeros = carver.take(sequences)
-    labels = carver.take(sequences)
+    offsets = carver.take(headShape.sentences + 1)
+    head.carveInts(&carver, headShape)
   }
 }

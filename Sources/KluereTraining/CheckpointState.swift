@@ -147,6 +147,7 @@ extension TrainingConfiguration {
     hiddenDropout = try object.optionalDouble("hidden_dropout").map { Float($0) }
     attentionDropout = try object.optionalDouble("attention_dropout").map { Float($0) }
     classifierDropout = try object.optionalDouble("classifier_dropout").map { Float($0) }
+    multiSampleDropout = try object.count("multi_sample_dropout")
     guard let metric = BestMetric(name: try object.string("best_metric")) else {
       throw object.wrong("best_metric", "micro_f1, auprc or loss")
     }
@@ -243,6 +244,7 @@ extension TrainingConfiguration {
     json.field("hidden_dropout", hiddenDropout.map { Double($0) })
     json.field("attention_dropout", attentionDropout.map { Double($0) })
     json.field("classifier_dropout", classifierDropout.map { Double($0) })
+    json.field("multi_sample_dropout", multiSampleDropout)
     json.field("best_metric", bestMetric.name)
     json.field("evaluate_every", evaluateEvery)
     json.field("checkpoint_every", checkpointEvery)

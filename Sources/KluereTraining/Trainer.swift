@@ -74,6 +74,7 @@ package final class Trainer {
     guard model.layout.classifier != nil else {
       throw KluereError(.state, "trainer: the model has no classification head; open it with that task")
     }
+    try configuration.validate(for: model.configuration)
     let train = try TrainingRows(train, model, "train")
     // Not Optional.map: its closure carries no typed error.
     var evaluationRows: TrainingRows?
@@ -128,7 +129,9 @@ package final class Trainer {
     try half?.fill(from: live.weights.arena, on: backend)
     numbers = try UpdateStorage(count: 1, on: backend, for: "numbers of an update")
     try backend.startUpdates(numbers, lossScale: progress.lossScale, goodUpdates: progress.goodUpdates)
-    network = Network(live.configuration, live.layout, on: live.context, precision: precision, training: true)
+    network = Network(
+      live.configuration, live.layout, on: live.context, precision: precision, training: true,
+      dropoutSamples: configuration.multiSampleDropout)
     batch = TokenBatch(live.configuration)
     guard let memory = ks_allocate(MemoryLayout<ks_flag>.size) else {
       throw KluereError(.outOfMemory, "trainer: memory for its stop flag is not to be had")
@@ -210,7 +213,7 @@ package final class Trainer {
 
   /// What the device says of an update. Throws if it made none, unless only the loss scale was too large.
   private func note(_ numbers: UpdateNumbers, _ info: inout StepInfo) throws(KluereError) {
-    info.loss = numbers.lossSum / Double(info.sentences)
+    info.loss = numbers.lossSum / Double(info.sentences) / Double(network.dropoutSamples)
     info.gradNorm = numbers.gradNorm
     info.skipped = numbers.skip != 0
     info.lossScale = Double(lastLossScale)
@@ -300,8 +303,7 @@ package final class Trainer {
       seed: mix(configuration.seed, UInt64(truncatingIfNeeded: progress.step)),
       hidden: configuration.hiddenDropout ?? live.configuration.hiddenDropout,
       attention: configuration.attentionDropout ?? live.configuration.attentionDropout,
-      classifier: configuration.classifierDropout ?? live.configuration.classifierDropout
-        ?? live.configuration.hiddenDropout)
+      classifier: configuration.classifierDropout(of: live.configuration))
     let backend = live.context.backend
     try backend.fill(gradients.pointer, 0, count: gradients.count)
     try backend.beginUpdate(numbers)

@@ -1,5 +1,6 @@
 package import KluereBase
 package import KluereCompute
+internal import KluereModel
 
 /// The shape of the learning rate after warm-up. Raw values are those of KLUERE_SCHEDULE_*.
 package enum ScheduleKind: Int32, Sendable {
@@ -85,6 +86,8 @@ package struct TrainingConfiguration: Sendable, Equatable {
   package var hiddenDropout: Float?
   package var attentionDropout: Float?
   package var classifierDropout: Float?
+  /// Masks of the dropout before the head's output layer; the loss is the mean of theirs.
+  package var multiSampleDropout = 1
   package var bestMetric = BestMetric.microF1
   /// Updates between evaluations in `run`; 0: at the end of each epoch.
   package var evaluateEvery = 0
@@ -137,8 +140,23 @@ package struct TrainingConfiguration: Sendable, Equatable {
     try checkDropout("attention_dropout", attentionDropout)
     try checkDropout("classifier_dropout", classifierDropout)
     try loss?.validate(labels: nil)
+    try check("multi_sample_dropout", multiSampleDropout, 1...64)
     if let outputDirectory, outputDirectory.isEmpty || outputDirectory.utf8.contains(0) {
       throw KluereError(.invalidArgument, "output_directory: expected a path, found an empty one or one with a NUL")
+    }
+  }
+
+  /// The head's dropout in use.
+  func classifierDropout(of model: ModelConfiguration) -> Float {
+    classifierDropout ?? model.classifierDropout ?? model.hiddenDropout
+  }
+
+  /// What no model of this configuration can be trained with.
+  func validate(for model: ModelConfiguration) throws(KluereError) {
+    guard multiSampleDropout == 1 || classifierDropout(of: model) > 0 else {
+      throw KluereError(
+        .invalidArgument,
+        "multi_sample_dropout: \(multiSampleDropout) with classifier_dropout 0, expected 1 or a dropout to sample")
     }
   }
 

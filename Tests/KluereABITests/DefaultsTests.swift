@@ -23,6 +23,7 @@ struct DefaultsTests {
     #expect(options.hidden_dropout == -1 && options.attention_dropout == -1 && options.classifier_dropout == -1)
     #expect(options.best_metric == Int32(KLUERE_BEST_MICRO_F1) && options.evaluate_every == 0)
     #expect(options.checkpoint_every == 0 && options.patience == 0 && options.output_directory == nil)
+    #expect(options.multi_sample_dropout == 1)
   }
 
   @Test func `loss defaults are those of the header`() {
@@ -47,8 +48,10 @@ struct DefaultsTests {
     #expect(config.input_form == Int32(KLUERE_INPUT_TYPED_MARKER_PUNCT) && config.max_tokens == 0)
     #expect(config.hidden_dropout == 0.1 && config.attention_dropout == 0.1 && config.classifier_dropout == -1)
     #expect(config.layer_norm_epsilon == 0 && config.initializer_range == 0.02 && config.seed == 42)
+    #expect(config.head == Int32(KLUERE_HEAD_CLS) && config.entity_segments == 0)
     let open = filled(kluere_model_open_options_init, kluere_model_open_options())
     #expect(open.input_form == -1 && open.max_tokens == 0 && open.read_into_memory == 0 && open.seed == 42)
+    #expect(open.head == -1 && open.entity_segments == -1)
     #expect(open.labels == nil && open.label_count == 0)
     #expect(open.added_special_tokens == nil && open.added_special_token_count == 0)
   }

@@ -21,6 +21,7 @@ int main(int argc, char **argv) {
   bad_encoder(&fixture);
   bad_shapes(&fixture);
   bad_templates(&fixture);
+  bad_heads(&fixture);
   bad_arguments(&fixture);
   bad_evaluation(&fixture);
   bad_training(&fixture);

@@ -11,6 +11,7 @@ void bad_rows(struct fixture *fixture);
 void bad_encoder(struct fixture *fixture);
 void bad_shapes(struct fixture *fixture);
 void bad_templates(struct fixture *fixture);
+void bad_heads(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_evaluation(struct fixture *fixture);
 void bad_training(struct fixture *fixture);

@@ -45,7 +45,8 @@ static void options(struct fixture *f) {
       FLOAT(attention_dropout, -2.0), FLOAT(attention_dropout, 1.0), FLOAT(attention_dropout, INFINITY),
       FLOAT(classifier_dropout, -0.01), FLOAT(classifier_dropout, 1.5), FLOAT(classifier_dropout, NAN),
       WORD(best_metric, 3), WORD(best_metric, -1), LONG(evaluate_every, -1), LONG(checkpoint_every, -1),
-      LONG(patience, -1)};
+      LONG(patience, -1), WORD(multi_sample_dropout, 0), WORD(multi_sample_dropout, 65),
+      WORD(multi_sample_dropout, 0xFFFFFFFF)};
   for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
     kluere_train_options train = fixture_train_options();
     kluere_trainer *trainer = NULL;

@@ -100,6 +100,16 @@ int kk_embedding_backward(kk_engine *engine, float *dword, float *dposition, flo
 void kk_gather_rows(kk_engine *engine, float *y, const float *x, const int32_t *index, size_t count, size_t width);
 void kk_scatter_add_rows(kk_engine *engine, float *dx, const float *dy, const int32_t *index, size_t count, size_t width);
 
+/* ---- pool.c ------------------------------------------------------------------------------------------------------ */
+/* y[i] = mean, or maximum of each column, of rows spans[2 i] .. spans[2 i + 1] of x. y [count, width]. largest: NULL, or
+ * [count, width]: the row that each maximum comes from (the first of equals; NaN is larger than everything). A span without
+ * rows gives 0, and -1 in largest. */
+void kk_pool_spans(kk_engine *engine, float *y, int32_t *largest, const float *x, const int32_t *spans, size_t count,
+                   size_t width, int maximum);
+/* dx += its gradient, spans in order; they may overlap. largest: that of the maximum, NULL for the mean. */
+void kk_pool_spans_backward(kk_engine *engine, float *dx, const float *dy, const int32_t *largest, const int32_t *spans,
+                            size_t count, size_t width);
+
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ------------------ */
 /* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets [sequences + 1]:
  * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads,

@@ -165,6 +165,14 @@ int kc_embedding_backward(kc_device *device, const kc_tables *gradients, float *
 int kc_gather_rows(kc_device *device, float *y, kc_array x, const int32_t *index, size_t count, size_t width);
 int kc_scatter_add_rows(kc_device *device, kc_array dx, const float *dy, const int32_t *index, size_t count,
                         size_t width);
+/* y[f, s] = mean, or maximum of each column, of rows spans[f, s, 0] .. spans[f, s, 1] of x [rows, width]: `features` spans
+ * for each of `count` sentences, which share no row. largest: NULL, or shaped as y: the row that each maximum comes from (the
+ * first of equals; NaN is larger than everything). A span without rows gives 0, and -1 in largest. */
+int kc_pool_spans(kc_device *device, float *y, int32_t *largest, const float *x, const int32_t *spans, size_t features,
+                  size_t count, size_t width, int maximum);
+/* dx += its gradient; a sentence's spans in order, they may overlap. largest: that of the maximum, NULL for the mean. */
+int kc_pool_spans_backward(kc_device *device, float *dx, const float *dy, const int32_t *largest, const int32_t *spans,
+                           size_t features, size_t count, size_t width);
 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ---- */
 /* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets (device) [sequences

@@ -36,7 +36,9 @@
   KC_EACH_TYPE(K, embedding, kc_embedding)          \
   KC_EACH_TYPE(K, embedding, kc_table_gradient)     \
   KC_EACH_TYPE(K, embedding, kc_gather_rows)        \
-  KC_EACH_TYPE(K, embedding, kc_scatter_rows)
+  KC_EACH_TYPE(K, embedding, kc_scatter_rows)       \
+  K(embedding, kc_pool_spans_f32)                   \
+  K(embedding, kc_pool_gradient_f32)
 #define KC_KERNELS_elementwise(K)                       \
   K(elementwise, kc_fill_f32)                           \
   KC_EACH_TYPE(K, elementwise, kc_activate)             \

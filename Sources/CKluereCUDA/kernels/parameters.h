@@ -114,6 +114,19 @@ typedef struct kc_rows_parameters {
   int vectors;
 } kc_rows_parameters;
 
+/* One block per span forward, per sentence backward. values, largest [features, count, width], spans [features, count, 2];
+ * largest NULL: not wanted, or the mean. */
+typedef struct kc_pool_parameters {
+  float *x;                     /* backward: its gradient */
+  float *values;                /* backward: read only */
+  int *largest;
+  const int *spans;
+  unsigned long long count;
+  unsigned features, width;
+  int maximum;
+  int vectors;
+} kc_pool_parameters;
+
 /* ---- elementwise.cu --------------------------------------------------------------------------------------------------- */
 typedef struct kc_fill_parameters {
   float *x;

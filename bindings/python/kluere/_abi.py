@@ -137,6 +137,16 @@ KLUERE_PARTICLES_AGREE = 1
 KLUERE_AFTER_MARKER_NEW_WORD = 0
 KLUERE_AFTER_MARKER_CONTINUATION = 1
 KLUERE_AFTER_MARKER_KLUE_REPAIR = 2
+KLUERE_HEAD_CLS = 0
+KLUERE_HEAD_CLS_LINEAR = 1
+KLUERE_HEAD_ENTITY_START = 2
+KLUERE_HEAD_ENTITY_START_GELU = 3
+KLUERE_HEAD_ENTITY_START_LINEAR = 4
+KLUERE_HEAD_CLS_ENTITY_START = 5
+KLUERE_HEAD_MENTION_POOL = 6
+KLUERE_HEAD_R_BERT = 7
+KLUERE_HEAD_REPORT_4 = 8
+KLUERE_HEAD_REPORT_6 = 9
 KLUERE_TENSOR_NEWLY_INITIALIZED = 1
 KLUERE_OUTPUT_PROBABILITIES = 0
 KLUERE_OUTPUT_LOGITS = 1
@@ -367,6 +377,8 @@ class kluere_model_config(Structure):
         ("input_template", c_char_p),
         ("particles", c_int32),
         ("after_marker", c_int32),
+        ("head", c_int32),
+        ("entity_segments", c_uint32),
     ]
 
 
@@ -386,6 +398,8 @@ class kluere_model_open_options(Structure):
         ("input_template", c_char_p),
         ("particles", c_int32),
         ("after_marker", c_int32),
+        ("head", c_int32),
+        ("entity_segments", c_int32),
     ]
 
 
@@ -682,6 +696,8 @@ class kluere_train_options(Structure):
         ("precision", c_int32),
         ("split_on_out_of_memory", c_uint32),
         ("loss", POINTER(kluere_loss_options)),
+        ("multi_sample_dropout", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

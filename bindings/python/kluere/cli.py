@@ -124,6 +124,12 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         "--after-marker", choices=list(choices("KLUERE_AFTER_MARKER_")), help="the rest of a word that a marker cuts"
     )
 
+    heads = list(choices("KLUERE_HEAD_"))
+    start.add_argument("--head", choices=heads, metavar="NAME", help="what decides (default: cls): " + ", ".join(heads))
+    start.add_argument(
+        "--entity-segments", action="store_true", default=None, help="token types say what is subject and what is object"
+    )
+
     run = parser.add_argument_group("training")
     run.add_argument("--epochs", type=float, help="passes over the data (default: 3)")
     run.add_argument("--max-steps", type=int, metavar="N", help="updates, in place of epochs")
@@ -140,6 +146,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--warmup-ratio", type=float, metavar="X", help="share of all updates (default: 0.1)")
     run.add_argument("--warmup-steps", type=int, metavar="N", help="in place of the ratio")
     run.add_argument("--dropout", type=float, metavar="X", help="everywhere (default: the model's)")
+    run.add_argument("--multi-sample-dropout", type=int, metavar="N", help="masks before the output layer (default: 1)")
     run.add_argument("--group-by-length", action="store_true", default=None, help="like lengths share a batch")
     run.add_argument("--seed", type=int, help="of weights, order of rows, dropout and split (default: 42)")
     run.add_argument("--evaluate-every", type=int, metavar="N", help="updates (default: at the end of each epoch)")
@@ -215,6 +222,8 @@ def _open_start(options, labels: Optional[List[str]], context: Context) -> Model
         input_template=options.template,
         particles=options.particles,
         after_marker=options.after_marker,
+        head=options.head,
+        entity_segments=options.entity_segments,
         max_tokens=options.max_tokens or 0,
         seed=options.seed,
         context=context,
@@ -237,6 +246,8 @@ def _new_model(options, labels: List[str], context: Context) -> Model:
         input_template=options.template,
         particles=options.particles,
         after_marker=options.after_marker,
+        head=options.head,
+        entity_segments=options.entity_segments,
         seed=options.seed,
         context=context,
     )
@@ -261,6 +272,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
         schedule=options.schedule,
+        multi_sample_dropout=options.multi_sample_dropout,
         warmup_ratio=options.warmup_ratio,
         warmup_steps=options.warmup_steps,
         hidden_dropout=options.dropout,

@@ -43,6 +43,8 @@ class ModelConfig:
     input_template: Optional[str]
     particles: str  # "fixed", "agree"
     after_marker: str  # "new_word", "continuation", "klue_repair"
+    head: str  # "cls", "entity_start", ...: KLUERE_HEAD_* in kluere.h
+    entity_segments: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +124,8 @@ class Model(Handle):
         input_template: Optional[str] = None,
         particles: Optional[str] = None,
         after_marker: Optional[str] = None,
+        head: Optional[str] = None,
+        entity_segments: Optional[bool] = None,
         max_tokens: int = 0,
         read_into_memory: bool = False,
         seed: Optional[int] = None,
@@ -137,6 +141,9 @@ class Model(Handle):
         input_template    a form of your own: see kluere.h and docs/input_forms.md
         particles         "fixed" or "agree" (와/과 by the word before); None: as kluere.json says, else fixed
         after_marker      "new_word", "continuation" or "klue_repair"; None: as kluere.json says, else the form's own
+        head              None: as kluere.json says, else "cls"; another than the folder's gets new weights. The names are those
+                          of KLUERE_HEAD_*: see docs/heads.md
+        entity_segments   token types 1 and 2 for the subject's and the object's pieces; None: as kluere.json says, else False
         max_tokens        0: as kluere.json says, else min(256, positions)
         read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
         seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
@@ -156,6 +163,8 @@ class Model(Handle):
             input_template=None if input_template is None else c_string(input_template, "input_template"),
             particles=None if particles is None else choice("particles", particles, "KLUERE_PARTICLES_"),
             after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
+            head=None if head is None else choice("head", head, "KLUERE_HEAD_"),
+            entity_segments=None if entity_segments is None else int(entity_segments),
             max_tokens=max_tokens,
             read_into_memory=int(read_into_memory),
             seed=seed,
@@ -182,6 +191,8 @@ class Model(Handle):
         input_template: Optional[str] = None,
         particles: Optional[str] = None,
         after_marker: Optional[str] = None,
+        head: Optional[str] = None,
+        entity_segments: Optional[bool] = None,
         max_tokens: Optional[int] = None,
         hidden_dropout: Optional[float] = None,
         attention_dropout: Optional[float] = None,
@@ -217,6 +228,8 @@ class Model(Handle):
             input_template=None if input_template is None else c_string(input_template, "input_template"),
             particles=None if particles is None else choice("particles", particles, "KLUERE_PARTICLES_"),
             after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
+            head=None if head is None else choice("head", head, "KLUERE_HEAD_"),
+            entity_segments=None if entity_segments is None else int(entity_segments),
             max_tokens=max_tokens,
             hidden_dropout=hidden_dropout,
             attention_dropout=attention_dropout,
@@ -265,6 +278,8 @@ class Model(Handle):
         values["input_form"] = choice_name(config.input_form, "KLUERE_INPUT_")
         values["particles"] = choice_name(config.particles, "KLUERE_PARTICLES_")
         values["after_marker"] = choice_name(config.after_marker, "KLUERE_AFTER_MARKER_")
+        values["head"] = choice_name(config.head, "KLUERE_HEAD_")
+        values["entity_segments"] = bool(config.entity_segments)
         template = config.input_template
         values["input_template"] = None if template is None else template.decode("utf-8")
         return ModelConfig(**values)

@@ -89,6 +89,7 @@ class Trainer(Handle):
     warmup_steps       used when > 0; else warmup_ratio of all updates (0.1)
     group_by_length    sentences of like length share a batch
     hidden_dropout, attention_dropout, classifier_dropout   None: the model's
+    multi_sample_dropout   masks of the dropout before the output layer, of whose losses the mean is taken (1)
     best_metric        "micro_f1", "auprc" or "loss": decides checkpoint-best and early stopping
     evaluate_every     updates between evaluations in run(); 0: at the end of each epoch
     checkpoint_every   updates between writes of checkpoint-last in run(); 0: at each evaluation
@@ -135,6 +136,7 @@ class Trainer(Handle):
         precision: Optional[str] = None,
         split_on_out_of_memory: Optional[bool] = None,
         loss: Union[None, str, Loss] = None,
+        multi_sample_dropout: Optional[int] = None,
     ) -> None:
         options = initialized(_abi.kluere_train_options, "kluere_train_options_init")
         assign(
@@ -165,6 +167,7 @@ class Trainer(Handle):
             output_directory=None if output_directory is None else c_path(output_directory),
             precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
             split_on_out_of_memory=None if split_on_out_of_memory is None else int(split_on_out_of_memory),
+            multi_sample_dropout=multi_sample_dropout,
         )
         alive = None
         if loss is not None:

@@ -57,6 +57,18 @@ def test_train_leaves_a_model_and_checkpoints(trained):
     assert model.config.layer_count == 1 and model.config.intermediate_size == 96 and len(model.labels) == 30
 
 
+def test_a_head_of_ones_own(files, tmp_path):
+    kluere_command(
+        "train", files / "train.json", "--tokenizer", files / "tokenizer", "-o", tmp_path / "out", *SMALL,
+        "--head", "cls_entity_start", "--entity-segments", "--multi-sample-dropout", 3, "--max-steps", 3,
+    )
+    config = kluere.Model.open(tmp_path / "out" / "model").config
+    assert config.head == "cls_entity_start" and config.entity_segments
+    assert json.loads((tmp_path / "out" / "checkpoint-last" / "trainer_state.json").read_text())["configuration"][
+        "multi_sample_dropout"
+    ] == 3
+
+
 def test_a_vocabulary_file_and_a_validation_fraction(files, tmp_path):
     done = kluere_command(
         "train", files / "train.json", "--validation-fraction", "0.25", "-o", tmp_path / "out", "--save", "best",

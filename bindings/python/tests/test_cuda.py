@@ -136,6 +136,25 @@ def test_losses_are_those_of_the_cpu(tmp_path, cuda, name):
     assert resumed.step().loss == on_gpu.step().loss
 
 
+@pytest.mark.parametrize("head", ["cls_linear", "cls_entity_start", "mention_pool", "r_bert", "report_6"])
+def test_heads_are_those_of_the_cpu(tmp_path, cuda, head):
+    """Odd widths, several dropout masks; the recorded passes of prediction, with more rows than sentences."""
+    on_cpu, on_gpu = models = pair(
+        tmp_path, cuda, "bert", "width 7", head=head, classifier_dropout=0.2, entity_segments=True
+    )
+    rows = made_up.dataset(3, longest=LONGEST)
+    for _ in range(3):  # plain, recorded, replayed
+        close(on_gpu.predict(rows, output="logits"), on_cpu.predict(rows, output="logits"), 1e-5)
+    cpu, gpus = trainers(models, rows, learning_rate=1e-3, multi_sample_dropout=3)
+    for _ in range(2):
+        a, b = cpu.step(), gpus.step()
+        assert b.loss == pytest.approx(a.loss, rel=1e-5) and b.grad_norm == pytest.approx(a.grad_norm, rel=1e-4)
+    close(*(numpy.concatenate([numpy.ravel(t.gradients[name]) for name in cpu.gradients]) for t in (gpus, cpu)), 1e-4)
+    half = kluere.Trainer(on_gpu, rows, max_steps=1, batch_sentences=4, seed=3, precision="bfloat16", multi_sample_dropout=3)
+    one = kluere.Trainer(on_cpu, rows, max_steps=1, batch_sentences=4, seed=3, multi_sample_dropout=3)
+    assert half.step().loss == pytest.approx(one.step().loss, rel=3e-2)
+
+
 def test_thirty_updates_follow_the_cpu(tmp_path, cuda):
     models = pair(tmp_path, cuda)
     cpu, on_gpu = trainers(models, made_up.dataset(20, longest=LONGEST))
