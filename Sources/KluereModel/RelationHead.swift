@@ -124,7 +124,7 @@ struct HeadPlan {
   }
 
   /// Blocks that a step or the output layer reads side by side; 1 where none does.
-  var joined: Int { max(output.count, steps.map { $0.isJoined ? $0.input.count : 1 }.max() ?? 1) }
+  var joined: Int { steps.reduce(output.count) { max($0, $1.isJoined ? $1.input.count : 1) } }
 }
 
 /// y = dropout(act(layer(tanh(dropout(x))))). What is side by side has no dropout before the layer, and what has tanh as its
