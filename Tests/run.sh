@@ -133,9 +133,11 @@ if wanted python; then
     exit 1
   fi
   venv_job=
+  # A process a core, each with one thread of PyTorch and about a gigabyte; one that is done takes tests of another.
+  workers=$(getconf _NPROCESSORS_ONLN)
   run "python tests" "[0-9]+ (passed|failed)" env PYTHONPATH="$root/bindings/python" PYTHONDONTWRITEBYTECODE=1 \
     HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false "$venv/bin/python" \
-    -m pytest -q -p no:cacheprovider --durations=15 bindings/python/tests
+    -m pytest -q -n "$((workers < 4 ? workers : 4))" --dist worksteal -p no:cacheprovider --durations=15 bindings/python/tests
 fi
 
 if wanted unit; then
