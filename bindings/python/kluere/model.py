@@ -122,7 +122,7 @@ class Model(Handle):
         input_template: Optional[str] = None,
         particles: Optional[str] = None,
         after_marker: Optional[str] = None,
-        max_tokens: int = 0,
+        max_tokens: Optional[int] = None,
         read_into_memory: bool = False,
         seed: Optional[int] = None,
         task: str = "classification",
@@ -137,7 +137,7 @@ class Model(Handle):
         input_template    a form of your own: see kluere.h and docs/input_forms.md
         particles         "fixed" or "agree" (와/과 by the word before); None: as kluere.json says, else fixed
         after_marker      "new_word", "continuation" or "klue_repair"; None: as kluere.json says, else the form's own
-        max_tokens        0: as kluere.json says, else min(256, positions)
+        max_tokens        None, 0: as kluere.json says, else min(256, positions)
         read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
         seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
         added_special_tokens  new ones get the next free ids; embeddings and decoder grow as transformers'
