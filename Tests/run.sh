@@ -100,7 +100,8 @@ if wanted release; then
 fi
 
 if wanted c; then
-  run "C tests" "[0-9]+ (passed|failed)" make --no-print-directory -C Tests/c LIB="$library" BUILD="$root/.build/c-tests" run
+  run "C tests" "[0-9]+ (passed|failed)" \
+    make --no-print-directory -j2 -C Tests/c LIB="$library" BUILD="$root/.build/c-tests" run
 fi
 
 if wanted samples; then
@@ -156,7 +157,7 @@ if wanted address; then
   run "swift tests, AddressSanitizer" "$swift_closing" \
     "$swift" test --sanitize=address --scratch-path .build/address ${ASAN_FILTER:+--filter "$ASAN_FILTER"}
   run "C tests, AddressSanitizer" "[0-9]+ (passed|failed)" \
-    make --no-print-directory -C Tests/c CC="$clang" EXTRA=-fsanitize=address \
+    make --no-print-directory -j2 -C Tests/c CC="$clang" EXTRA=-fsanitize=address \
     LIB="$root/.build/address/debug" BUILD="$root/.build/c-tests-address" run
 fi
 
@@ -164,7 +165,7 @@ if wanted thread; then
   run "swift tests, ThreadSanitizer" "$swift_closing" \
     "$swift" test --sanitize=thread --scratch-path .build/thread --filter "${TSAN_FILTER:-CKluereCPUTests|KluereABITests}"
   programs=$root/.build/c-tests-thread
-  run "C threads, ThreadSanitizer: build" "^$" make --no-print-directory -C Tests/c CC="$clang" EXTRA=-fsanitize=thread \
+  run "C threads, ThreadSanitizer: build" "^$" make --no-print-directory -j2 -C Tests/c CC="$clang" EXTRA=-fsanitize=thread \
     LIB="$root/.build/thread/debug" BUILD="$programs" "$programs/threads"
   rm -rf "$programs/scratch" && mkdir -p "$programs/scratch"
   run "C threads, ThreadSanitizer" "[0-9]+ (passed|failed)" "$programs/threads" "$programs/scratch"
