@@ -556,7 +556,8 @@ enum {
  *                                 case, default typed_marker_punct
  *   {와/과}                       a particle that agrees with the text before it: 와/과 은/는 이/가 을/를 로/으로 나/이나 야/아
  *                                 며/이며 라는/이라는
- *   [SEP] [MASK] and any special token of the tokenizer stand for themselves, {{ and }} for braces.
+ *   [SEP] [MASK] and any special token of the tokenizer stand for themselves, {{ and }} for braces. A tokenizer without a
+ *   [SEP] puts there what it puts between two texts: </s></s> for XLM-R's.
  * Exactly one of {sentence} and {marked_sentence} is needed. Text between special tokens is tokenized as one, so that particles
  * belong to the word before them; the sentence always begins a new word. Token type 1 begins behind the last [SEP] before the
  * sentence, else behind the first one after it. A template that cannot be right is refused with place and reason. */

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import List, Optional
 
 from . import __version__
-from ._arrays import choices
-from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
-from .cli_data import DATA_COMMANDS
+from .cli_common import (
+    add_data_options, add_input_options, add_shape, check_shape, input_options, model_folder, open_context, precision_of,
+    read_data, shape_of,
+)
+from .cli_data import DATA_COMMANDS, WITHOUT_A_MODEL
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
 from .cli_tune import TUNE_COMMANDS
@@ -67,13 +69,16 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         add(sub)
         sub.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: every core)")
+        sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
+        if name in WITHOUT_A_MODEL:
+            sub.set_defaults(device="cpu", precision=None)
+            continue
         sub.add_argument("--device", default="cpu", help="cpu, auto, cuda or cuda:N (default: cpu)")
         sub.add_argument(
             "--precision",
             choices=["auto", "float32", "tf32", "bfloat16", "float16"],
             help="of products on a GPU (default: auto with --device cuda or auto, else float32)",
         )
-        sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return parser
 
 
@@ -105,35 +110,17 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
 
     start = parser.add_argument_group("where the weights start")
     which = start.add_mutually_exclusive_group()
-    which.add_argument("--model", metavar="FOLDER", help="a folder of kluere or of transformers (BERT, RoBERTa)")
-    which.add_argument("--tokenizer", metavar="PATH", help="random weights; a folder with vocab.txt, or a vocab.txt")
-    start.add_argument("--family", choices=["bert", "roberta"], help="of random weights (default: roberta)")
-    start.add_argument("--layers", type=int, metavar="N", help="of random weights (default: 4)")
-    start.add_argument("--hidden", type=int, metavar="N", help="of random weights (default: 256)")
-    start.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
-    start.add_argument("--intermediate", type=int, metavar="N", help="of random weights (default: 4 x hidden)")
-    start.add_argument("--max-tokens", type=int, metavar="N", help="longer sentences are cropped around the entities")
-    add_input_form(start, "how entities are shown (default: typed_marker_punct)", template=True)
-    start.add_argument(
-        "--template", metavar="TEXT", help="an input form of your own, such as '{subject}{와/과} {object} [SEP] {sentence}'"
+    which.add_argument(
+        "--model", metavar="FOLDER", help="a folder of kluere or of transformers (BERT, RoBERTa, XLM-R, ELECTRA)"
     )
-    start.add_argument(
-        "--particles", choices=list(choices("KLUERE_PARTICLES_")), help="와/과 as they are written, or by the word before"
-    )
-    start.add_argument(
-        "--after-marker", choices=list(choices("KLUERE_AFTER_MARKER_")), help="the rest of a word that a marker cuts"
-    )
-
-    heads = list(choices("KLUERE_HEAD_"))
-    start.add_argument("--head", choices=heads, metavar="NAME", help="what decides (default: cls): " + ", ".join(heads))
-    start.add_argument(
-        "--entity-segments", action="store_true", default=None, help="token types say what is subject and what is object"
-    )
+    which.add_argument("--tokenizer", metavar="PATH", help="random weights; a tokenizer's folder or file")
+    add_shape(start)
+    add_input_options(start, "the model's; typed_marker_punct for random weights")
 
     run = parser.add_argument_group("training")
-    run.add_argument("--epochs", type=float, help="passes over the data (default: 3)")
+    run.add_argument("--epochs", type=float, metavar="X", help="passes over the data (default: 3)")
     run.add_argument("--max-steps", type=int, metavar="N", help="updates, in place of epochs")
-    run.add_argument("--lr", type=float, help="peak learning rate (default: 5e-5, or 3e-4 from random weights)")
+    run.add_argument("--lr", type=float, metavar="X", help="peak learning rate (default: 5e-5, or 3e-4 from random weights)")
     run.add_argument("--batch-size", type=int, metavar="N", help="sentences of a micro-batch (default: 32)")
     run.add_argument("--batch-tokens", type=int, metavar="N", help="tokens of a micro-batch, in place of sentences")
     run.add_argument("--accumulation", type=int, metavar="N", help="micro-batches of an update (default: 1)")
@@ -148,7 +135,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--dropout", type=float, metavar="X", help="everywhere (default: the model's)")
     run.add_argument("--multi-sample-dropout", type=int, metavar="N", help="masks before the output layer (default: 1)")
     run.add_argument("--group-by-length", action="store_true", default=None, help="like lengths share a batch")
-    run.add_argument("--seed", type=int, help="of weights, order of rows, dropout and split (default: 42)")
+    run.add_argument("--seed", type=int, metavar="N", help="of weights, order of rows, dropout and split (default: 42)")
     run.add_argument("--evaluate-every", type=int, metavar="N", help="updates (default: at the end of each epoch)")
     run.add_argument("--checkpoint-every", type=int, metavar="N", help="updates (default: at each evaluation)")
     run.add_argument("--patience", type=int, metavar="N", help="evaluations without improvement before it stops")
@@ -168,9 +155,9 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         parser.error(f"{last} exists: add --resume to go on from it, or choose another folder")
     if options.distill and options.validation_fraction is not None:
         parser.error("--distill has a row for each of TRAIN: give --dev in place of --validation-fraction")
-    shape = (options.family, options.layers, options.hidden, options.heads, options.intermediate)
-    if options.model and any(value is not None for value in shape):
-        parser.error("--family, --layers, --hidden, --heads and --intermediate are for random weights (--tokenizer)")
+    check_shape(options, parser)
+    if options.validation_fraction is not None and not 0 < options.validation_fraction < 1:
+        parser.error(f"--validation-fraction: {options.validation_fraction}, expected more than 0 and less than 1")
 
     context = open_context(options)
     start, labels = _start(options, last if resuming else None, context)
@@ -218,15 +205,9 @@ def _open_start(options, labels: Optional[List[str]], context: Context) -> Model
     return Model.open(
         model_folder(options.model),
         labels=labels,
-        input_form=options.input_form,
-        input_template=options.template,
-        particles=options.particles,
-        after_marker=options.after_marker,
-        head=options.head,
-        entity_segments=options.entity_segments,
-        max_tokens=options.max_tokens or 0,
         seed=options.seed,
         context=context,
+        **input_options(options),
     )
 
 
@@ -236,20 +217,10 @@ def _new_model(options, labels: List[str], context: Context) -> Model:
     return Model.create(
         Tokenizer(options.tokenizer, context=context),
         labels=labels,
-        family=options.family,
-        layer_count=options.layers,
-        hidden_size=options.hidden,
-        head_count=options.heads,
-        intermediate_size=options.intermediate,
-        max_tokens=options.max_tokens,
-        input_form=options.input_form,
-        input_template=options.template,
-        particles=options.particles,
-        after_marker=options.after_marker,
-        head=options.head,
-        entity_segments=options.entity_segments,
         seed=options.seed,
         context=context,
+        **shape_of(options),
+        **input_options(options),
     )
 
 

@@ -176,7 +176,12 @@ def _add_ensemble(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", metavar="A,B,...", help="names for the tables (default: the paths)")
     parser.add_argument("--vote", default="soft", choices=["soft", "hard"], help="default: soft")
     parser.add_argument("--weights", metavar="W,W,...", help="of the members (default: equal)")
-    parser.add_argument("--metric", default="micro_f1", choices=["micro_f1", "auprc", "accuracy", "loss"])
+    parser.add_argument(
+        "--metric",
+        default="micro_f1",
+        choices=["micro_f1", "auprc", "accuracy", "loss"],
+        help="what combinations are ranked by (default: micro_f1)",
+    )
     parser.add_argument("--top", type=int, default=20, metavar="N", help="combinations to list (default: 20)")
     parser.add_argument("--search-weights", action="store_true", help="find weights, cross-validated, on these rows")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="of the search (default: 5)")

@@ -126,7 +126,7 @@ class Model(Handle):
         after_marker: Optional[str] = None,
         head: Optional[str] = None,
         entity_segments: Optional[bool] = None,
-        max_tokens: int = 0,
+        max_tokens: Optional[int] = None,
         read_into_memory: bool = False,
         seed: Optional[int] = None,
         task: str = "classification",
@@ -144,7 +144,7 @@ class Model(Handle):
         head              None: as kluere.json says, else "cls"; another than the folder's gets new weights. The names are those
                           of KLUERE_HEAD_*: see docs/heads.md
         entity_segments   token types 1 and 2 for the subject's and the object's pieces; None: as kluere.json says, else False
-        max_tokens        0: as kluere.json says, else min(256, positions)
+        max_tokens        None, 0: as kluere.json says, else min(256, positions)
         read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
         seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
         added_special_tokens  new ones get the next free ids; embeddings and decoder grow as transformers'

@@ -267,13 +267,13 @@ def driver(cuda):
 @standin
 def test_out_of_memory_says_sizes_or_splits_the_batch(tmp_path, cuda, driver):
     _, model = pair(tmp_path, cuda, hidden_size=48)
-    rows = made_up.dataset(12, longest=LONGEST)
-    (whole,) = trainers([model], rows, batch_sentences=12, max_steps=3, hidden_dropout=0.0)
-    losses = [whole.step().loss for _ in range(3)]
+    rows = made_up.dataset(6, longest=LONGEST)
+    (whole,) = trainers([model], rows, batch_sentences=6, max_steps=2, hidden_dropout=0.0)
+    losses = [whole.step().loss for _ in range(2)]
     del whole
-    (refused,) = trainers([model], rows, batch_sentences=12, max_steps=3, hidden_dropout=0.0)
+    (refused,) = trainers([model], rows, batch_sentences=6, max_steps=2, hidden_dropout=0.0)
     (split,) = trainers(
-        [model], rows, batch_sentences=12, max_steps=3, hidden_dropout=0.0, split_on_out_of_memory=True
+        [model], rows, batch_sentences=6, max_steps=2, hidden_dropout=0.0, split_on_out_of_memory=True
     )
     for call in (refused, split):
         # The first large block, the activations, is not to be had.
@@ -284,7 +284,7 @@ def test_out_of_memory_says_sizes_or_splits_the_batch(tmp_path, cuda, driver):
             assert raised.value.status_name == "KLUERE_ERR_OUT_OF_MEMORY"
             assert call.step().loss == pytest.approx(losses[0], rel=1e-5)  # the trainer is as before
         else:
-            assert [call.step().loss for _ in range(3)] == pytest.approx(losses, rel=1e-4)
+            assert [call.step().loss for _ in range(2)] == pytest.approx(losses, rel=1e-4)
 
 
 @standin
