@@ -66,6 +66,7 @@ struct KluereFile {
       afterMarker: try KluereFile.named("after_marker", file, path))
     extras = ModelExtras()
     extras.recipe = try file.string("recipe")
+    extras.decoding = try DecodingJSON.read(file, "decoding", classes: labels.count, path: path)
   }
 
   private static func named<Choice: NamedChoice>(
@@ -89,6 +90,7 @@ struct KluereFile {
     file.add("max_tokens", maxTokens)
     file.add("labels", labels)
     if let recipe = extras.recipe { file.add("recipe", recipe) }
+    if let decoding = extras.decoding { file.addObject("decoding", DecodingJSON.members(decoding)) }
     return file.finish()
   }
 }

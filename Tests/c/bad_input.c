@@ -23,6 +23,8 @@ int main(int argc, char **argv) {
   bad_templates(&fixture);
   bad_arguments(&fixture);
   bad_evaluation(&fixture);
+  bad_decoding(&fixture);
+  bad_pipelines(&fixture);
   bad_training(&fixture);
   bad_data_work(&fixture);
   bad_augmentation(&fixture);

@@ -13,6 +13,8 @@ void bad_shapes(struct fixture *fixture);
 void bad_templates(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_evaluation(struct fixture *fixture);
+void bad_decoding(struct fixture *fixture);
+void bad_pipelines(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
 void bad_data_work(struct fixture *fixture);
 void bad_augmentation(struct fixture *fixture);
