@@ -79,6 +79,8 @@ typedef struct kluere_predictor kluere_predictor; /* scratch memory to predict  
 typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, position | one thread at a time          */
 typedef struct kluere_text kluere_text;           /* a result in words or JSON    | immutable: any number at once */
 typedef struct kluere_audit kluere_audit;         /* what is odd in a dataset     | immutable: any number at once */
+typedef struct kluere_decoding kluere_decoding;   /* logits to probabilities      | immutable: any number at once */
+typedef struct kluere_pipeline kluere_pipeline;   /* several models as one        | one thread at a time          */
 
 /* ---- Context ----------------------------------------------------------------------------------------------------- */
 enum { KLUERE_LOG_OFF = 0, KLUERE_LOG_ERROR = 1, KLUERE_LOG_WARNING = 2, KLUERE_LOG_INFO = 3, KLUERE_LOG_DEBUG = 4 };
@@ -448,6 +450,24 @@ KLUERE_API kluere_status kluere_dataset_split_stratified(const kluere_dataset *d
                                                          const kluere_split_options *options, kluere_dataset **first,
                                                          kluere_dataset **second);
 
+/* ---- Data work: selections, to train the members of a pipeline (see kluere_pipeline) on ---- */
+typedef struct kluere_select_options {
+  uint32_t struct_size;
+  uint32_t exclude_labels;   /* 1: rows with one of labels go; 0 (default): only they stay. Rows with hidden labels go */
+  uint32_t narrow_labels;    /* 1: the label set becomes no_relation, if there is one, and the labels that are left */
+  uint32_t reserved;
+  const char *subject_type;  /* NUL-terminated; NULL (default): any; "": rows without one */
+  const char *object_type;
+  const char *const *labels; /* NULL (default): any */
+  size_t label_count;
+} kluere_select_options;
+KLUERE_API kluere_status kluere_select_options_init(kluere_select_options *options, size_t struct_size);
+/* The rows that are as the options say, in their order; none is refused. */
+KLUERE_API kluere_status kluere_dataset_select(const kluere_dataset *dataset, const kluere_select_options *options,
+                                               kluere_dataset **out);
+/* The same rows with two labels: "no_relation", and "relation" for every other. */
+KLUERE_API kluere_status kluere_dataset_binary(const kluere_dataset *dataset, kluere_dataset **out);
+
 /* ---- Data work: augmentation --------------------------------------------------------------------------------------
  * New rows from old ones. Spans are moved with the text and checked; the same seed gives the same rows. A new row's id is
  * its source's with a mark ("7~mask"), its origin the source's id; originals without an id get their number from 0. */
@@ -724,11 +744,15 @@ KLUERE_API const char *kluere_model_unused_tensor(const kluere_model *model, siz
 
 /* ---- Prediction -------------------------------------------------------------------------------------------------- */
 enum { KLUERE_OUTPUT_PROBABILITIES = 0, KLUERE_OUTPUT_LOGITS = 1 };
+/* AUTO: probabilities as the model's decoding makes them, if it has one (kluere_model_with_decoding); OFF: softmax. Logits
+ * are never decoded. */
+enum { KLUERE_DECODING_AUTO = 0, KLUERE_DECODING_OFF = 1 };
 typedef struct kluere_predictor_options {
   uint32_t struct_size;
-  int32_t output;        /* default probabilities: softmax over the labels */
+  int32_t output;        /* default probabilities: softmax over the labels, or the model's decoding */
   uint32_t batch_tokens; /* tokens worked on at once, bounds memory; default 8192 */
   int32_t precision;     /* KLUERE_PRECISION_*, default FLOAT32; UNSUPPORTED if the device lacks it */
+  int32_t decoding;      /* KLUERE_DECODING_*, default AUTO */
 } kluere_predictor_options;
 
 KLUERE_API kluere_status kluere_predictor_options_init(kluere_predictor_options *options, size_t struct_size);
@@ -796,6 +820,88 @@ KLUERE_API kluere_status kluere_predictor_fill_in(kluere_predictor *predictor, k
                                                   const kluere_dataset *dataset, const kluere_fill_options *options,
                                                   kluere_dataset **out);
 
+/* ---- Decoding: what turns logits into the probabilities that decisions are made by --------------------------------
+ * p(c) in proportion to exp(logit(c) / temperature) * weight(c) * target(c) / source(c). The temperature makes
+ * probabilities honest (Guo et al. 2017) and changes no decision; class weights move decisions towards a higher micro-F1;
+ * source and target are shares of the labels, where the model learned and where it is used. Fit it on labelled rows that the
+ * model was not trained on. Scores are rows x classes, logits or probabilities by score_space (KLUERE_OUTPUT_*); a
+ * probability of 0 counts as 1.2e-38. */
+typedef struct kluere_decoding_options {
+  uint32_t struct_size;
+  uint32_t temperature;   /* 1 (default): the one with the least cross-entropy, 0.01 to 100; 0: 1 */
+  uint32_t class_weights; /* 1: tuned for micro-F1 on the rows, counted as in the target; kept only if held-out folds gain
+                             by them. 0 (default): all 1 */
+  int32_t no_relation;    /* as in kluere_metrics_options */
+  int32_t missing_class;  /* as in kluere_metrics_options */
+  int32_t score_space;    /* KLUERE_OUTPUT_*, default LOGITS */
+  uint32_t folds;         /* for the held-out figures, default 5 */
+  int32_t prior_label;    /* a label whose share is known to become prior_share, the others keep their proportions; -1
+                             (default): none. Excludes target_prior */
+  uint64_t seed;          /* of random folds, default 42 */
+  double prior_share;
+  const double *source_prior; /* classes shares, above 0; NULL (default): those of the rows, half a row for a label without */
+  const double *target_prior; /* classes shares, say of kluere_decoding_prior; NULL (default): no correction */
+} kluere_decoding_options;
+
+typedef struct kluere_decoding_figures {
+  double micro_f1;
+  double auprc;
+  double ece;  /* expected calibration error, 15 bins of equal width */
+  double loss; /* mean cross-entropy */
+  double target_micro_f1; /* each row counted target / source times by its label: as if labels came as in the target */
+} kluere_decoding_figures;
+
+typedef struct kluere_decoding_report {
+  uint32_t struct_size;
+  uint32_t keeps_weights; /* 1: class weights were tuned, and are part of the decoding */
+  kluere_decoding_figures before;   /* softmax alone */
+  kluere_decoding_figures after;    /* on the rows that it was fitted on */
+  kluere_decoding_figures held_out; /* each fold decoded by what the others gave: what to expect on new rows */
+} kluere_decoding_report;
+
+typedef struct kluere_decoding_info {
+  uint32_t struct_size;
+  uint32_t has_weights;
+  uint32_t has_priors;
+  uint32_t reserved;
+  uint64_t classes;
+  double temperature;
+} kluere_decoding_info;
+
+KLUERE_API kluere_status kluere_decoding_options_init(kluere_decoding_options *options, size_t struct_size);
+/* labels: rows, 0 <= label < classes. folds: per row 0 <= fold < options.folds, or NULL: random. report: NULL, or set
+ * report->struct_size first. options may be NULL. */
+KLUERE_API kluere_status kluere_decoding_fit(const float *scores, const int32_t *labels, const int32_t *folds, size_t rows,
+                                             size_t classes, const kluere_decoding_options *options,
+                                             kluere_decoding_report *report, kluere_decoding **out);
+/* One by its numbers. weights (1e-6 to 1e6), or NULL; source (above 0) and target shares, each with the sum 1, or both
+ * NULL; each has classes numbers. */
+KLUERE_API kluere_status kluere_decoding_create(size_t classes, double temperature, const double *weights,
+                                                const double *source_prior, const double *target_prior,
+                                                kluere_decoding **out);
+KLUERE_API void kluere_decoding_destroy(kluere_decoding *decoding);
+/* Set info->struct_size first. */
+KLUERE_API kluere_status kluere_decoding_describe(const kluere_decoding *decoding, kluere_decoding_info *info);
+/* Its numbers, 1 where it has none; each NULL or room for capacity >= classes. */
+KLUERE_API kluere_status kluere_decoding_read(const kluere_decoding *decoding, double *weights, double *source_prior,
+                                              double *target_prior, size_t capacity);
+/* Shares of the labels among unlabelled rows, by expectation maximisation from source (Saerens, Latinne and Decaestecker
+ * 2002), until they change by less than 1e-10 in sum, at most 10,000 rounds. Right where the probabilities at this
+ * temperature are calibrated and only the shares differ. target: classes shares. iterations may be NULL. */
+KLUERE_API kluere_status kluere_decoding_prior(const float *scores, size_t rows, size_t classes, int32_t score_space,
+                                               double temperature, const double *source_prior, double *target_prior,
+                                               uint32_t *iterations);
+/* out: rows x classes probabilities, may be scores itself; capacity in floats. Scores must be finite. */
+KLUERE_API kluere_status kluere_decoding_apply(const kluere_decoding *decoding, const float *scores, size_t rows,
+                                               size_t classes, int32_t score_space, float *out, size_t capacity);
+/* The same model, its weights shared, with this decoding (NULL: without one): predictors of it give decoded probabilities,
+ * kluere_model_save keeps it. A trained model has none, since it has other weights. */
+KLUERE_API kluere_status kluere_model_with_decoding(const kluere_model *model, const kluere_decoding *decoding,
+                                                    kluere_model **out);
+/* The model's; STATE if it has none. You destroy it. */
+KLUERE_API kluere_status kluere_model_decoding(const kluere_model *model, kluere_decoding **out);
+
+/* ---- Submissions -------------------------------------------------------------------------------------------------- */
 /* Writes the competition's submission file (id,pred_label,probs): probabilities re-ordered from the model's labels to
  * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */
 KLUERE_API kluere_status kluere_submission_write(const kluere_model *model, const kluere_dataset *dataset,
@@ -1058,6 +1164,77 @@ KLUERE_API kluere_status kluere_ensemble_search(const float *const *members, siz
                                                 const int32_t *folds, size_t rows, size_t classes,
                                                 const kluere_ensemble_options *options, kluere_weight_search *out,
                                                 double *weights, double *fold_weights);
+
+/* ---- Pipelines: several models that answer as one ----------------------------------------------------------------------
+ *   MEAN     every member sees every row; they vote (as in kluere_ensemble_combine)
+ *   CASCADE  a binary member (two labels, one of them no_relation) says whether there is a relation, the others say which
+ *   PAIRS    members for some pairs of entity types, a general one for the rest
+ * A row goes to the specific member for its types, else to the general one; each member sees only the rows that reach it.
+ * Several members for the same question are averaged (the models of k folds, say). Labels are matched by name: every member's
+ * must be among the pipeline's; a label that a specific member lacks has probability 0 from it. */
+enum { KLUERE_PIPELINE_MEAN = 0, KLUERE_PIPELINE_CASCADE = 1, KLUERE_PIPELINE_PAIRS = 2 };
+enum { KLUERE_MEMBER_GENERAL = 0, KLUERE_MEMBER_BINARY = 1, KLUERE_MEMBER_SPECIFIC = 2 };
+/* p0 and p1: the binary member's probabilities of no_relation and of a relation; q: those of the general or specific one.
+ *   THRESHOLD  p0 > threshold: no_relation p0, each other label p1 / (labels - 1); else q as it is
+ *   PRODUCT    no_relation p0, each other label p1 q / (sum of q over them); all rows reach both */
+enum { KLUERE_CASCADE_THRESHOLD = 0, KLUERE_CASCADE_PRODUCT = 1 };
+typedef struct kluere_pipeline_member { /* zero it first: {0} */
+  const kluere_model *model;
+  const char *subject_type; /* of SPECIFIC, NUL-terminated ("": examples without a type), else NULL */
+  const char *object_type;
+  int32_t role; /* KLUERE_MEMBER_* */
+  int32_t reserved;
+} kluere_pipeline_member;
+typedef struct kluere_pipeline_options {
+  uint32_t struct_size;
+  int32_t kind;     /* KLUERE_PIPELINE_*, default MEAN */
+  int32_t rule;     /* of CASCADE: KLUERE_CASCADE_*; -1 (default): THRESHOLD */
+  int32_t vote;     /* of MEAN: KLUERE_VOTE_*; -1 (default): SOFT */
+  double threshold; /* of THRESHOLD, 0 to 1; -1 (default): 0.765 */
+  const char *const *labels; /* NULL (default): the first general member's, after no_relation if a cascade's lacks it */
+  size_t label_count;
+} kluere_pipeline_options;
+typedef struct kluere_pipeline_info {
+  uint32_t struct_size;
+  int32_t kind;
+  int32_t rule;     /* -1: not a cascade */
+  int32_t vote;     /* -1: not a mean */
+  double threshold; /* -1: no THRESHOLD */
+  uint64_t members;
+  uint64_t labels;
+} kluere_pipeline_info;
+typedef struct kluere_pipeline_member_info { /* strings live with the pipeline; NULL: none */
+  uint32_t struct_size;
+  int32_t role;
+  const char *subject_type;
+  const char *object_type;
+  const char *folder; /* inside the folder that was opened */
+} kluere_pipeline_member_info;
+
+KLUERE_API kluere_status kluere_pipeline_options_init(kluere_pipeline_options *options, size_t struct_size);
+/* member_size: sizeof(kluere_pipeline_member). predictor: its batch_tokens, precision and decoding are those of all members
+ * (output must be PROBABILITIES); NULL, as options: defaults. */
+KLUERE_API kluere_status kluere_pipeline_create(const kluere_pipeline_member *members, size_t member_size,
+                                                size_t member_count, const kluere_pipeline_options *options,
+                                                const kluere_predictor_options *predictor, kluere_pipeline **out);
+/* A folder with pipeline.json and the model folders that it names (docs/pipelines.md). */
+KLUERE_API kluere_status kluere_pipeline_open(const kluere_context *context, const char *directory,
+                                              const kluere_predictor_options *predictor, kluere_pipeline **out);
+/* Writes pipeline.json and every member's folder beside their place and swaps the folder in. */
+KLUERE_API kluere_status kluere_pipeline_save(const kluere_pipeline *pipeline, const char *directory);
+KLUERE_API void kluere_pipeline_destroy(kluere_pipeline *pipeline);
+/* Set struct_size first, here and below. */
+KLUERE_API kluere_status kluere_pipeline_describe(const kluere_pipeline *pipeline, kluere_pipeline_info *info);
+KLUERE_API kluere_status kluere_pipeline_describe_member(const kluere_pipeline *pipeline, size_t index,
+                                                         kluere_pipeline_member_info *info);
+KLUERE_API size_t kluere_pipeline_label_count(const kluere_pipeline *pipeline);
+KLUERE_API const char *kluere_pipeline_label(const kluere_pipeline *pipeline, size_t index); /* NULL if there is none */
+/* As kluere_predictor_predict: out, rows x labels probabilities. */
+KLUERE_API kluere_status kluere_pipeline_predict(kluere_pipeline *pipeline, const kluere_example *examples,
+                                                 size_t example_size, size_t count, int32_t offset_unit, float *out,
+                                                 size_t capacity);
+KLUERE_API kluere_status kluere_pipeline_predict_dataset(kluere_pipeline *pipeline, const kluere_dataset *dataset,
+                                                         float *out, size_t capacity);
 
 /* ---- Training -----------------------------------------------------------------------------------------------------
  * step() is the primitive; run() is a loop over step() with evaluation and checkpoints that you could write yourself.

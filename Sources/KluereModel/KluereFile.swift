@@ -73,6 +73,7 @@ struct KluereFile {
     head = try KluereFile.named("head", file, path) ?? .cls
     extras = ModelExtras()
     extras.recipe = try file.string("recipe")
+    extras.decoding = try DecodingJSON.read(file, "decoding", classes: labels.count, path: path)
   }
 
   private static func named<Choice: NamedChoice>(
@@ -98,6 +99,7 @@ struct KluereFile {
     if head != .cls { file.add("head", head.name) }
     file.add("labels", labels)
     if let recipe = extras.recipe { file.add("recipe", recipe) }
+    if let decoding = extras.decoding { file.addObject("decoding", DecodingJSON.members(decoding)) }
     return file.finish()
   }
 }

@@ -66,6 +66,11 @@ extension Model {
       config.labels = file.labels
       file.apply(to: &config.configuration)
       extras = file.extras
+      if extras.decoding != nil, let labels = options.labels, labels != file.labels {
+        context.log(.warning, "\(kluerePath): decoding is for the labels there, others were asked for: left out")
+        extras.decoding = nil
+      }
+      if options.task != .classification { extras.decoding = nil }
     }
     options.applyInput(to: &config.configuration)
     let storedHead = config.configuration.head
@@ -244,7 +249,8 @@ extension Model {
       config.encoded(
         bosTokenID: tokenizer.clsID, eosTokenID: tokenizer.sepID,
         tokenizerClass: tokenizer.configuration.tokenizerClass))
-    let file = KluereFile(configuration, labels: labels.names, extras: extras)
+    let file = KluereFile(
+      configuration, labels: labels.names, extras: other == nil ? extras : extras.withoutFitted)
     try target.add(KluereFile.name, file.encoded(libraryVersion: libraryVersion))
     for file in TokenizerFolder.files(tokenizer) { try target.add(file.name, file.bytes) }
     if let other {

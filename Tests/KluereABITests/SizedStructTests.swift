@@ -97,6 +97,11 @@ struct SizedStructTests {
     #expect(kluere_train_options_init(&training, 160) == KLUERE_OK)
     #expect(training.struct_size == 160 && training.precision == 7 && training.batch_sentences == 32)
     #expect(kluere_train_options_init(&training, 159) == KLUERE_ERR_INVALID_ARGUMENT)
+    var predictor = kluere_predictor_options()
+    predictor.decoding = 7
+    #expect(kluere_predictor_options_init(&predictor, 16) == KLUERE_OK)
+    #expect(predictor.struct_size == 16 && predictor.decoding == 7 && predictor.batch_tokens == 8192)
+    #expect(kluere_predictor_options_init(&predictor, 15) == KLUERE_ERR_INVALID_ARGUMENT)
   }
 
   // The sizes and offsets below are the promise to programs that are compiled already.
@@ -112,7 +117,12 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_model_config>.size == 104)
     #expect(MemoryLayout<kluere_model_open_options>.size == 88)
     #expect(MemoryLayout<kluere_tensor_info>.size == 40)
-    #expect(MemoryLayout<kluere_predictor_options>.size == 16)
+    #expect(MemoryLayout<kluere_predictor_options>.size == 20)
+    #expect(MemoryLayout<kluere_decoding_options>.size == 64)
+    #expect(MemoryLayout<kluere_decoding_report>.size == 128)
+    #expect(MemoryLayout<kluere_select_options>.size == 48)
+    #expect(MemoryLayout<kluere_pipeline_member>.size == 32)
+    #expect(MemoryLayout<kluere_pipeline_options>.size == 40)
     #expect(MemoryLayout<kluere_metrics_options>.size == 16)
     #expect(MemoryLayout<kluere_metrics>.size == 64)
     #expect(MemoryLayout<kluere_class_metrics>.size == 56)

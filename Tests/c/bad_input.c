@@ -24,6 +24,8 @@ int main(int argc, char **argv) {
   bad_heads(&fixture);
   bad_arguments(&fixture);
   bad_evaluation(&fixture);
+  bad_decoding(&fixture);
+  bad_pipelines(&fixture);
   bad_training(&fixture);
   bad_losses(&fixture);
   bad_data_work(&fixture);

@@ -14,6 +14,8 @@ void bad_templates(struct fixture *fixture);
 void bad_heads(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_evaluation(struct fixture *fixture);
+void bad_decoding(struct fixture *fixture);
+void bad_pipelines(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
 void bad_losses(struct fixture *fixture);
 void bad_data_work(struct fixture *fixture);

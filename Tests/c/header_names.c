@@ -130,11 +130,67 @@ FIELD(kluere_tensor_info, name, 8);
 FIELD(kluere_tensor_info, rank, 16);
 FIELD(kluere_tensor_info, reserved, 20);
 FIELD(kluere_tensor_info, shape, 24);
-SIZE(kluere_predictor_options, 16);
+SIZE(kluere_predictor_options, 20);
 FIELD(kluere_predictor_options, struct_size, 0);
 FIELD(kluere_predictor_options, output, 4);
 FIELD(kluere_predictor_options, batch_tokens, 8);
 FIELD(kluere_predictor_options, precision, 12);
+FIELD(kluere_predictor_options, decoding, 16);
+SIZE(kluere_select_options, 48);
+FIELD(kluere_select_options, exclude_labels, 4);
+FIELD(kluere_select_options, narrow_labels, 8);
+FIELD(kluere_select_options, subject_type, 16);
+FIELD(kluere_select_options, object_type, 24);
+FIELD(kluere_select_options, labels, 32);
+FIELD(kluere_select_options, label_count, 40);
+SIZE(kluere_pipeline_member, 32);
+FIELD(kluere_pipeline_member, model, 0);
+FIELD(kluere_pipeline_member, subject_type, 8);
+FIELD(kluere_pipeline_member, object_type, 16);
+FIELD(kluere_pipeline_member, role, 24);
+SIZE(kluere_pipeline_options, 40);
+FIELD(kluere_pipeline_options, kind, 4);
+FIELD(kluere_pipeline_options, rule, 8);
+FIELD(kluere_pipeline_options, vote, 12);
+FIELD(kluere_pipeline_options, threshold, 16);
+FIELD(kluere_pipeline_options, labels, 24);
+FIELD(kluere_pipeline_options, label_count, 32);
+SIZE(kluere_pipeline_info, 40);
+FIELD(kluere_pipeline_info, kind, 4);
+FIELD(kluere_pipeline_info, rule, 8);
+FIELD(kluere_pipeline_info, vote, 12);
+FIELD(kluere_pipeline_info, threshold, 16);
+FIELD(kluere_pipeline_info, members, 24);
+FIELD(kluere_pipeline_info, labels, 32);
+SIZE(kluere_pipeline_member_info, 32);
+FIELD(kluere_pipeline_member_info, role, 4);
+FIELD(kluere_pipeline_member_info, subject_type, 8);
+FIELD(kluere_pipeline_member_info, object_type, 16);
+FIELD(kluere_pipeline_member_info, folder, 24);
+SIZE(kluere_decoding_options, 64);
+FIELD(kluere_decoding_options, struct_size, 0);
+FIELD(kluere_decoding_options, temperature, 4);
+FIELD(kluere_decoding_options, class_weights, 8);
+FIELD(kluere_decoding_options, no_relation, 12);
+FIELD(kluere_decoding_options, missing_class, 16);
+FIELD(kluere_decoding_options, score_space, 20);
+FIELD(kluere_decoding_options, folds, 24);
+FIELD(kluere_decoding_options, prior_label, 28);
+FIELD(kluere_decoding_options, seed, 32);
+FIELD(kluere_decoding_options, prior_share, 40);
+FIELD(kluere_decoding_options, source_prior, 48);
+FIELD(kluere_decoding_options, target_prior, 56);
+SIZE(kluere_decoding_figures, 40);
+SIZE(kluere_decoding_report, 128);
+FIELD(kluere_decoding_report, keeps_weights, 4);
+FIELD(kluere_decoding_report, before, 8);
+FIELD(kluere_decoding_report, after, 48);
+FIELD(kluere_decoding_report, held_out, 88);
+SIZE(kluere_decoding_info, 32);
+FIELD(kluere_decoding_info, has_weights, 4);
+FIELD(kluere_decoding_info, has_priors, 8);
+FIELD(kluere_decoding_info, classes, 16);
+FIELD(kluere_decoding_info, temperature, 24);
 SIZE(kluere_token_batch, 40);
 FIELD(kluere_token_batch, struct_size, 0);
 FIELD(kluere_token_batch, reserved, 4);
@@ -491,6 +547,16 @@ static const function functions[] = {
     (function)kluere_predictor_mask_logits,
     (function)kluere_fill_options_init,
     (function)kluere_predictor_fill_in,
+    (function)kluere_decoding_options_init,
+    (function)kluere_decoding_fit,
+    (function)kluere_decoding_create,
+    (function)kluere_decoding_destroy,
+    (function)kluere_decoding_describe,
+    (function)kluere_decoding_read,
+    (function)kluere_decoding_prior,
+    (function)kluere_decoding_apply,
+    (function)kluere_model_with_decoding,
+    (function)kluere_model_decoding,
     (function)kluere_submission_write,
     (function)kluere_submission_write_table,
     (function)kluere_submission_read,
@@ -508,6 +574,20 @@ static const function functions[] = {
     (function)kluere_ensemble_rank,
     (function)kluere_ensemble_search,
     (function)kluere_loss_options_init,
+    (function)kluere_select_options_init,
+    (function)kluere_dataset_select,
+    (function)kluere_dataset_binary,
+    (function)kluere_pipeline_options_init,
+    (function)kluere_pipeline_create,
+    (function)kluere_pipeline_open,
+    (function)kluere_pipeline_save,
+    (function)kluere_pipeline_destroy,
+    (function)kluere_pipeline_describe,
+    (function)kluere_pipeline_describe_member,
+    (function)kluere_pipeline_label_count,
+    (function)kluere_pipeline_label,
+    (function)kluere_pipeline_predict,
+    (function)kluere_pipeline_predict_dataset,
     (function)kluere_train_options_init,
     (function)kluere_trainer_create,
     (function)kluere_trainer_resume,

@@ -15,9 +15,11 @@ is importable, else lists of array.array. Failures raise KluereError.
 from ._library import library_path, library_version
 from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
 from .augmentation import RefusedParaphrase
+from .cascade import TrainedPipeline, train_cascade
 from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
 from .dataset import Dataset
+from .decoding import Decoding, DecodingFigures, DecodingReport, estimate_prior, fit_decoding
 from .ensemble import (
     Contribution,
     FoundWeights,
@@ -47,8 +49,10 @@ from .evaluation import (
 )
 from .example import Entity, Example, convert_offset
 from .loss import Loss, read_probabilities
+from .folds import TrainedFolds, train_folds
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
 from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
+from .pipeline import MemberInfo, Pipeline, PipelineInfo, PipelineMember
 from .predictor import Predictor
 from .progress import ProgressBar, TrainingProgress
 from .tokenizer import Encoding, Tokenizer
@@ -69,6 +73,9 @@ __all__ = [
     "Coverage",
     "CoveragePoint",
     "Dataset",
+    "Decoding",
+    "DecodingFigures",
+    "DecodingReport",
     "Encoding",
     "Entity",
     "Example",
@@ -81,12 +88,16 @@ __all__ = [
     "Lengths",
     "Loss",
     "Metrics",
+    "MemberInfo",
     "Model",
     "ModelConfig",
     "EntityPlaces",
     "InputPlaces",
     "NotFinite",
     "OutOfMemory",
+    "Pipeline",
+    "PipelineInfo",
+    "PipelineMember",
     "Predictor",
     "ProgressBar",
     "Ranking",
@@ -98,6 +109,8 @@ __all__ = [
     "Tensors",
     "Tokenizer",
     "TrainEvent",
+    "TrainedFolds",
+    "TrainedPipeline",
     "Trainer",
     "TrainingProgress",
     "TypeCorrection",
@@ -110,7 +123,9 @@ __all__ = [
     "convert_offset",
     "coverage_risk",
     "default_context",
+    "estimate_prior",
     "evaluate",
+    "fit_decoding",
     "library_path",
     "library_version",
     "rank",
@@ -119,6 +134,8 @@ __all__ = [
     "rows_in",
     "score",
     "search_weights",
+    "train_cascade",
+    "train_folds",
     "type_pairs",
     "write_submission",
 ]

@@ -150,6 +150,8 @@ KLUERE_HEAD_REPORT_6 = 9
 KLUERE_TENSOR_NEWLY_INITIALIZED = 1
 KLUERE_OUTPUT_PROBABILITIES = 0
 KLUERE_OUTPUT_LOGITS = 1
+KLUERE_DECODING_AUTO = 0
+KLUERE_DECODING_OFF = 1
 KLUERE_POOLING_CLS = 0
 KLUERE_POOLING_MEAN = 1
 KLUERE_POOLING_POOLER = 2
@@ -167,6 +169,14 @@ KLUERE_BINS_WIDTH = 0
 KLUERE_BINS_MASS = 1
 KLUERE_VOTE_SOFT = 0
 KLUERE_VOTE_HARD = 1
+KLUERE_PIPELINE_MEAN = 0
+KLUERE_PIPELINE_CASCADE = 1
+KLUERE_PIPELINE_PAIRS = 2
+KLUERE_MEMBER_GENERAL = 0
+KLUERE_MEMBER_BINARY = 1
+KLUERE_MEMBER_SPECIFIC = 2
+KLUERE_CASCADE_THRESHOLD = 0
+KLUERE_CASCADE_PRODUCT = 1
 KLUERE_SCHEDULE_LINEAR = 0
 KLUERE_SCHEDULE_COSINE = 1
 KLUERE_SCHEDULE_CONSTANT = 2
@@ -338,6 +348,19 @@ class kluere_split_options(Structure):
     ]
 
 
+class kluere_select_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("exclude_labels", c_uint32),
+        ("narrow_labels", c_uint32),
+        ("reserved", c_uint32),
+        ("subject_type", c_char_p),
+        ("object_type", c_char_p),
+        ("labels", POINTER(c_char_p)),
+        ("label_count", c_size_t),
+    ]
+
+
 class kluere_augment_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -440,6 +463,7 @@ class kluere_predictor_options(Structure):
         ("output", c_int32),
         ("batch_tokens", c_uint32),
         ("precision", c_int32),
+        ("decoding", c_int32),
     ]
 
 
@@ -463,6 +487,54 @@ class kluere_fill_options(Structure):
         ("word_share", c_double),
         ("keep_originals", c_uint32),
         ("reserved", c_uint32),
+    ]
+
+
+class kluere_decoding_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("temperature", c_uint32),
+        ("class_weights", c_uint32),
+        ("no_relation", c_int32),
+        ("missing_class", c_int32),
+        ("score_space", c_int32),
+        ("folds", c_uint32),
+        ("prior_label", c_int32),
+        ("seed", c_uint64),
+        ("prior_share", c_double),
+        ("source_prior", POINTER(c_double)),
+        ("target_prior", POINTER(c_double)),
+    ]
+
+
+class kluere_decoding_figures(Structure):
+    _fields_ = [
+        ("micro_f1", c_double),
+        ("auprc", c_double),
+        ("ece", c_double),
+        ("loss", c_double),
+        ("target_micro_f1", c_double),
+    ]
+
+
+class kluere_decoding_report(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("keeps_weights", c_uint32),
+        ("before", kluere_decoding_figures),
+        ("after", kluere_decoding_figures),
+        ("held_out", kluere_decoding_figures),
+    ]
+
+
+class kluere_decoding_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("has_weights", c_uint32),
+        ("has_priors", c_uint32),
+        ("reserved", c_uint32),
+        ("classes", c_uint64),
+        ("temperature", c_double),
     ]
 
 
@@ -634,6 +706,50 @@ class kluere_weight_search(Structure):
         ("value", c_double),
         ("held_out", c_double),
         ("equal_weights", c_double),
+    ]
+
+
+class kluere_pipeline_member(Structure):
+    _fields_ = [
+        ("model", c_void_p),
+        ("subject_type", c_char_p),
+        ("object_type", c_char_p),
+        ("role", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class kluere_pipeline_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("rule", c_int32),
+        ("vote", c_int32),
+        ("threshold", c_double),
+        ("labels", POINTER(c_char_p)),
+        ("label_count", c_size_t),
+    ]
+
+
+class kluere_pipeline_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("rule", c_int32),
+        ("vote", c_int32),
+        ("threshold", c_double),
+        ("members", c_uint64),
+        ("labels", c_uint64),
+    ]
+
+
+class kluere_pipeline_member_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("role", c_int32),
+        ("subject_type", c_char_p),
+        ("object_type", c_char_p),
+        ("folder", c_char_p),
     ]
 
 
@@ -820,6 +936,9 @@ FUNCTIONS = {
         POINTER(c_void_p),
         POINTER(c_void_p),
     )),
+    "kluere_select_options_init": (c_int32, (POINTER(kluere_select_options), c_size_t)),
+    "kluere_dataset_select": (c_int32, (c_void_p, POINTER(kluere_select_options), POINTER(c_void_p))),
+    "kluere_dataset_binary": (c_int32, (c_void_p, POINTER(c_void_p))),
     "kluere_augment_options_init": (c_int32, (POINTER(kluere_augment_options), c_size_t)),
     "kluere_dataset_augment": (c_int32, (c_void_p, POINTER(kluere_augment_options), POINTER(c_void_p))),
     "kluere_dataset_add_paraphrases": (c_int32, (
@@ -921,6 +1040,49 @@ FUNCTIONS = {
         POINTER(kluere_fill_options),
         POINTER(c_void_p),
     )),
+    "kluere_decoding_options_init": (c_int32, (POINTER(kluere_decoding_options), c_size_t)),
+    "kluere_decoding_fit": (c_int32, (
+        POINTER(c_float),
+        POINTER(c_int32),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_decoding_options),
+        POINTER(kluere_decoding_report),
+        POINTER(c_void_p),
+    )),
+    "kluere_decoding_create": (c_int32, (
+        c_size_t,
+        c_double,
+        POINTER(c_double),
+        POINTER(c_double),
+        POINTER(c_double),
+        POINTER(c_void_p),
+    )),
+    "kluere_decoding_destroy": (None, (c_void_p,)),
+    "kluere_decoding_describe": (c_int32, (c_void_p, POINTER(kluere_decoding_info))),
+    "kluere_decoding_read": (c_int32, (c_void_p, POINTER(c_double), POINTER(c_double), POINTER(c_double), c_size_t)),
+    "kluere_decoding_prior": (c_int32, (
+        POINTER(c_float),
+        c_size_t,
+        c_size_t,
+        c_int32,
+        c_double,
+        POINTER(c_double),
+        POINTER(c_double),
+        POINTER(c_uint32),
+    )),
+    "kluere_decoding_apply": (c_int32, (
+        c_void_p,
+        POINTER(c_float),
+        c_size_t,
+        c_size_t,
+        c_int32,
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_model_with_decoding": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
+    "kluere_model_decoding": (c_int32, (c_void_p, POINTER(c_void_p))),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_write_table": (c_int32, (c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_read": (c_int32, (c_void_p, c_char_p, POINTER(c_float), c_size_t, POINTER(c_int32))),
@@ -1041,6 +1203,32 @@ FUNCTIONS = {
         POINTER(c_double),
         POINTER(c_double),
     )),
+    "kluere_pipeline_options_init": (c_int32, (POINTER(kluere_pipeline_options), c_size_t)),
+    "kluere_pipeline_create": (c_int32, (
+        POINTER(kluere_pipeline_member),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_pipeline_options),
+        POINTER(kluere_predictor_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_pipeline_open": (c_int32, (c_void_p, c_char_p, POINTER(kluere_predictor_options), POINTER(c_void_p))),
+    "kluere_pipeline_save": (c_int32, (c_void_p, c_char_p)),
+    "kluere_pipeline_destroy": (None, (c_void_p,)),
+    "kluere_pipeline_describe": (c_int32, (c_void_p, POINTER(kluere_pipeline_info))),
+    "kluere_pipeline_describe_member": (c_int32, (c_void_p, c_size_t, POINTER(kluere_pipeline_member_info))),
+    "kluere_pipeline_label_count": (c_size_t, (c_void_p,)),
+    "kluere_pipeline_label": (c_char_p, (c_void_p, c_size_t)),
+    "kluere_pipeline_predict": (c_int32, (
+        c_void_p,
+        POINTER(kluere_example),
+        c_size_t,
+        c_size_t,
+        c_int32,
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_pipeline_predict_dataset": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t)),
     "kluere_loss_options_init": (c_int32, (POINTER(kluere_loss_options), c_size_t)),
     "kluere_train_options_init": (c_int32, (POINTER(kluere_train_options), c_size_t)),
     "kluere_trainer_create": (c_int32, (

@@ -1,4 +1,4 @@
-"""python -m kluere train|evaluate|predict, and the commands of cli_data.py, cli_evaluation.py and cli_tune.py"""
+"""python -m kluere train|evaluate|predict, and the commands of the other cli_*.py"""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from .cli_common import (
     read_data, shape_of,
 )
 from .cli_data import DATA_COMMANDS, WITHOUT_A_MODEL
+from .cli_decoding import DECODING_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
+from .cli_pipeline import add_cascade, add_folds, check_folds, open_model, run_cascade, train_with_folds
 from .cli_tune import TUNE_COMMANDS
 from .context import Context
 from .dataset import Dataset
@@ -58,11 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, add, command, text in (
         ("train", _add_train, _train, "train a model and save it"),
+        ("cascade", _add_cascade, _cascade, "train a cascade, or classifiers for pairs of entity types"),
         ("evaluate", _add_evaluate, _evaluate, "micro-F1 and AUPRC of a model on labelled sentences"),
         ("predict", _add_predict, _predict, "relations of a file's sentences, or of one sentence"),
         *DATA_COMMANDS,
         *EVALUATION_COMMANDS,
         *LOSS_COMMANDS,
+        *DECODING_COMMANDS,
         *TUNE_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
@@ -106,6 +110,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         choices=["last", "best"],
         help="which weights become OUT/model: the last (default) or those best on the held-out sentences",
     )
+    add_folds(parser)
     add_data_options(parser)
 
     start = parser.add_argument_group("where the weights start")
@@ -149,10 +154,13 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     resuming = options.resume and last.is_dir()
     if not (options.model or options.tokenizer or resuming):
         parser.error("train needs --model FOLDER or --tokenizer PATH")
-    if options.save == "best" and not (options.dev or options.validation_fraction):
-        parser.error("--save best needs --dev or --validation-fraction")
+    if options.save == "best" and not (options.dev or options.validation_fraction or options.folds):
+        parser.error("--save best needs --dev, --validation-fraction or --folds")
+    check_folds(options, parser)
     if last.exists() and not options.resume:
         parser.error(f"{last} exists: add --resume to go on from it, or choose another folder")
+    if options.distill and options.folds:
+        parser.error("--distill and --folds exclude each other: it has a row for each of TRAIN")
     if options.distill and options.validation_fraction is not None:
         parser.error("--distill has a row for each of TRAIN: give --dev in place of --validation-fraction")
     check_shape(options, parser)
@@ -160,6 +168,10 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         parser.error(f"--validation-fraction: {options.validation_fraction}, expected more than 0 and less than 1")
 
     context = open_context(options)
+    if options.folds:
+        _, labels = _start(options, None, context)
+        train_with_folds(options, read_data(options.train, labels, options, context), *_members_of(options, context))
+        return
     start, labels = _start(options, last if resuming else None, context)
     train = read_data(options.train, labels, options, context)
     held_out = None
@@ -188,6 +200,37 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     if held_out is not None:
         print(evaluate(trained, held_out, precision=precision_of(options)))
     print(f"trained in {seconds:.1f} s; model: {output / 'model'}")
+
+
+def _members_of(options, context: Context):
+    """For the members of a pipeline: the model to start from, by its labels, and a trainer with a folder of its own."""
+
+    def new_trainer(model: Model, train: Dataset, held_out: Optional[Dataset], folder: Path) -> Trainer:
+        own = argparse.Namespace(**{**vars(options), "output": str(folder)})
+        return _new_trainer(own, model, train, held_out)
+
+    return lambda labels: _new_model(options, list(labels), context), new_trainer
+
+
+def _add_cascade(parser: argparse.ArgumentParser) -> None:
+    _add_train(parser)
+    add_cascade(parser)
+
+
+def _cascade(options, parser: argparse.ArgumentParser) -> None:
+    if not (options.model or options.tokenizer):
+        parser.error("cascade needs --model FOLDER or --tokenizer PATH")
+    if options.distill:
+        parser.error("--distill and cascade exclude each other: its members have rows and labels of their own")
+    check_folds(options, parser)
+    context = open_context(options)
+    _, labels = _start(options, None, context)
+    train, held_out = read_data(options.train, labels, options, context), None
+    if options.dev:
+        held_out = read_data(options.dev, train.labels, options, context)
+    elif options.validation_fraction is not None:
+        train, held_out = train.split(options.validation_fraction, 42 if options.seed is None else options.seed)
+    run_cascade(options, parser, train, held_out, context, *_members_of(options, context))
 
 
 def _start(options, checkpoint: Optional[Path], context: Context):
@@ -265,7 +308,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("model", metavar="MODEL", help="a model folder, or one with a pipeline.json")
     parser.add_argument("data", metavar="DATA", help="labelled sentences")
     parser.add_argument("--per-class", action="store_true", help="the figures of each label too")
     parser.add_argument("--by-types", action="store_true", help="the figures of each pair of entity types too")
@@ -290,7 +333,7 @@ def _scored(model: Model, dataset: Dataset, options):
 
 def _evaluate(options, parser: argparse.ArgumentParser) -> None:
     context = open_context(options)
-    model = Model.open(model_folder(options.model), context=context)
+    model = open_model(options.model, options, context)
     dataset = read_data(options.data, model.labels, options, context)
     print_metrics(options, model.labels, *_scored(model, dataset, options))
 
@@ -299,7 +342,7 @@ def _evaluate(options, parser: argparse.ArgumentParser) -> None:
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("model", metavar="MODEL", help="a model folder, or one with a pipeline.json")
     parser.add_argument("data", nargs="?", metavar="DATA", help="sentences with marked entities; labels are ignored")
     parser.add_argument("--text", metavar="SENTENCE", help="one sentence in place of DATA")
     for role in ("subject", "object"):
@@ -325,7 +368,7 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
     if options.output and options.json:
         parser.error("-o and --json exclude each other")
     context = open_context(options)
-    model = Model.open(model_folder(options.model), context=context)
+    model = open_model(options.model, options, context)
     labels = model.labels
     if options.text is not None:
         example = Example(

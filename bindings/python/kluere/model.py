@@ -6,7 +6,7 @@ import collections.abc
 import ctypes
 import dataclasses
 import threading
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._arrays import block, choice, choice_name, flat, rows_of
@@ -17,6 +17,10 @@ from .dataset import Dataset
 from .example import Example, c_examples
 from .predictor import Predictor
 from .tokenizer import Encoding, Tokenizer, encoding
+
+if TYPE_CHECKING:
+    from .decoding import Decoding
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
@@ -384,12 +388,31 @@ class Model(Handle):
         with self._predictor_lock:
             return self._predictor("probabilities").embed(texts, pooling=pooling, normalize=normalize)
 
-    def _predictor(self, output: str, precision: str = "float32") -> Predictor:
-        predictor = self._predictors.get((output, precision))
+    def _predictor(self, output: str, precision: str = "float32", decoding: str = "auto") -> Predictor:
+        predictor = self._predictors.get((output, precision, decoding))
         if predictor is None:
-            predictor = Predictor(self, output=output, precision=precision)
-            self._predictors[output, precision] = predictor
+            predictor = Predictor(self, output=output, precision=precision, decoding=decoding)
+            self._predictors[output, precision, decoding] = predictor
         return predictor
+
+    @property
+    def decoding(self) -> Optional[Decoding]:
+        """How logits become probabilities, where that is more than a softmax."""
+        from .decoding import Decoding  # which needs the metrics, and these the models
+
+        pointer = ctypes.c_void_p()
+        status = library().kluere_model_decoding(self._handle, ctypes.byref(pointer))
+        if status == _abi.KLUERE_ERR_STATE:
+            return None
+        check(status)
+        return Decoding(pointer)
+
+    def with_decoding(self, decoding: Optional[Decoding]) -> "Model":
+        """The same model, its weights shared, with this decoding (None: without one); save() keeps it."""
+        pointer = ctypes.c_void_p()
+        given = None if decoding is None else decoding._handle
+        check(library().kluere_model_with_decoding(self._handle, given, ctypes.byref(pointer)))
+        return Model(pointer)
 
     def predict(
         self,
@@ -397,17 +420,18 @@ class Model(Handle):
         *,
         output: str = "probabilities",
         precision: str = "float32",
+        decoding: str = "auto",
         progress: Optional[Callable[[int, int], None]] = None,
     ):
         """Probabilities (or output="logits") of every label: a table of rows x labels, float32.
 
-        For one Example the row alone. Labels in the examples are ignored. precision: as Predictor's.
-        progress(done, total) is called now and then.
+        For one Example the row alone. Labels in the examples are ignored. precision, decoding: as
+        Predictor's. progress(done, total) is called now and then.
         """
         if isinstance(examples, Example):
-            return self.predict([examples], output=output, precision=precision)[0]
+            return self.predict([examples], output=output, precision=precision, decoding=decoding)[0]
         with self._predictor_lock:
-            return self._predictor(output, precision).predict(examples, progress=progress)
+            return self._predictor(output, precision, decoding).predict(examples, progress=progress)
 
     def best(self, example: Example, top: int = 1, *, precision: str = "float32") -> List[Tuple[str, float]]:
         """The most probable labels of one example with their probabilities, the best first."""
