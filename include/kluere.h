@@ -1240,7 +1240,20 @@ KLUERE_API kluere_status kluere_pipeline_predict_dataset(kluere_pipeline *pipeli
  * step() is the primitive; run() is a loop over step() with evaluation and checkpoints that you could write yourself.
  * The update is AdamW as torch.optim.AdamW does it (no decay on biases and layer norms). The loss is cross entropy, or what
  * kluere_loss_options says: the mean over all sentences of an update, however they are split into micro-batches. */
-enum { KLUERE_SCHEDULE_LINEAR = 0, KLUERE_SCHEDULE_COSINE = 1, KLUERE_SCHEDULE_CONSTANT = 2 }; /* each after warm-up */
+/* Each after warm-up, as transformers' get_scheduler. */
+enum {
+  KLUERE_SCHEDULE_LINEAR = 0,
+  KLUERE_SCHEDULE_COSINE = 1,
+  KLUERE_SCHEDULE_CONSTANT = 2,
+  KLUERE_SCHEDULE_COSINE_WITH_RESTARTS = 3,
+  KLUERE_SCHEDULE_POLYNOMIAL = 4,
+  KLUERE_SCHEDULE_INVERSE_SQRT = 5 /* 1 / sqrt(update / warm-up); without warm-up 10000 in its place */
+};
+enum {
+  KLUERE_OPTIMIZER_ADAMW = 0,   /* torch.optim.AdamW */
+  KLUERE_OPTIMIZER_ADAMW_HF = 1 /* transformers.AdamW of versions before 5, correct_bias=True: epsilon is added before the
+                                 * bias correction, decay comes after the update */
+};
 enum { KLUERE_BEST_MICRO_F1 = 0, KLUERE_BEST_AUPRC = 1, KLUERE_BEST_LOSS = 2 };
 
 /* The loss of a training run. A sentence with logits z, label y and p = softmax(z) has the
@@ -1331,7 +1344,29 @@ typedef struct kluere_train_options {
   const kluere_loss_options *loss; /* NULL (default): cross entropy. Read by the call that takes these options */
   uint32_t multi_sample_dropout; /* masks of the dropout before the head's output layer, 1 (default) to 64; the loss is the
                                   * mean of theirs (Inoue 2019). More than 1 needs a classifier_dropout */
-  uint32_t reserved;             /* 0 */
+  int32_t optimizer;             /* KLUERE_OPTIMIZER_*, default ADAMW */
+  /* Learning rates by depth, with L layers counted from 0: layer l learns with learning_rate * layer_decay^(L - l), the
+   * embeddings (and ELECTRA's projection) with layer_decay^(L + 1), what is behind the last layer with
+   * head_learning_rate_factor (the rule of BEiT, Bao et al. 2022). */
+  double layer_decay;                /* 1 (default): off; else in (0, 1) */
+  double head_learning_rate_factor;  /* more than 0, default 1 */
+  uint32_t freeze_embeddings;        /* 1: tables, their layer norm and projection stay as they are; default 0 */
+  uint32_t freeze_layers;            /* so many of the lowest layers stay as they are, default 0. Frozen parameters have no
+                                      * gradient (gradient_read gives 0), no decay, and no part in the norm; their dropout
+                                      * stays. With freeze_embeddings the backward pass ends above them */
+  /* Averages of the weights, as torch.optim.swa_utils.AveragedModel. From the first weights averaged on, evaluate(), run()'s
+   * evaluations, export_model and the model of a checkpoint folder are the average; training and resuming go on with the
+   * weights themselves (training_weights.safetensors in a checkpoint). EMA together with SWA is refused. */
+  double ema_decay;        /* 0 (default): none; average = ema_decay * average + (1 - ema_decay) * weights, each update */
+  double swa_start;        /* 0 (default): none; equal mean (Izmailov et al. 2018) after this share of the updates */
+  uint64_t swa_every;      /* updates from one summand to the next, default 1 */
+  double swa_learning_rate; /* > 0: constant from swa_start on; 0 (default): the schedule's */
+  uint32_t ema_warmup;     /* 1: decay min(ema_decay, (1 + n) / (10 + n)) after n updates; 0 (default): ema_decay */
+  uint32_t checkpoint_activations; /* 1: a layer's values are computed again in the backward pass (Chen et al. 2016): less
+                                    * memory, more time, the same bits; default 0 */
+  double schedule_cycles;  /* COSINE: waves, COSINE_WITH_RESTARTS: falls; 0 (default): transformers' 0.5 and 1 */
+  double schedule_power;   /* POLYNOMIAL; 0 (default): transformers' 1 */
+  double end_learning_rate; /* POLYNOMIAL; -1 (default): transformers' 1e-7 */
 } kluere_train_options;
 
 typedef struct kluere_step_info {
@@ -1343,7 +1378,7 @@ typedef struct kluere_step_info {
   uint64_t tokens;    /* in this update */
   double epoch;       /* passes over the data so far */
   double loss;        /* what is minimised: mean over the update's sentences, with dropout */
-  double learning_rate;
+  double learning_rate; /* without the factors by depth */
   double grad_norm; /* before clipping */
   double seconds;   /* this update */
   uint32_t skipped; /* FLOAT16: 1: gradients overflowed; nothing was changed, and the loss scale was halved */
@@ -1389,10 +1424,10 @@ KLUERE_API kluere_status kluere_trainer_run(kluere_trainer *trainer, kluere_trai
 /* Makes step(), run() or evaluate() in progress on another thread, or else the next run(), return CANCELLED soon.
  * Safe from any thread and from a signal handler while the trainer exists. */
 KLUERE_API void kluere_trainer_request_stop(kluere_trainer *trainer);
-/* The present weights on labelled rows, without dropout. Set out->struct_size first. */
+/* The present weights (their average, if there is one) on labelled rows, without dropout. Set out->struct_size first. */
 KLUERE_API kluere_status kluere_trainer_evaluate(kluere_trainer *trainer, const kluere_dataset *dataset,
                                                  kluere_metrics *out);
-/* A model with a copy of the present weights. */
+/* A model with a copy of the present weights, or of their average, if there is one. */
 KLUERE_API kluere_status kluere_trainer_export_model(kluere_trainer *trainer, kluere_model **out);
 /* For exact resume with the same version of the library; also a model folder. Written as model_save writes. */
 KLUERE_API kluere_status kluere_trainer_save_checkpoint(kluere_trainer *trainer, const char *directory);

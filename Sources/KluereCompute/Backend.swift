@@ -193,6 +193,8 @@ package protocol Backend: AnyObject, Sendable {
     _ w: Floats, half: Values?, m: Floats, v: Floats, gradient: ConstantFloats, count: Int, _ rule: AdamWUpdate,
     _ update: UpdateStorage) throws(KluereError)
   func readUpdate(_ update: UpdateStorage) throws(KluereError) -> UpdateNumbers
+  /// y += weight (x - y), weight in [0, 1]; 1 copies x to the bit (torch.lerp).
+  func lerp(_ y: Floats, _ x: ConstantFloats, weight: Float, count: Int) throws(KluereError)
 
   // MARK: Recorded passes
   /// Whether calls can be recorded and run again as one.

@@ -309,6 +309,10 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   package func readUpdate(_ update: UpdateStorage) throws(KluereError) -> UpdateNumbers { update.pointer.pointee }
 
+  package func lerp(_ y: Floats, _ x: ConstantFloats, weight: Float, count: Int) throws(KluereError) {
+    kk_lerp(engine, y, x, weight, count)
+  }
+
   // MARK: Recorded passes: a call costs nothing here that a recording would save
 
   package var recordsPasses: Bool { false }

@@ -368,6 +368,10 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     return numbers
   }
 
+  package func lerp(_ y: Floats, _ x: ConstantFloats, weight: Float, count: Int) throws(KluereError) {
+    try check(kc_lerp(device, y, x, weight, count), "average of weights")
+  }
+
   // MARK: Recorded passes
 
   private final class Graph: RecordedPass {

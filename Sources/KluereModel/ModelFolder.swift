@@ -42,7 +42,7 @@ package struct ModelOpenOptions: Sendable {
 }
 
 extension Model {
-  static let weightsName = WeightFiles.safetensors
+  package static let weightsName = WeightFiles.safetensors
   /// Every file that a model folder of ours may hold; others in a folder to be replaced are refused rather than lost.
   package static let fileNames = Set([ConfigFile.name, KluereFile.name, weightsName] + TokenizerFolder.names)
 

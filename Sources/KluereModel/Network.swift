@@ -12,6 +12,7 @@ package final class Network {
   private let training: Bool
   /// Dropout masks of the head's output in training; each gives logits of its own.
   package let dropoutSamples: Int
+  private let plan: BackwardPlan
   private let layers: [EncoderLayer]
   private let classifier: ClassificationHead?
   private var maskedLM: MaskedLMHead?
@@ -22,10 +23,11 @@ package final class Network {
   private var shape = BatchShape()
   private var dropout = DropoutPlan.off
 
-  /// `training` keeps what a backward pass needs. The device has been asked whether it supports `precision`.
+  /// `training` keeps what a backward pass needs, `plan` says of what. The device has been asked whether it supports
+  /// `precision`.
   package init(
     _ configuration: ModelConfiguration, _ layout: ParameterLayout, on context: Context,
-    precision: Precision = .float32, training: Bool, dropoutSamples: Int = 1
+    precision: Precision = .float32, training: Bool, dropoutSamples: Int = 1, plan: BackwardPlan = BackwardPlan()
   ) {
     self.configuration = configuration
     self.layout = layout
@@ -33,6 +35,7 @@ package final class Network {
     self.precision = precision
     self.training = training
     self.dropoutSamples = training ? max(1, dropoutSamples) : 1
+    self.plan = plan
     labelCount = layout.classifier?.output.out ?? 0
     layers = layout.layers.enumerated().map { EncoderLayer(number: $0.offset, slots: $0.element) }
     classifier = layout.classifier.map { ClassificationHead(HeadPlan(configuration.head, configuration.family), $0) }
@@ -44,7 +47,8 @@ package final class Network {
     let head = HeadMemory.Shape(
       plan: classifier?.plan, hidden: configuration.hiddenSize, labels: labelCount, sentences: sequences,
       dropoutSamples: dropoutSamples, training: training)
-    try memory.prepare(configuration, precision, tokens: tokens, head: head, on: backend)
+    try memory.prepare(
+      configuration, precision, tokens: tokens, head: head, backward: training ? plan : nil, on: backend)
   }
 
   /// Last hidden states [tokens, hidden] in device memory, valid until the next call; fp32 where the residual path is.
@@ -160,24 +164,36 @@ package final class Network {
     }
   }
 
-  /// Gradients of all parameters += those of the last `loss`.
+  /// Gradients of all parameters that are not frozen += those of the last `loss`.
   package func backward(_ weights: NetworkWeights, gradients: FloatStorage) throws(KluereError) {
     let pass = try makePass(weights)
-    guard let gradient = memory.gradient, let xhat = memory.embeddingXhat, let rstd = memory.embeddingRstd,
-      let embeddingTokens
-    else { throw Network.unprepared }
+    guard let gradient = memory.gradient else { throw Network.unprepared }
     try backend.fill(gradient.floats, 0, count: shape.tokens * configuration.hiddenSize)
     guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
     try classifier.backward(
       pass, memory.head, copies: dropoutSamples, hiddenGradient: gradient, parameters: gradients.pointer)
+    try backwardEncoder(pass, gradient, gradients: gradients.pointer)
+  }
+
+  /// From the gradient of the last hidden states down to the lowest parameters that want one.
+  private func backwardEncoder(_ pass: Pass, _ gradient: Values, gradients: Floats) throws(KluereError) {
     let scratch = try layerScratch()
-    for (layer, layerMemory) in zip(layers, memory.layers).reversed() {
-      try layer.backward(pass, layerMemory, scratch, gradient: gradient, parameters: gradients.pointer)
+    for number in layers.indices.reversed() where number >= plan.firstLayer {
+      let layer = layers[number]
+      // The top layer's values are still those of the forward pass.
+      if plan.recomputesLayers, number < layers.count - 1 { try layer.forward(pass, memory.layers[number], scratch) }
+      try layer.backward(
+        pass, memory.layers[number], scratch, gradient: gradient,
+        parameters: number < plan.frozenLayers ? nil : gradients,
+        needsInput: number > plan.firstLayer || !plan.freezesEmbeddings)
+    }
+    if plan.freezesEmbeddings { return }
+    guard let xhat = memory.embeddingXhat, let rstd = memory.embeddingRstd, let embeddingTokens else {
+      throw Network.unprepared
     }
     try backend.embeddingBackward(
-      tables(gradients.pointer), dgain: gradients.pointer + layout.embeddingNorm.gain,
-      dbias: gradients.pointer + layout.embeddingNorm.bias,
-      try backwardThroughProjection(pass, gradient, scratch, parameters: gradients.pointer), xhat: xhat, rstd: rstd,
+      tables(gradients), dgain: gradients + layout.embeddingNorm.gain, dbias: gradients + layout.embeddingNorm.bias,
+      try backwardThroughProjection(pass, gradient, scratch, parameters: gradients), xhat: xhat, rstd: rstd,
       gain: pass.weights.floats + layout.embeddingNorm.gain, embeddingTokens, rows: shape.tokens,
       width: configuration.embeddingWidth, pass.mask(dropout.hidden, DropoutSite.embedding))
   }
@@ -241,6 +257,7 @@ package final class Network {
 
   private func layerScratch() throws(KluereError) -> LayerScratch {
     guard let projection = memory.projection, let activation = memory.activation else { throw Network.unprepared }
-    return LayerScratch(projection: projection, activation: activation, wide: memory.wide)
+    return LayerScratch(
+      projection: projection, activation: activation, wide: memory.wide, unwanted: memory.unwantedNorm)
   }
 }

@@ -39,13 +39,15 @@ package final class Trainer {
   let loss: TrainingLoss?
   private let gradients: FloatStorage
   /// What products read in 16-bit precisions; written by each update.
-  private let half: HalfWeights?
+  let half: HalfWeights?
   private let numbers: UpdateStorage
   /// Tokens of a pass; falls when the device's memory does not hold more and the configuration allows to split.
   private var passTokens = Int.max
   /// What the gradients of the last update are multiplied with.
   private var lastLossScale: Float = 1
   let moments: Moments
+  let groups: ParameterGroups
+  let average: WeightAverage?
   private var gradientIsWhole = false
   /// A device failed between the two halves of an update.
   private var isDamaged = false
@@ -94,15 +96,17 @@ package final class Trainer {
     }
     let live = try model.with(weights: try model.copyWeights())
     try self.init(
-      live: live, train: train, evaluation: evaluationRows, configuration: configuration, totalSteps: totalSteps,
-      progress: Progress(configuration.precision), moments: try Moments(live), softTargets: soft,
+      live: live, average: nil, train: train, evaluation: evaluationRows, configuration: configuration,
+      totalSteps: totalSteps, progress: Progress(configuration.precision), moments: try Moments(live),
+      softTargets: soft,
       libraryVersion: libraryVersion)
   }
 
-  /// `live`'s weights are this trainer's own from here on. Everything has been validated.
+  /// `live`'s weights and `average` (nil: none yet) are this trainer's own from here on. Everything has been validated.
   init(
-    live: Model, train: TrainingRows, evaluation: TrainingRows?, configuration: TrainingConfiguration,
-    totalSteps: Int, progress: Progress, moments: Moments, softTargets: [Float], libraryVersion: String
+    live: Model, average: FloatStorage?, train: TrainingRows, evaluation: TrainingRows?,
+    configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, moments: Moments,
+    softTargets: [Float], libraryVersion: String
   ) throws(KluereError) {
     self.live = live
     self.train = train
@@ -124,14 +128,25 @@ package final class Trainer {
       throw KluereError(
         .unsupported, "precision: \(precision.name) on \(live.context.deviceName), expected one that the device can do")
     }
+    let extras = configuration.extras
+    guard extras.frozenLayers <= live.layout.layers.count else {
+      throw KluereError(
+        .invalidArgument, "freeze_layers: \(extras.frozenLayers), the model has \(live.layout.layers.count) layers")
+    }
+    groups = ParameterGroups(live.layout, extras)
+    self.average = try Trainer.makeAverage(live, average, configuration, totalSteps: totalSteps)
     gradients = try FloatStorage(count: live.layout.count, on: backend, for: "gradients")
     half = precision.isHalf ? try HalfWeights(count: live.layout.count, precision, on: backend) : nil
     try half?.fill(from: live.weights.arena, on: backend)
     numbers = try UpdateStorage(count: 1, on: backend, for: "numbers of an update")
     try backend.startUpdates(numbers, lossScale: progress.lossScale, goodUpdates: progress.goodUpdates)
+    var backward = BackwardPlan()
+    backward.freezesEmbeddings = extras.freezesEmbeddings
+    backward.frozenLayers = extras.frozenLayers
+    backward.recomputesLayers = extras.recomputesLayers
     network = Network(
       live.configuration, live.layout, on: live.context, precision: precision, training: true,
-      dropoutSamples: configuration.multiSampleDropout)
+      dropoutSamples: configuration.multiSampleDropout, plan: backward)
     batch = TokenBatch(live.configuration)
     guard let memory = ks_allocate(MemoryLayout<ks_flag>.size) else {
       throw KluereError(.outOfMemory, "trainer: memory for its stop flag is not to be had")
@@ -190,12 +205,14 @@ package final class Trainer {
     var info = StepInfo()
     info.sentences = plan.bounds[batches.upperBound] - plan.bounds[batches.lowerBound]
     info.learningRate = schedule.rate(progress.step)
+    var isAveraged = false
     let numbers = try live.context.exclusive { () throws(KluereError) in
       try computeGradients(batches, sentences: info.sentences, tokens: &info.tokens, stop: stop)
-      return try apply(learningRate: info.learningRate)
+      return try apply(learningRate: info.learningRate, &isAveraged)
     }
     try note(numbers, &info)
     progress.step += 1
+    if isAveraged { progress.averaged += 1 }
     progress.nextBatch = batches.upperBound
     if progress.nextBatch == plan.batchCount {
       progress.epoch += 1
@@ -305,7 +322,7 @@ package final class Trainer {
       attention: configuration.attentionDropout ?? live.configuration.attentionDropout,
       classifier: configuration.classifierDropout(of: live.configuration))
     let backend = live.context.backend
-    try backend.fill(gradients.pointer, 0, count: gradients.count)
+    try backend.fill(gradients.pointer + groups.start, 0, count: gradients.count - groups.start)
     try backend.beginUpdate(numbers)
     lastLossScale = progress.lossScale
     let firstPlace = plan.bounds[batches.lowerBound]
@@ -350,28 +367,27 @@ package final class Trainer {
     return place
   }
 
-  /// AdamW on the decaying part and on the rest, after clipping by global norm as torch.nn.utils.clip_grad_norm_ does; not
-  /// where loss or gradients are not finite.
-  private func apply(learningRate: Double) throws(KluereError) -> UpdateNumbers {
+  /// AdamW group by group, after clipping by global norm as torch.nn.utils.clip_grad_norm_ does; not where loss or
+  /// gradients are not finite. The new weights then enter their average, if there is one and they are due.
+  private func apply(learningRate: Double, _ isAveraged: inout Bool) throws(KluereError) -> UpdateNumbers {
     let backend = live.context.backend
     try backend.prepareUpdate(
-      numbers, gradients: gradients.pointer, count: gradients.count, maxNorm: configuration.maxGradNorm,
-      dynamic: configuration.precision == .float16)
+      numbers, gradients: gradients.pointer + groups.start, count: gradients.count - groups.start,
+      maxNorm: configuration.maxGradNorm, dynamic: configuration.precision == .float16)
     // Updates that were skipped moved no moments.
     let number = Double(progress.step + 1 - progress.skipped)
-    // The corrections belong to the betas as the backend applies them: rounded to fp32.
-    let beta1 = Float(configuration.beta1)
-    let beta2 = Float(configuration.beta2)
-    var rule = AdamWUpdate(
-      learningRate: Float(learningRate), beta1: beta1, beta2: beta2, epsilon: Float(configuration.epsilon),
-      weightDecay: Float(configuration.weightDecay), correction1: 1 - pow(Double(beta1), number),
-      correction2: 1 - pow(Double(beta2), number))
-    let decaying = live.layout.decayingCount
     do throws(KluereError) {
-      try applyRange(0..<decaying, rule)
-      rule.weightDecay = 0
-      try applyRange(decaying..<live.layout.count, rule)
-      return try backend.readUpdate(numbers)
+      for group in groups.groups {
+        try applyRange(
+          group.range,
+          configuration.adamW(learningRate: learningRate * group.factor, decays: group.decays, number: number))
+      }
+      let read = try backend.readUpdate(numbers)
+      if let average, read.skip == 0 {
+        isAveraged = try average.add(
+          live.weights.arena, step: progress.step + 1, averaged: progress.averaged, from: groups.start, on: backend)
+      }
+      return read
     } catch {
       isDamaged = true
       throw error
@@ -389,21 +405,13 @@ package final class Trainer {
 
   // MARK: Looking at it
 
-  /// Weights that change with every update are not worth packing.
-  var evaluationWeights: NetworkWeights { NetworkWeights(live.weights.arena, half: half) }
-
-  /// The present weights on labelled rows, without dropout.
+  /// The weights that count on labelled rows, without dropout.
   package func evaluate(_ dataset: Dataset) throws(KluereError) -> Metrics {
     try alone { () throws(KluereError) in
       let stop = freshStop()
       let rows = try TrainingRows(dataset, live, "evaluation")
-      return try evaluator.measure(rows, evaluationWeights, stop: stop)
+      return try evaluator.measure(rows, try weightsToEvaluate(half), stop: stop)
     }
-  }
-
-  /// A model with a copy of the present weights.
-  package func exportModel() throws(KluereError) -> Model {
-    try alone { () throws(KluereError) in try live.with(weights: try live.copyWeights()) }
   }
 
   /// Gradient of the last update before clipping; the first floats of `out` are overwritten.
@@ -420,6 +428,8 @@ package final class Trainer {
       guard out.count >= slot.count, let base = out.baseAddress else {
         throw KluereError(.bufferTooSmall, "\(slot.name): room for \(out.count) floats, expected \(slot.count)")
       }
+      // A decoder tied to frozen embeddings leaves something in their place.
+      guard groups.trained.contains(tensor) else { return out[..<slot.count].update(repeating: 0) }
       try live.context.backend.copyOut(
         base, gradients.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
       // Powers of two: exact.

@@ -7,6 +7,11 @@ package enum ScheduleKind: Int32, Sendable {
   case linear = 0
   case cosine = 1
   case constant = 2
+  case cosineWithRestarts = 3
+  case polynomial = 4
+  case inverseSquareRoot = 5
+
+  static let names = "linear, cosine, constant, cosine_with_restarts, polynomial or inverse_sqrt"
 
   /// The value in trainer_state.json.
   var name: String {
@@ -14,6 +19,9 @@ package enum ScheduleKind: Int32, Sendable {
     case .linear: "linear"
     case .cosine: "cosine"
     case .constant: "constant"
+    case .cosineWithRestarts: "cosine_with_restarts"
+    case .polynomial: "polynomial"
+    case .inverseSquareRoot: "inverse_sqrt"
     }
   }
 
@@ -22,6 +30,9 @@ package enum ScheduleKind: Int32, Sendable {
     case ScheduleKind.linear.name: self = .linear
     case ScheduleKind.cosine.name: self = .cosine
     case ScheduleKind.constant.name: self = .constant
+    case ScheduleKind.cosineWithRestarts.name: self = .cosineWithRestarts
+    case ScheduleKind.polynomial.name: self = .polynomial
+    case ScheduleKind.inverseSquareRoot.name: self = .inverseSquareRoot
     default: return nil
     }
   }
@@ -102,6 +113,7 @@ package struct TrainingConfiguration: Sendable, Equatable {
   package var splitsOnOutOfMemory = false
   /// nil: cross entropy.
   package var loss: LossConfiguration?
+  package var extras = TrainingExtras()
 
   package init() {}
 
@@ -141,6 +153,7 @@ package struct TrainingConfiguration: Sendable, Equatable {
     try checkDropout("classifier_dropout", classifierDropout)
     try loss?.validate(labels: nil)
     try check("multi_sample_dropout", multiSampleDropout, 1...64)
+    try extras.validate(self)
     if let outputDirectory, outputDirectory.isEmpty || outputDirectory.utf8.contains(0) {
       throw KluereError(.invalidArgument, "output_directory: expected a path, found an empty one or one with a NUL")
     }

@@ -23,6 +23,12 @@ struct DefaultsTests {
     #expect(options.hidden_dropout == -1 && options.attention_dropout == -1 && options.classifier_dropout == -1)
     #expect(options.best_metric == Int32(KLUERE_BEST_MICRO_F1) && options.evaluate_every == 0)
     #expect(options.checkpoint_every == 0 && options.patience == 0 && options.output_directory == nil)
+    #expect(options.layer_decay == 1 && options.head_learning_rate_factor == 1)
+    #expect(options.freeze_embeddings == 0 && options.freeze_layers == 0 && options.ema_decay == 0)
+    #expect(options.swa_start == 0 && options.swa_every == 1 && options.swa_learning_rate == 0)
+    #expect(options.ema_warmup == 0 && options.checkpoint_activations == 0)
+    #expect(options.optimizer == Int32(KLUERE_OPTIMIZER_ADAMW) && options.schedule_cycles == 0)
+    #expect(options.schedule_power == 0 && options.end_learning_rate == -1)
     #expect(options.multi_sample_dropout == 1)
   }
 

@@ -128,7 +128,7 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_class_metrics>.size == 56)
     #expect(MemoryLayout<kluere_loss_options>.size == 160)
     #expect(MemoryLayout<kluere_pseudo_label_options>.size == 48)
-    #expect(MemoryLayout<kluere_train_options>.size == 184)
+    #expect(MemoryLayout<kluere_train_options>.size == 272)
     #expect(MemoryLayout<kluere_step_info>.size == 96)
     #expect(MemoryLayout<kluere_train_event>.size == 40)
     #expect(MemoryLayout<kluere_train_options>.offset(of: \.output_directory) == 152)

@@ -158,4 +158,6 @@ typedef struct kk_adamw {
 void kk_adamw_apply(kk_engine *engine, float *w, float *m, float *v, const float *gradient, size_t count,
                     const kk_adamw *options);
 void kk_fill(kk_engine *engine, float *x, float value, size_t count);
+/* torch.lerp: y += weight (x - y), weight in [0, 1]; 1 copies x. */
+void kk_lerp(kk_engine *engine, float *y, const float *x, float weight, size_t count);
 #endif

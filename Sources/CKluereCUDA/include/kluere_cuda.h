@@ -233,5 +233,7 @@ typedef struct kc_adamw {
 } kc_adamw;
 int kc_adamw_apply(kc_device *device, float *w, kc_array half, float *m, float *v, const float *gradient, size_t count,
                    const kc_adamw *options, const kc_update_state *state);
+/* torch.lerp: y += weight (x - y), weight in [0, 1]; 1 copies x. */
+int kc_lerp(kc_device *device, float *y, const float *x, float weight, size_t count);
 int kc_update_read(kc_device *device, const kc_update_state *state, kc_update_state *out); /* waits */
 #endif

@@ -59,7 +59,8 @@
   K(optimizer, kc_update_start)   \
   K(optimizer, kc_squares)        \
   K(optimizer, kc_update_prepare) \
-  KC_EACH_TYPE(K, optimizer, kc_adamw)
+  KC_EACH_TYPE(K, optimizer, kc_adamw) \
+  K(optimizer, kc_lerp_f32)
 
 #define KC_KERNELS_selftest(K)    \
   K(selftest, kc_selftest_common) \

@@ -233,6 +233,14 @@ typedef struct kc_adamw_parameters {
   int vectors;
 } kc_adamw_parameters;
 
+typedef struct kc_lerp_parameters {
+  float *y;
+  const float *x;
+  float weight;
+  unsigned long long count;
+  int vectors;
+} kc_lerp_parameters;
+
 /* ---- selftest.cu ------------------------------------------------------------------------------------------------------ */
 /* A section is what one group of functions gives, 4 words for each of 32 lanes: S(name, units in the last place by which
  * results may differ: the chip's functions are approximations). First those of every chip, then of 7.5 on, then of 8.0

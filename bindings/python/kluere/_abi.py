@@ -180,6 +180,11 @@ KLUERE_CASCADE_PRODUCT = 1
 KLUERE_SCHEDULE_LINEAR = 0
 KLUERE_SCHEDULE_COSINE = 1
 KLUERE_SCHEDULE_CONSTANT = 2
+KLUERE_SCHEDULE_COSINE_WITH_RESTARTS = 3
+KLUERE_SCHEDULE_POLYNOMIAL = 4
+KLUERE_SCHEDULE_INVERSE_SQRT = 5
+KLUERE_OPTIMIZER_ADAMW = 0
+KLUERE_OPTIMIZER_ADAMW_HF = 1
 KLUERE_BEST_MICRO_F1 = 0
 KLUERE_BEST_AUPRC = 1
 KLUERE_BEST_LOSS = 2
@@ -813,7 +818,20 @@ class kluere_train_options(Structure):
         ("split_on_out_of_memory", c_uint32),
         ("loss", POINTER(kluere_loss_options)),
         ("multi_sample_dropout", c_uint32),
-        ("reserved", c_uint32),
+        ("optimizer", c_int32),
+        ("layer_decay", c_double),
+        ("head_learning_rate_factor", c_double),
+        ("freeze_embeddings", c_uint32),
+        ("freeze_layers", c_uint32),
+        ("ema_decay", c_double),
+        ("swa_start", c_double),
+        ("swa_every", c_uint64),
+        ("swa_learning_rate", c_double),
+        ("ema_warmup", c_uint32),
+        ("checkpoint_activations", c_uint32),
+        ("schedule_cycles", c_double),
+        ("schedule_power", c_double),
+        ("end_learning_rate", c_double),
     ]
 
 

@@ -21,6 +21,7 @@ from .cli_decoding import DECODING_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
 from .cli_pipeline import add_cascade, add_folds, check_folds, open_model, run_cascade, train_with_folds
+from .cli_training import add_training_extras, training_extras
 from .cli_tune import TUNE_COMMANDS
 from .context import Context
 from .dataset import Dataset
@@ -134,7 +135,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--epsilon", type=float, metavar="X", help="of AdamW (default: 1e-8)")
     run.add_argument("--weight-decay", type=float, metavar="X", help="default: 0.01")
     run.add_argument("--max-grad-norm", type=float, metavar="X", help="0 = no clipping (default: 1)")
-    run.add_argument("--schedule", choices=["linear", "cosine", "constant"], help="default: linear")
+    run.add_argument("--schedule", choices=list(choices("KLUERE_SCHEDULE_")), help="default: linear")
     run.add_argument("--warmup-ratio", type=float, metavar="X", help="share of all updates (default: 0.1)")
     run.add_argument("--warmup-steps", type=int, metavar="N", help="in place of the ratio")
     run.add_argument("--dropout", type=float, metavar="X", help="everywhere (default: the model's)")
@@ -146,6 +147,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--patience", type=int, metavar="N", help="evaluations without improvement before it stops")
     run.add_argument("--best-metric", choices=["micro_f1", "auprc", "loss"], help="default: micro_f1")
     add_loss_options(parser)
+    add_training_extras(parser)
 
 
 def _train(options, parser: argparse.ArgumentParser) -> None:
@@ -301,6 +303,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         output_directory=options.output,
         precision=precision_of(options),
         loss=loss_of(options, train, start.labels),
+        **training_extras(options),
     )
 
 

@@ -85,7 +85,8 @@ class Trainer(Handle):
     learning_rate      peak (5e-5)
     beta1, beta2, epsilon, weight_decay   of AdamW (0.9, 0.999, 1e-8, 0.01; no decay on biases and layer norms)
     max_grad_norm      clipping by global 2-norm (1); 0 = none
-    schedule           "linear", "cosine" or "constant", after warm-up
+    schedule           after warm-up: "linear", "cosine", "constant", "cosine_with_restarts", "polynomial" or "inverse_sqrt"
+    schedule_cycles, schedule_power, end_learning_rate   of the cosines and of the polynomial; None: as transformers
     warmup_steps       used when > 0; else warmup_ratio of all updates (0.1)
     group_by_length    sentences of like length share a batch
     hidden_dropout, attention_dropout, classifier_dropout   None: the model's
@@ -99,6 +100,15 @@ class Trainer(Handle):
                        float32 alone
     split_on_out_of_memory   True: micro-batches that do not fit the device's memory are computed in parts
     loss               a kluere.Loss, or the name of its kind; None: cross entropy
+    optimizer          "adamw" (default): torch's; "adamw_hf": that of transformers before version 5
+    layer_decay        a layer's learning rate is this times that of the next one up (1: off)
+    head_learning_rate_factor   times the learning rate, for what is behind the last layer (1)
+    freeze_embeddings  they stay as they are
+    freeze_layers      so many of the lowest layers stay as they are (0)
+    ema_decay          exponential moving average of the weights (0: none); ema_warmup: with a smaller decay at first
+    swa_start          equal mean of the weights after this share of the updates (0: none), every swa_every updates (1), with
+                       the constant learning rate swa_learning_rate (0: the schedule's)
+    checkpoint_activations   layers are computed again in the backward pass: less memory, the same bits
     """
 
     _destroy_name = "kluere_trainer_destroy"
@@ -137,6 +147,20 @@ class Trainer(Handle):
         split_on_out_of_memory: Optional[bool] = None,
         loss: Union[None, str, Loss] = None,
         multi_sample_dropout: Optional[int] = None,
+        layer_decay: Optional[float] = None,
+        head_learning_rate_factor: Optional[float] = None,
+        freeze_embeddings: Optional[bool] = None,
+        freeze_layers: Optional[int] = None,
+        ema_decay: Optional[float] = None,
+        ema_warmup: Optional[bool] = None,
+        swa_start: Optional[float] = None,
+        swa_every: Optional[int] = None,
+        swa_learning_rate: Optional[float] = None,
+        checkpoint_activations: Optional[bool] = None,
+        optimizer: Optional[str] = None,
+        schedule_cycles: Optional[float] = None,
+        schedule_power: Optional[float] = None,
+        end_learning_rate: Optional[float] = None,
     ) -> None:
         options = initialized(_abi.kluere_train_options, "kluere_train_options_init")
         assign(
@@ -168,6 +192,20 @@ class Trainer(Handle):
             precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
             split_on_out_of_memory=None if split_on_out_of_memory is None else int(split_on_out_of_memory),
             multi_sample_dropout=multi_sample_dropout,
+            layer_decay=layer_decay,
+            head_learning_rate_factor=head_learning_rate_factor,
+            freeze_embeddings=None if freeze_embeddings is None else int(freeze_embeddings),
+            freeze_layers=freeze_layers,
+            ema_decay=ema_decay,
+            ema_warmup=None if ema_warmup is None else int(ema_warmup),
+            swa_start=swa_start,
+            swa_every=swa_every,
+            swa_learning_rate=swa_learning_rate,
+            checkpoint_activations=None if checkpoint_activations is None else int(checkpoint_activations),
+            optimizer=None if optimizer is None else choice("optimizer", optimizer, "KLUERE_OPTIMIZER_"),
+            schedule_cycles=schedule_cycles,
+            schedule_power=schedule_power,
+            end_learning_rate=end_learning_rate,
         )
         alive = None
         if loss is not None:
@@ -280,7 +318,10 @@ class Trainer(Handle):
         library().kluere_trainer_request_stop(self._handle)
 
     def evaluate(self, dataset: Dataset) -> Metrics:
-        """The present weights on labelled rows, without dropout. Ctrl-C ends it with KeyboardInterrupt."""
+        """The present weights (their average, if there is one) on labelled rows, without dropout.
+
+        Ctrl-C ends it with KeyboardInterrupt.
+        """
         out = sized(_abi.kluere_metrics)
         with Interruptible(self.request_stop) as guard:
             status = library().kluere_trainer_evaluate(self._handle, dataset._handle, ctypes.byref(out))
@@ -292,7 +333,7 @@ class Trainer(Handle):
         return from_c(out)
 
     def export_model(self) -> Model:
-        """A model with a copy of the present weights."""
+        """A model with a copy of the present weights, or of their average, if there is one."""
         pointer = ctypes.c_void_p()
         check(library().kluere_trainer_export_model(self._handle, ctypes.byref(pointer)))
         return Model(pointer)

@@ -275,3 +275,17 @@ def test_a_terminal_gets_a_bar(files, tmp_path):
     os.close(ours)
     assert running.wait(timeout=60) == 0
     assert "█".encode() in seen and b"15/15" in seen and b"loss" in seen
+
+
+def test_options_of_training_that_most_runs_leave_alone(files, tmp_path):
+    extras = ["--layer-decay", "0.8", "--head-learning-rate-factor", "2", "--freeze-embeddings", "--ema-decay", "0.5",
+              "--ema-warmup", "--optimizer", "adamw_hf", "--schedule", "polynomial", "--schedule-power", "2",
+              "--end-learning-rate", "1e-6", "--checkpoint-activations"]  # fmt: skip
+    start = ["train", files / "train.json", "--tokenizer", files / "tokenizer", *SMALL, "--quiet"]
+    kluere_command(*start, "-o", tmp_path / "out", *extras)
+    state = json.loads((tmp_path / "out" / "checkpoint-last" / "trainer_state.json").read_text())["configuration"]
+    found = [state[name] for name in ("layer_decay", "freeze_embeddings", "ema_warmup", "optimizer", "schedule_power")]
+    assert found == [0.8, True, True, "adamw_hf", 2] and state["checkpoint_activations"]
+    assert (tmp_path / "out" / "checkpoint-last" / "training_weights.safetensors").exists()
+    refused = kluere_command(*start, "-o", tmp_path / "no", "--ema-decay", "0.5", "--swa-start", "0.5", status=1)
+    assert "ema_decay" in refused.stderr and "swa_start" in refused.stderr
