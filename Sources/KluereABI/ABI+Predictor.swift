@@ -19,8 +19,12 @@ private func defaults() -> kluere_predictor_options {
   let options = PredictorOptions()
   return kluere_predictor_options(
     struct_size: UInt32(MemoryLayout<kluere_predictor_options>.size), output: options.output.rawValue,
-    batch_tokens: UInt32(clamping: options.batchTokens), precision: options.precision.rawValue)
+    batch_tokens: UInt32(clamping: options.batchTokens), precision: options.precision.rawValue,
+    type_mask_strength: storedStrength, type_mask: 0, reserved: 0)
 }
+
+/// type_mask_strength as the model has it.
+private let storedStrength = -1.0
 
 @_cdecl("kluere_predictor_options_init")
 public func predictorOptionsInit(
@@ -44,6 +48,11 @@ public func predictorCreate(
     options.output = try choice(given.output, "output", "0 (probabilities) or 1 (logits)")
     options.batchTokens = Int(given.batch_tokens)
     options.precision = try precision(given.precision, on: model.context)
+    guard given.type_mask == 0 || given.type_mask == 1 else {
+      throw KluereError(.invalidArgument, "type_mask: \(given.type_mask), expected 0 (auto) or 1 (off)")
+    }
+    options.typeMask.isOff = given.type_mask == 1
+    if given.type_mask_strength != storedStrength { options.typeMask.strength = given.type_mask_strength }
     try out.store(PredictorObject(try Predictor(model: model, options: options)))
   }
 }

@@ -73,6 +73,7 @@ struct KluereFile {
     head = try KluereFile.named("head", file, path) ?? .cls
     extras = ModelExtras()
     extras.recipe = try file.string("recipe")
+    try extras.readTypes(file, labelCount: labels.count, path: path)
   }
 
   private static func named<Choice: NamedChoice>(
@@ -98,6 +99,7 @@ struct KluereFile {
     if head != .cls { file.add("head", head.name) }
     file.add("labels", labels)
     if let recipe = extras.recipe { file.add("recipe", recipe) }
+    file.add { extras.writeTypes(&$0) }
     return file.finish()
   }
 }

@@ -8,6 +8,7 @@ package struct PredictorOptions: Sendable, Equatable {
   /// Tokens worked on at once; bounds memory.
   package var batchTokens = 8192
   package var precision = Precision.float32
+  package var typeMask = TypeMaskUse()
 
   package init() {}
 
@@ -36,7 +37,8 @@ package final class Predictor {
     self.model = model
     self.options = options
     rows = EncodedRows(model)
-    pass = InferencePass(model, options.precision, batchTokens: options.batchTokens)
+    pass = InferencePass(
+      model, options.precision, batchTokens: options.batchTokens, types: try model.routes(options.typeMask))
     outputs = EncoderOutputs(model, options.precision, batchTokens: options.batchTokens)
   }
 
@@ -44,6 +46,17 @@ package final class Predictor {
   /// of the examples are ignored.
   package func predict(
     _ examples: [ExampleView], into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) {
+    try load(examples, into: out, probabilities: options.output == .probabilities)
+  }
+
+  /// The same, probabilities whatever the options' output.
+  func predictProbabilities(
+    _ examples: [ExampleView], into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) { try load(examples, into: out, probabilities: true) }
+
+  private func load(
+    _ examples: [ExampleView], into out: UnsafeMutableBufferPointer<Float>, probabilities: Bool
   ) throws(KluereError) {
     let target = try target(examples.count, out)
     rows.removeAll()
@@ -53,7 +66,7 @@ package final class Predictor {
       }
       try rows.append(example)
     }
-    try run(target)
+    try run(target, probabilities: probabilities)
   }
 
   /// The same for all rows of a data set.
@@ -61,7 +74,7 @@ package final class Predictor {
     let target = try target(dataset.count, out)
     rows.removeAll()
     try rows.append(dataset)
-    try run(target)
+    try run(target, probabilities: options.output == .probabilities)
   }
 
   // MARK: Token ids in, for what needs no examples. `out` has room for the named shape.
@@ -96,8 +109,7 @@ package final class Predictor {
     return UnsafeMutableBufferPointer(rebasing: out[..<needed])
   }
 
-  private func run(_ target: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    let probabilities = options.output == .probabilities
+  private func run(_ target: UnsafeMutableBufferPointer<Float>, probabilities: Bool) throws(KluereError) {
     try pass.run(
       rows, { () throws(KluereError) in try model.weightsForInference(options.precision) },
       logits: probabilities ? nil : target, probabilities: probabilities ? target : nil)

@@ -131,7 +131,7 @@ package final class Trainer {
     try backend.startUpdates(numbers, lossScale: progress.lossScale, goodUpdates: progress.goodUpdates)
     network = Network(
       live.configuration, live.layout, on: live.context, precision: precision, training: true,
-      dropoutSamples: configuration.multiSampleDropout)
+      dropoutSamples: configuration.multiSampleDropout, types: try train.trainingTypes(live, configuration.loss))
     batch = TokenBatch(live.configuration)
     guard let memory = ks_allocate(MemoryLayout<ks_flag>.size) else {
       throw KluereError(.outOfMemory, "trainer: memory for its stop flag is not to be had")

@@ -112,7 +112,7 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_model_config>.size == 104)
     #expect(MemoryLayout<kluere_model_open_options>.size == 88)
     #expect(MemoryLayout<kluere_tensor_info>.size == 40)
-    #expect(MemoryLayout<kluere_predictor_options>.size == 16)
+    #expect(MemoryLayout<kluere_predictor_options>.size == 32)
     #expect(MemoryLayout<kluere_metrics_options>.size == 16)
     #expect(MemoryLayout<kluere_metrics>.size == 64)
     #expect(MemoryLayout<kluere_class_metrics>.size == 56)

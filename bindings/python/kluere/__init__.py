@@ -30,6 +30,7 @@ from .ensemble import (
     search_weights,
     write_submission,
 )
+from .entity_types import ModelTypes, PairRelation, TypeCounts, TypeMask
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
 from .evaluation import (
     Calibration,
@@ -83,10 +84,12 @@ __all__ = [
     "Metrics",
     "Model",
     "ModelConfig",
+    "ModelTypes",
     "EntityPlaces",
     "InputPlaces",
     "NotFinite",
     "OutOfMemory",
+    "PairRelation",
     "Predictor",
     "ProgressBar",
     "Ranking",
@@ -101,6 +104,8 @@ __all__ = [
     "Trainer",
     "TrainingProgress",
     "TypeCorrection",
+    "TypeCounts",
+    "TypeMask",
     "bootstrap",
     "calibration",
     "combine",
