@@ -742,6 +742,59 @@ KLUERE_API kluere_status kluere_model_tensor_read(const kluere_model *model, siz
 KLUERE_API size_t kluere_model_unused_tensor_count(const kluere_model *model);
 KLUERE_API const char *kluere_model_unused_tensor(const kluere_model *model, size_t index); /* NULL if there is none */
 
+/* ---- Entity types: what they say about the relation ----
+ * Two ways to use them, learned from labelled rows; the models keep them in their folders (kluere.json). Types are compared
+ * byte for byte. Rows with a hidden label or without both types are not counted. Both need a classification head (else
+ * STATE). Limits: 1024 pairs of types, 2^24 pairs x labels. docs/types.md. */
+
+/* How often each label stands with each pair of types: {"labels": [...], "pairs": [{"subject", "object", "counts": [one for
+ * each label]}, ...] by subject, then object, "left_out": rows not counted}. */
+KLUERE_API kluere_status kluere_dataset_type_counts(const kluere_dataset *dataset, kluere_text **out);
+
+/* Type mask: strength * prior is added to a row's logits,
+ *   prior(l | pair) = log((n(l, pair) + a p(l)) / (n(pair) + a)), p(l) = (n(l) + 1) / (n + labels),
+ * n: counted rows, a: smoothing. Labels that the pair has fewer than hard_count times get -10000 instead: their probability
+ * is 0, their logits stay finite. no_relation is always allowed. Pairs that were never counted, and entities without a type,
+ * are left as they are. In training a row's own label is never hard-masked, so that its loss can fall. */
+typedef struct kluere_type_mask_options {
+  uint32_t struct_size;
+  uint32_t hard_count;  /* 0 (default): no label is impossible */
+  double smoothing;     /* a, in rows: 1e-6 to 1e9, default 1 */
+  double strength;      /* 0 to 100, default 1; 0: the hard part alone */
+  uint32_t in_training; /* 1: training adds it to the logits too; 0 (default): prediction and evaluation alone */
+  uint32_t reserved;
+} kluere_type_mask_options;
+KLUERE_API kluere_status kluere_type_mask_options_init(kluere_type_mask_options *options, size_t struct_size);
+/* A new model that shares the weights. dataset: the mask is learned from it (options NULL: the defaults). dataset NULL: the
+ * mask that is there, with these options (STATE without one); both NULL: without a mask. A hard mask together with pair heads
+ * is refused. */
+KLUERE_API kluere_status kluere_model_with_type_mask(const kluere_model *model, const kluere_dataset *dataset,
+                                                     const kluere_type_mask_options *options, kluere_model **out);
+/* The prior of each label (natural logarithm, before strength and hard_count): label_count doubles; zeros for a pair that was
+ * never counted. STATE without a mask. */
+KLUERE_API kluere_status kluere_model_type_prior(const kluere_model *model, const char *subject_type,
+                                                 size_t subject_type_length, const char *object_type,
+                                                 size_t object_type_length, double *out, size_t capacity);
+/* {"labels": [...], "type_mask": {...}, "pair_heads": {...}} as in kluere.json, which lists labels by number; what the model
+ * lacks is left out. */
+KLUERE_API kluere_status kluere_model_types(const kluere_model *model, kluere_text **out);
+
+/* Pair heads: one encoder, and for each pair of types a block of rows of the last linear layer of its own, over the labels that
+ * the pair has at least hard_count times, and no_relation. The labels outside a row's block have the logit -10000. The last
+ * layer of before stays as a general block over all labels: for pairs without a block, for entities without a type, and in
+ * training for rows whose label their pair's block lacks. The blocks are the tensors pair_heads.weight and pair_heads.bias. */
+typedef struct kluere_pair_head_options {
+  uint32_t struct_size;
+  uint32_t hard_count;  /* 1 (default) or more */
+  uint32_t min_rows;    /* pairs with fewer rows have no block, default 1 */
+  uint32_t random_init; /* 0 (default): blocks begin as copies of the general block's rows; 1: normal(0, initializer_range) */
+  uint64_t seed;        /* of those, default 42 */
+} kluere_pair_head_options;
+KLUERE_API kluere_status kluere_pair_head_options_init(kluere_pair_head_options *options, size_t struct_size);
+/* A new model with weights of its own. dataset NULL: the general block alone; options must then be NULL. */
+KLUERE_API kluere_status kluere_model_with_pair_heads(const kluere_model *model, const kluere_dataset *dataset,
+                                                      const kluere_pair_head_options *options, kluere_model **out);
+
 /* ---- Prediction -------------------------------------------------------------------------------------------------- */
 enum { KLUERE_OUTPUT_PROBABILITIES = 0, KLUERE_OUTPUT_LOGITS = 1 };
 /* AUTO: probabilities as the model's decoding makes them, if it has one (kluere_model_with_decoding); OFF: softmax. Logits
@@ -753,6 +806,8 @@ typedef struct kluere_predictor_options {
   uint32_t batch_tokens; /* tokens worked on at once, bounds memory; default 8192 */
   int32_t precision;     /* KLUERE_PRECISION_*, default FLOAT32; UNSUPPORTED if the device lacks it */
   int32_t decoding;      /* KLUERE_DECODING_*, default AUTO */
+  int32_t type_mask;     /* KLUERE_TYPE_MASK_*, default AUTO */
+  double type_mask_strength; /* in place of the stored one, 0 to 100; -1 (default): as stored. STATE without a mask */
 } kluere_predictor_options;
 
 KLUERE_API kluere_status kluere_predictor_options_init(kluere_predictor_options *options, size_t struct_size);
@@ -768,6 +823,40 @@ KLUERE_API kluere_status kluere_predictor_predict(kluere_predictor *predictor, c
                                                   size_t capacity);
 KLUERE_API kluere_status kluere_predictor_predict_dataset(kluere_predictor *predictor, const kluere_dataset *dataset,
                                                           float *out, size_t capacity);
+/* The model's type mask: AUTO: as it is stored; OFF: without it (a strength is then refused). Pair heads are part of the
+ * weights and always used. */
+enum { KLUERE_TYPE_MASK_AUTO = 0, KLUERE_TYPE_MASK_OFF = 1 };
+
+/* ---- All pairs of a sentence ---- */
+/* Pairs that are not computed but answered no_relation (1.0) by their types: NONE; IMPOSSIBLE: those that allow no other label,
+ * which are the labels of their block of pair heads, else those that the type mask counted at least max(1, hard_count) times;
+ * UNSEEN: also types that were never counted together. STATE if the model has neither, or no label no_relation. */
+enum { KLUERE_PRUNE_NONE = 0, KLUERE_PRUNE_IMPOSSIBLE = 1, KLUERE_PRUNE_UNSEEN = 2 };
+typedef struct kluere_pair_options {
+  uint32_t struct_size;
+  int32_t prune;      /* KLUERE_PRUNE_*, default NONE */
+  uint64_t max_pairs; /* more, n (n - 1) for n entities, are refused; default 65536 */
+} kluere_pair_options;
+enum { KLUERE_PAIR_COMPUTED = 0, KLUERE_PAIR_PRUNED = 1 };
+typedef struct kluere_pair_relation {
+  size_t subject; /* indices into the entities */
+  size_t object;
+  int32_t label;     /* the likeliest, index into the model's labels */
+  float probability; /* of that label */
+  uint32_t status;   /* KLUERE_PAIR_* */
+  uint32_t reserved;
+} kluere_pair_relation;
+KLUERE_API kluere_status kluere_pair_options_init(kluere_pair_options *options, size_t struct_size);
+/* Every ordered pair of the entities that are not the same span (they may overlap), by subject, then object; all in packed
+ * batches, each with the bits that kluere_predictor_predict gives it. Where the arguments are good, *count becomes the number
+ * of pairs; BUFFER_TOO_SMALL, with nothing computed, if out has no room for them. probabilities (NULL with a capacity of 0:
+ * not wanted): count rows of label_count floats, whatever the predictor's output. options may be NULL. */
+KLUERE_API kluere_status kluere_predictor_predict_pairs(kluere_predictor *predictor, const char *text, size_t text_length,
+                                                        const kluere_entity *entities, size_t entity_count,
+                                                        int32_t offset_unit, const kluere_pair_options *options,
+                                                        kluere_pair_relation *out, size_t capacity, size_t *count,
+                                                        float *probabilities, size_t probability_capacity);
+
 /* ---- Encoder outputs: token ids in, whatever made them ----
  * Inputs lie end to end: input s owns ids offsets[s] to offsets[s + 1]; offsets has input_count + 1 elements, the first 0.
  * Special tokens are the caller's (kluere_tokenizer_encode adds them). Without padding there is no mask. */
@@ -795,7 +884,7 @@ KLUERE_API kluere_status kluere_predictor_embed_texts(kluere_predictor *predicto
                                                       const size_t *lengths, size_t count, int32_t pooling,
                                                       uint32_t flags, float *out, size_t capacity);
 /* The classification head: out [inputs, labels], probabilities or logits as the predictor's options say. UNSUPPORTED for heads
- * that read entities: ids do not tell where they are. */
+ * that read entities: ids do not tell where they are, nor their types: no type mask, and of pair heads the general block. */
 KLUERE_API kluere_status kluere_predictor_classify(kluere_predictor *predictor, const kluere_token_batch *batch,
                                                    float *out, size_t capacity);
 /* The masked-LM head (STATE without one) at places among all ids: out [position_count, vocabulary], logits. */

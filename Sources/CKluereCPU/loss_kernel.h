@@ -9,18 +9,23 @@ KK_INLINE float kk_row_largest(const float *x, size_t width) {
   return largest;
 }
 
+/* e^x for x <= 0, and 0 where that is no normal number: what is impossible (-10000) has probability 0, as on a GPU. */
+KK_INLINE kk_vec kk_v_share(kk_vec x) {
+  return kk_v_select(kk_v_less(x, kk_v_set(-87.33f)), kk_v_zero(), kk_v_exp(x));
+}
+
 /* y = e^(x - largest), y may be x; returns the sum. y may be NULL. */
 KK_INLINE float kk_row_exponentials(float *y, const float *x, float largest, size_t width) {
   kk_vec s0 = kk_v_zero(), s1 = s0, m = kk_v_set(largest);
   size_t i = 0;
   for (; i + KK_WIDTH <= width; i += KK_WIDTH) {
-    kk_vec e = kk_v_exp(kk_v_sub(kk_v_load(x + i), m));
+    kk_vec e = kk_v_share(kk_v_sub(kk_v_load(x + i), m));
     if (y) kk_v_store(y + i, e);
     s0 = kk_v_add(s0, e);
   }
   if (i < width) {
     size_t n = width - i;
-    kk_vec e = kk_v_exp(kk_v_sub(kk_v_load_part(x + i, n), m));
+    kk_vec e = kk_v_share(kk_v_sub(kk_v_load_part(x + i, n), m));
     if (y) kk_v_store_part(y + i, e, n);
     s1 = kk_v_first(e, n);
   }

@@ -20,7 +20,7 @@ private func defaults() -> kluere_predictor_options {
   return kluere_predictor_options(
     struct_size: UInt32(MemoryLayout<kluere_predictor_options>.size), output: options.output.rawValue,
     batch_tokens: UInt32(clamping: options.batchTokens), precision: options.precision.rawValue,
-    decoding: Int32(KLUERE_DECODING_AUTO))
+    decoding: Int32(KLUERE_DECODING_AUTO), type_mask: Int32(KLUERE_TYPE_MASK_AUTO), type_mask_strength: storedStrength)
 }
 
 /// For models on this context.
@@ -36,8 +36,16 @@ func predictorOptions(
     throw KluereError(.invalidArgument, "decoding: \(given.decoding), expected 0 (the model's) or 1 (off)")
   }
   options.usesDecoding = given.decoding == Int32(KLUERE_DECODING_AUTO)
+  guard [Int32(KLUERE_TYPE_MASK_AUTO), Int32(KLUERE_TYPE_MASK_OFF)].contains(given.type_mask) else {
+    throw KluereError(.invalidArgument, "type_mask: \(given.type_mask), expected 0 (auto) or 1 (off)")
+  }
+  options.typeMask.isOff = given.type_mask == Int32(KLUERE_TYPE_MASK_OFF)
+  if given.type_mask_strength != storedStrength { options.typeMask.strength = given.type_mask_strength }
   return options
 }
+
+/// type_mask_strength as the model has it.
+private let storedStrength = -1.0
 
 @_cdecl("kluere_predictor_options_init")
 public func predictorOptionsInit(

@@ -89,6 +89,19 @@ private func exampleView(_ example: kluere_example, _ unit: OffsetUnit) throws(K
     origin: try optionalText(example.origin, example.origin_length, "origin"))
 }
 
+/// The caller's entities, their offsets in bytes.
+func entities(
+  _ pointer: UnsafePointer<kluere_entity>?, _ count: Int, in sentence: UnsafeBufferPointer<UInt8>, _ unit: OffsetUnit
+) throws(KluereError) -> [Entity] {
+  var found: [Entity] = []
+  for (index, given) in try array(pointer, count, "entities").enumerated() {
+    do throws(KluereError) { found.append(try entity(given, in: sentence, unit, "entity")) } catch {
+      throw error.inside("entities[\(index)]")
+    }
+  }
+  return found
+}
+
 private func entity(
   _ entity: kluere_entity, in sentence: UnsafeBufferPointer<UInt8>, _ unit: OffsetUnit, _ name: String
 ) throws(KluereError) -> Entity {

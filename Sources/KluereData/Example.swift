@@ -14,6 +14,20 @@ package struct Entity: BitwiseCopyable, @unchecked Sendable {
     self.end = end
     self.type = type
   }
+
+  /// The span lies in the text, on characters' borders, and is not empty. `name` begins the messages.
+  package func validate(in text: UnsafeBufferPointer<UInt8>, _ name: String = "") throws(KluereError) {
+    guard begin >= 0, begin <= end, end <= text.count else {
+      throw KluereError(
+        .invalidArgument, "\(name)span [\(begin), \(end)) is outside a sentence of \(text.count) bytes")
+    }
+    guard begin < end else { throw KluereError(.invalidArgument, "\(name)span [\(begin), \(end)) is empty") }
+    for place in [begin, end] where place < text.count && text[place] & 0xC0 == 0x80 {
+      throw KluereError(
+        .invalidArgument, "\(name)span [\(begin), \(end)) of bytes: byte \(place) is inside a character")
+    }
+    try ExampleView.checkUTF8(type, "\(name)type")
+  }
 }
 
 /// One sentence with two marked entities. Borrowed: the texts are those of a dataset or of the caller.
@@ -46,22 +60,8 @@ package struct ExampleView: BitwiseCopyable, @unchecked Sendable {
   /// overlap, as in KLUE-baseline, but not be the same.
   package func validate() throws(KluereError) {
     try ExampleView.checkUTF8(text, "text")
-    for (name, entity) in [("subject", subject), ("object", object)] {
-      guard entity.begin >= 0, entity.begin <= entity.end, entity.end <= text.count else {
-        throw KluereError(
-          .invalidArgument,
-          "\(name) span [\(entity.begin), \(entity.end)) is outside a sentence of \(text.count) bytes")
-      }
-      guard entity.begin < entity.end else {
-        throw KluereError(.invalidArgument, "\(name) span [\(entity.begin), \(entity.end)) is empty")
-      }
-      for place in [entity.begin, entity.end] where place < text.count && text[place] & 0xC0 == 0x80 {
-        throw KluereError(
-          .invalidArgument,
-          "\(name) span [\(entity.begin), \(entity.end)) of bytes: byte \(place) is inside a character")
-      }
-      try ExampleView.checkUTF8(entity.type, "\(name) type")
-    }
+    try subject.validate(in: text, "subject ")
+    try object.validate(in: text, "object ")
     guard subject.begin != object.begin || subject.end != object.end else {
       throw KluereError(
         .invalidArgument,

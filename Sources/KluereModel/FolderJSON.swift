@@ -168,6 +168,9 @@ struct JSONText {
     writer.endArray()
   }
 
+  /// What `body` writes: keys with their values.
+  mutating func add(_ body: (inout JSONWriter) -> Void) { body(&writer) }
+
   mutating func addObject(_ name: String, _ members: [(String, JSONItem)]) { add(name, .object(members)) }
 
   private mutating func add(_ name: String, _ item: JSONItem) {

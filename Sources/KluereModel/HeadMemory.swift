@@ -38,6 +38,15 @@ struct HeadMemory {
     var pre: Floats?
   }
 
+  /// The same, with the output layer's memory where entity types come between it and the labels.
+  func before(_ types: TypeStage?) -> HeadMemory {
+    guard let wide = types?.wide else { return self }
+    var memory = self
+    memory.logits = wide
+    memory.logitsGradient = types?.wideGradient
+    return memory
+  }
+
   /// What decides its size. Without a plan: room for a pooler.
   struct Shape {
     var plan: HeadPlan?

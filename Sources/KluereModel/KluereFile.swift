@@ -74,6 +74,7 @@ struct KluereFile {
     extras = ModelExtras()
     extras.recipe = try file.string("recipe")
     extras.decoding = try DecodingJSON.read(file, "decoding", classes: labels.count, path: path)
+    try extras.readTypes(file, labelCount: labels.count, path: path)
   }
 
   private static func named<Choice: NamedChoice>(
@@ -100,6 +101,7 @@ struct KluereFile {
     file.add("labels", labels)
     if let recipe = extras.recipe { file.add("recipe", recipe) }
     if let decoding = extras.decoding { file.addObject("decoding", DecodingJSON.members(decoding)) }
+    file.add { extras.writeTypes(&$0) }
     return file.finish()
   }
 }

@@ -21,6 +21,8 @@ package final class Model: Sendable {
   package let extras: ModelExtras
   /// Second copies of tied tensors, which go back into the folder as they were.
   let copies: [StoredTensor]
+  /// What entity types do to logits in prediction; nil: nothing.
+  package let types: TypeRoutes?
   private let encoder: InputEncoder
 
   init(
@@ -38,6 +40,10 @@ package final class Model: Sendable {
     self.unusedTensors = unusedTensors
     self.copies = copies
     self.extras = extras
+    types = layout.classifier == nil ? nil : TypeRoutes(extras.typeMask, extras.pairHeads, extras.typePairs, labels)
+    guard layout.pairHeadRows == (layout.classifier == nil ? 0 : extras.pairHeads?.rowCount ?? 0) else {
+      throw KluereError(.internal, "model: its layout has \(layout.pairHeadRows) rows of pair heads")
+    }
     // Only a classifier needs the markers of its input form.
     var form = configuration
     if configuration.task != .classification {

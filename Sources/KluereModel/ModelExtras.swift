@@ -6,6 +6,10 @@ package struct ModelExtras: Sendable, Equatable {
   package var recipe: String?
   /// How its logits become probabilities, where that is more than a softmax. Fitted to its weights: it goes when they do.
   package var decoding: Decoding?
+  /// What the entities' types say about the labels.
+  package var typeMask: TypeMask?
+  /// Blocks of the last layer for pairs of entity types.
+  package var pairHeads: PairHeads?
 
   package init() {}
 

@@ -102,7 +102,10 @@ extension Model {
     let names = TensorNames(config.configuration)
     let labels = try chooseLabels(config, options, files, names)
     config.configuration.hasPooler = names.alternatives(names.pooler + ".weight").contains { files.tensor($0) != nil }
-    let layout = try ParameterLayout(config.configuration, labelCount: labels.count)
+    extras.fit(labels, stored: config.labels, context, directory)
+    let layout = try ParameterLayout(
+      config.configuration, labelCount: labels.count,
+      pairHeadRows: options.task == .classification ? extras.pairHeads?.rowCount ?? 0 : 0)
     let growth = tableGrowth(
       config.configuration, names, oldRows: newTokens.isEmpty ? nil : oldRows, oldTypes: oldTypes)
     // Tensors of another head may bear the names and have the shapes of this one.

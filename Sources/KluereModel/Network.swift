@@ -16,6 +16,7 @@ package final class Network {
   private let layers: [EncoderLayer]
   private let classifier: ClassificationHead?
   private var maskedLM: MaskedLMHead?
+  private var types: TypeStage?
   private var memory = NetworkMemory()
   private var recordings = Recordings()
   private var loader = BatchLoader()
@@ -23,11 +24,12 @@ package final class Network {
   private var shape = BatchShape()
   private var dropout = DropoutPlan.off
 
-  /// `training` keeps what a backward pass needs, `plan` says of what. The device has been asked whether it supports
-  /// `precision`.
+  /// `training` keeps what a backward pass needs, `plan` says of what. `types`: what entity types do to the logits, not nil
+  /// for a layout with pair heads. The device has been asked whether it supports `precision`.
   package init(
     _ configuration: ModelConfiguration, _ layout: ParameterLayout, on context: Context,
-    precision: Precision = .float32, training: Bool, dropoutSamples: Int = 1, plan: BackwardPlan = BackwardPlan()
+    precision: Precision = .float32, training: Bool, dropoutSamples: Int = 1, plan: BackwardPlan = BackwardPlan(),
+    types: TypeRoutes? = nil
   ) {
     self.configuration = configuration
     self.layout = layout
@@ -36,7 +38,8 @@ package final class Network {
     self.training = training
     self.dropoutSamples = training ? max(1, dropoutSamples) : 1
     self.plan = plan
-    labelCount = layout.classifier?.output.out ?? 0
+    labelCount = layout.classifier == nil ? 0 : layout.labelCount
+    self.types = types.map { TypeStage($0) }
     layers = layout.layers.enumerated().map { EncoderLayer(number: $0.offset, slots: $0.element) }
     classifier = layout.classifier.map { ClassificationHead(HeadPlan(configuration.head, configuration.family), $0) }
     maskedLM = layout.maskedLM.map { MaskedLMHead($0) }
@@ -49,6 +52,8 @@ package final class Network {
       dropoutSamples: dropoutSamples, training: training)
     try memory.prepare(
       configuration, precision, tokens: tokens, head: head, backward: training ? plan : nil, on: backend)
+    guard let rows = sequences.product(dropoutSamples) else { throw Network.unprepared }
+    try types?.reserve(rows: rows, training: training, on: backend)
   }
 
   /// Last hidden states [tokens, hidden] in device memory, valid until the next call; fp32 where the residual path is.
@@ -71,7 +76,10 @@ package final class Network {
     let pass = try makePass(weights)
     try recorded(.classify, weights) { () throws(KluereError) in
       try runEncoder(pass)
-      try classifier.forward(pass, try hiddenStates(), memory.head, copies: dropoutSamples)
+      try classifier.forward(pass, try hiddenStates(), memory.head.before(types), copies: dropoutSamples)
+      if let logits = memory.head.logits {
+        try types?.forward(logits, rows: dropoutSamples * shape.sequences, on: backend)
+      }
     }
     guard let logits = memory.head.logits else { throw Network.unprepared }
     return logits
@@ -83,13 +91,15 @@ package final class Network {
     shape = BatchShape(batch, padded: !training && backend.recordsPasses)
     try reserve(tokens: shape.tokens, sequences: shape.sequences)
     try loader.load(batch, shape, firstPosition: configuration.firstPosition, into: memory, on: backend)
+    try types?.load(batch, sequences: shape.sequences, copies: dropoutSamples, on: backend)
   }
 
   private func recorded(
     _ kind: Recordings.Kind, _ weights: NetworkWeights, _ body: () throws(KluereError) -> Void
   ) throws(KluereError) {
     guard shape.isPadded else { return try body() }
-    try recordings.run(kind, shape, memory.addresses + weights.addresses, on: backend, body)
+    let addresses = memory.addresses + (types?.addresses ?? []) + weights.addresses
+    try recordings.run(kind, shape, addresses, on: backend, body)
   }
 
   private func runEncoder(_ pass: Pass) throws(KluereError) {
@@ -150,10 +160,11 @@ package final class Network {
     }
     for copy in 0..<dropoutSamples { try backend.copyIn(device + copy * labels.count, labels) }
     let scale = scale / Float(dropoutSamples)
-    guard let rule, let gradient = memory.head.logitsGradient else {
+    let target = types?.gradient ?? memory.head.logitsGradient
+    guard let rule, let gradient = target else {
       return try backend.crossEntropy(
-        memory.head.logitsGradient, logits, labels: device, rows: dropoutSamples * shape.sequences,
-        classes: labelCount, scale: scale, update)
+        target, logits, labels: device, rows: dropoutSamples * shape.sequences, classes: labelCount, scale: scale,
+        update)
     }
     // One at a time: the rule's teacher has a row for each sentence, not for each of its samples.
     for copy in 0..<dropoutSamples {
@@ -170,8 +181,10 @@ package final class Network {
     guard let gradient = memory.gradient else { throw Network.unprepared }
     try backend.fill(gradient.floats, 0, count: shape.tokens * configuration.hiddenSize)
     guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
+    try types?.backward(rows: dropoutSamples * shape.sequences, on: backend)
     try classifier.backward(
-      pass, memory.head, copies: dropoutSamples, hiddenGradient: gradient, parameters: gradients.pointer)
+      pass, memory.head.before(types), copies: dropoutSamples, hiddenGradient: gradient,
+      parameters: gradients.pointer)
     try backwardEncoder(pass, gradient, gradients: gradients.pointer)
   }
 

@@ -87,9 +87,14 @@ package struct ParameterLayout: Sendable {
   package let pooler: LinearSlot?
   package let classifier: ClassifierSlots?
   package let maskedLM: MaskedLMSlots?
+  package let labelCount: Int
+  /// Rows of the last layer beyond the labels', for `PairHeads`.
+  package let pairHeadRows: Int
 
   /// `configuration` has been validated.
-  package init(_ configuration: ModelConfiguration, labelCount: Int) throws(KluereError) {
+  package init(_ configuration: ModelConfiguration, labelCount: Int, pairHeadRows: Int = 0) throws(KluereError) {
+    self.labelCount = labelCount
+    self.pairHeadRows = pairHeadRows
     let c = configuration
     let names = TensorNames(c)
     let hidden = c.hiddenSize
@@ -110,9 +115,11 @@ package struct ParameterLayout: Sendable {
     let head = HeadPlan(c.head, c.family)
     switch c.task {
     case .classification:
-      classifier = ClassifierSlots(
-        layers: head.layers.map { plan.linear(names.headLayer($0.name), hidden, $0.blocks * hidden) },
-        output: plan.linear(names.headOutput(c.head), labelCount, head.output.count * hidden))
+      let own = head.layers.map { plan.linear(names.headLayer($0.name), hidden, $0.blocks * hidden) }
+      var output = plan.linear(names.headOutput(c.head), labelCount, head.output.count * hidden)
+      // Right behind: one product makes the scores of all blocks.
+      plan.extend(&output, TensorNames.pairHeads, pairHeadRows)
+      classifier = ClassifierSlots(layers: own, output: output)
     case .maskedLM:
       let dense = plan.linear(names.maskedLMDense, width, hidden)
       var decoder = LinearSlot(weight: word, bias: 0, out: c.vocabularySize, width: width)
@@ -136,6 +143,9 @@ package struct ParameterLayout: Sendable {
         if isPooler { pooler = classifier?.layers[number] }
       }
       classifier?.output.bias = plan.bias(names.headOutput(c.head), labelCount)
+      if pairHeadRows > 0 {
+        _ = plan.place(TensorNames.pairHeads + ".bias", pairHeadRows, nil, .bias, aligned: false)
+      }
     }
     if maskedLM != nil {
       maskedLM?.dense.bias = plan.bias(names.maskedLMDense, width)
@@ -168,6 +178,8 @@ package struct ParameterLayout: Sendable {
   func isLinear(_ slot: TensorSlot) -> Bool {
     linears.contains { slot.offset >= $0.weight && slot.offset < $0.weight + $0.out * $0.width }
   }
+
+  static func isPairHead(_ slot: TensorSlot) -> Bool { slot.name.hasPrefix(TensorNames.pairHeads + ".") }
 
   /// Parameters, without the gaps.
   package var parameterCount: Int { tensors.reduce(0) { $0 + $1.count } }
@@ -206,6 +218,13 @@ package struct ParameterLayout: Sendable {
     /// Weights of a linear layer; its bias has its place later.
     mutating func linear(_ base: String, _ out: Int, _ width: Int) -> LinearSlot {
       LinearSlot(weight: place(base + ".weight", out, width, .weight), bias: 0, out: out, width: width)
+    }
+
+    /// More rows of weights directly behind those of a layer that was placed last, as a tensor of their own.
+    mutating func extend(_ slot: inout LinearSlot, _ base: String, _ rows: Int) {
+      guard rows > 0, let out = slot.out.sum(rows) else { return }
+      _ = place(base + ".weight", rows, slot.width, .weight, aligned: false)
+      slot.out = out
     }
 
     mutating func bias(_ base: String, _ out: Int) -> Int { place(base + ".bias", out, nil, .bias) }

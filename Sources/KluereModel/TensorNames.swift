@@ -20,6 +20,8 @@ struct TensorNames {
   var pooler: String { prefix + "pooler.dense" }
 
   private static let head = "relation_head."
+  /// Rows of the last layer behind those of the classifier's own (`PairHeads`).
+  static let pairHeads = "pair_heads"
 
   func headLayer(_ layer: HeadPlan.HeadLayer) -> String {
     switch layer {
@@ -72,11 +74,13 @@ struct TensorNames {
   /// Whether the encoder is complete without this tensor: it belongs to a head or to the pooler.
   func isHead(_ name: String) -> Bool {
     name.hasPrefix(prefix + "pooler.")
-      || [TensorNames.head, "classifier.", "cls.", "lm_head.", "generator_"].contains { name.hasPrefix($0) }
+      || isRelationHead(name) || ["classifier.", "cls.", "lm_head.", "generator_"].contains { name.hasPrefix($0) }
   }
 
   /// Whether it belongs to a head of this library's own, of which each has its own meaning under the same names.
-  func isRelationHead(_ name: String) -> Bool { name.hasPrefix(TensorNames.head) }
+  func isRelationHead(_ name: String) -> Bool {
+    name.hasPrefix(TensorNames.head) || name.hasPrefix(TensorNames.pairHeads + ".")
+  }
 
   /// Names under which a tensor may stand: its own, without the family's prefix (a base model saves so), with the older
   /// LayerNorm.gamma and beta, and the second name that masked-LM heads give their bias; then as the report's team saved

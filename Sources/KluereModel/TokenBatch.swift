@@ -10,6 +10,8 @@ package struct TokenBatch {
   package private(set) var offsets: [Int32] = [0]
   /// Rows [begin, end) of each feature of the head, sentence after sentence; empty where it takes [CLS] alone.
   package private(set) var spans: [Int32] = []
+  /// Of each sentence: its place in `TypeRoutes`, 0 where types do not matter.
+  package private(set) var routes: [Int32] = []
   private let firstPosition: Int32
 
   package init(_ configuration: ModelConfiguration) { firstPosition = configuration.firstPosition }
@@ -25,12 +27,15 @@ package struct TokenBatch {
     positionsInSentence.removeAll(keepingCapacity: true)
     offsets.removeAll(keepingCapacity: true)
     offsets.append(0)
+    routes.removeAll(keepingCapacity: true)
     spans.removeAll(keepingCapacity: true)
   }
 
   /// The caller has encoded the sentence with `Model.encode`, so every id and type is inside its table and the length
   /// within the positions. spans: begin and end of the head's features among the sentence's tokens.
-  package mutating func append(ids: [Int32], types: [Int32], spans: [Int32] = [], sample: UInt32) {
+  package mutating func append(
+    ids: [Int32], types: [Int32], spans: [Int32] = [], sample: UInt32, route: Int32 = 0
+  ) {
     let start = Int32(clamping: self.ids.count)
     for place in spans { self.spans.append(start + place) }
     self.ids.append(contentsOf: ids)
@@ -41,6 +46,7 @@ package struct TokenBatch {
       positionsInSentence.append(position)
     }
     offsets.append(Int32(clamping: self.ids.count))
+    routes.append(route)
   }
 }
 

@@ -30,7 +30,8 @@ extension Trainer {
       libraryVersion: libraryVersion, configuration: configuration, totalSteps: totalSteps, progress: progress,
       train: CheckpointState.Rows(count: train.count, contentHash: train.contentHash),
       evaluation: evaluation.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) },
-      labels: live.labels.names, weights: try Trainer.checksum(live.weights.arena, backend),
+      labels: live.labels.names, types: Trainer.typesChecksum(live),
+      weights: try Trainer.checksum(live.weights.arena, backend),
       firstMoments: try Trainer.checksum(moments.first, backend),
       secondMoments: try Trainer.checksum(moments.second, backend), softTargets: softTargetsChecksum,
       average: averageChecksum)
@@ -107,6 +108,9 @@ extension Trainer {
     let opened = try Model.open(context: context, directory: checkpoint, options: ModelOpenOptions())
     guard opened.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
       throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
+    }
+    guard typesChecksum(opened) == state.types else {
+      throw KluereError(.badFormat, "\(path): its type mask or pair heads are not those of the model beside it")
     }
     let (live, average) = try readWeights(checkpoint, opened, state)
     let trainRows = try TrainingRows(train, live, "train")
@@ -211,6 +215,10 @@ extension Trainer {
     try file.readFloats(name, into: values.elements)
     guard let base = values.elements.baseAddress else { return }
     try backend.copyIn(arena.pointer + slot.offset, base, bytes: slot.count * MemoryLayout<Float>.size)
+  }
+
+  private static func typesChecksum(_ model: Model) -> UInt64 {
+    model.describedTypes().withUnsafeBytes { KluereTraining.checksum($0) }
   }
 
   private static func checksum(_ arena: FloatStorage, _ backend: any Backend) throws(KluereError) -> UInt64 {

@@ -18,6 +18,8 @@ struct CheckpointState: Equatable {
   var train: Rows
   var evaluation: Rows?
   var labels: [String]
+  /// Checksum of the model's type mask and pair heads.
+  var types: UInt64
   /// Checksums of the arenas.
   var weights: UInt64
   var firstMoments: UInt64
@@ -44,7 +46,7 @@ struct CheckpointState: Equatable {
 
   init(
     libraryVersion: String, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, train: Rows,
-    evaluation: Rows?, labels: [String], weights: UInt64, firstMoments: UInt64, secondMoments: UInt64,
+    evaluation: Rows?, labels: [String], types: UInt64, weights: UInt64, firstMoments: UInt64, secondMoments: UInt64,
     softTargets: UInt64?, average: UInt64?
   ) {
     self.libraryVersion = libraryVersion
@@ -56,6 +58,7 @@ struct CheckpointState: Equatable {
     self.train = train
     self.evaluation = evaluation
     self.labels = labels
+    self.types = types
     self.weights = weights
     self.firstMoments = firstMoments
     self.secondMoments = secondMoments
@@ -94,6 +97,7 @@ extension CheckpointState {
     evaluation = nil
     if let rows = try file.optionalObject("evaluation") { evaluation = try Rows(rows) }
     labels = try file.strings("labels")
+    types = try file.hexadecimal("types_checksum")
     weights = try file.hexadecimal("weights_checksum")
     firstMoments = try file.hexadecimal("first_moments_checksum")
     secondMoments = try file.hexadecimal("second_moments_checksum")
@@ -214,6 +218,7 @@ extension CheckpointState {
     json.beginArray()
     for label in labels { json.string(label) }
     json.endArray()
+    json.field("types_checksum", hexadecimal(types))
     json.field("weights_checksum", hexadecimal(weights))
     json.field("first_moments_checksum", hexadecimal(firstMoments))
     json.field("second_moments_checksum", hexadecimal(secondMoments))

@@ -12,6 +12,8 @@ final class EncodedRows {
   private var starts = GrowingBuffer<Int>(for: "rows")
   /// Of the head's features, as many numbers for each row; none if it takes [CLS] alone.
   private var spans = GrowingBuffer<Int32>(for: "places of entities")
+  /// Of each row, if the model looks at entity types (`TypeRoutes`); else empty.
+  private var routes = GrowingBuffer<Int32>(for: "entity types")
   private let narrow: Bool
   private var scratch = InputEncoder.Scratch()
   private var example = EncodedExample()
@@ -34,6 +36,7 @@ final class EncodedRows {
     types.removeAll()
     starts.removeAll()
     spans.removeAll()
+    routes.removeAll()
     croppedRows = 0
   }
 
@@ -48,11 +51,20 @@ final class EncodedRows {
     try starts.append(types.count)
     places.read(example, into: &rowSpans)
     for number in rowSpans { try spans.append(number) }
+    if let types = model.types { try routes.append(types.route(view.subject.type, view.object.type)) }
     if example.croppedCount > 0 { croppedRows += 1 }
   }
 
   func append(_ dataset: Dataset) throws(KluereError) {
     for row in 0..<dataset.count { try append(dataset.example(row)) }
+  }
+
+  /// Replaces every row's route by that of a training row with its label.
+  func keepLabels(_ labels: [Int32], _ types: inout TypeRoutes) throws(KluereError) {
+    for row in 0..<routes.count where labels.indices.contains(row) {
+      let route = routes.elements[row]
+      routes.elements[row] = try types.training(route, label: Int(labels[row]))
+    }
   }
 
   /// Tokens of row `row`; 0 <= row < count.
@@ -67,10 +79,11 @@ final class EncodedRows {
       unpacked.ids.append(narrow ? Int32(narrowIDs.elements[place]) : wideIDs.elements[place])
       unpacked.types.append(Int32(types.elements[place]))
     }
+    let route = row < routes.count ? routes.elements[row] : 0
     unpacked.spans.removeAll(keepingCapacity: true)
     for place in row * places.count..<(row + 1) * places.count { unpacked.spans.append(spans.elements[place]) }
     batch.append(
-      ids: unpacked.ids, types: unpacked.types, spans: unpacked.spans, sample: UInt32(clamping: sample))
+      ids: unpacked.ids, types: unpacked.types, spans: unpacked.spans, sample: UInt32(clamping: sample), route: route)
   }
 
   /// Room for one row on its way into a batch, kept between rows.

@@ -70,7 +70,9 @@ final class EncoderOutputs {
     self.model = model
     self.precision = precision
     self.batchTokens = batchTokens
-    network = Network(model.configuration, model.layout, on: model.context, precision: precision, training: false)
+    network = Network(
+      model.configuration, model.layout, on: model.context, precision: precision, training: false,
+      types: model.types)
     batch = TokenBatch(model.configuration)
   }
 

@@ -16,7 +16,7 @@ final class Evaluator {
 
   init(_ model: Model, _ precision: Precision) {
     self.model = model
-    pass = InferencePass(model, precision, batchTokens: Evaluator.batchTokens)
+    pass = InferencePass(model, precision, batchTokens: Evaluator.batchTokens, types: model.types)
   }
 
   /// The figures that kluere_metrics_compute gives for the probabilities of a predictor with these weights; the loss

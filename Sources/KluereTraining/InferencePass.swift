@@ -23,11 +23,13 @@ final class InferencePass {
   private var order = Workspace<UInt64>(for: "predictions")
   private var results = Workspace<Float>(for: "predictions")
 
-  init(_ model: Model, _ precision: Precision, batchTokens: Int) {
+  init(_ model: Model, _ precision: Precision, batchTokens: Int, types: TypeRoutes?) {
     context = model.context
     classes = model.labels.count
     self.batchTokens = batchTokens
-    network = Network(model.configuration, model.layout, on: model.context, precision: precision, training: false)
+    network = Network(
+      model.configuration, model.layout, on: model.context, precision: precision, training: false,
+      types: types)
     batch = TokenBatch(model.configuration)
   }
 

@@ -11,6 +11,7 @@ package struct PredictorOptions: Sendable, Equatable {
   package var precision = Precision.float32
   /// Whether probabilities are what the model's decoding makes of the logits, where it has one, or their softmax.
   package var usesDecoding = true
+  package var typeMask = TypeMaskUse()
 
   package init() {}
 
@@ -39,7 +40,8 @@ package final class Predictor {
     self.model = model
     self.options = options
     rows = EncodedRows(model)
-    pass = InferencePass(model, options.precision, batchTokens: options.batchTokens)
+    pass = InferencePass(
+      model, options.precision, batchTokens: options.batchTokens, types: try model.routes(options.typeMask))
     outputs = EncoderOutputs(model, options.precision, batchTokens: options.batchTokens)
   }
 
@@ -47,6 +49,17 @@ package final class Predictor {
   /// of the examples are ignored.
   package func predict(
     _ examples: [ExampleView], into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) {
+    try load(examples, into: out, probabilities: options.output == .probabilities)
+  }
+
+  /// The same, probabilities whatever the options' output.
+  func predictProbabilities(
+    _ examples: [ExampleView], into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) { try load(examples, into: out, probabilities: true) }
+
+  private func load(
+    _ examples: [ExampleView], into out: UnsafeMutableBufferPointer<Float>, probabilities: Bool
   ) throws(KluereError) {
     let target = try target(examples.count, out)
     rows.removeAll()
@@ -56,7 +69,7 @@ package final class Predictor {
       }
       try rows.append(example)
     }
-    try run(target)
+    try run(target, probabilities: probabilities)
   }
 
   /// The same for all rows of a data set.
@@ -64,7 +77,7 @@ package final class Predictor {
     let target = try target(dataset.count, out)
     rows.removeAll()
     try rows.append(dataset)
-    try run(target)
+    try run(target, probabilities: options.output == .probabilities)
   }
 
   // MARK: Token ids in, for what needs no examples. `out` has room for the named shape.
@@ -81,7 +94,7 @@ package final class Predictor {
 
   /// [inputs, labels]
   package func classify(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    let decoding = decoding
+    let decoding = options.output == .probabilities ? decoding : nil
     try outputs.classify(rows, probabilities: options.output == .probabilities && decoding == nil, into: out)
     guard let decoding, let cells = rows.count.product(model.labels.count), cells <= out.count else { return }
     decode(UnsafeMutableBufferPointer(rebasing: out[..<cells]), decoding)
@@ -102,18 +115,18 @@ package final class Predictor {
     return UnsafeMutableBufferPointer(rebasing: out[..<needed])
   }
 
-  private func run(_ target: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    let decoding = decoding
-    let probabilities = options.output == .probabilities && decoding == nil
+  private func run(_ target: UnsafeMutableBufferPointer<Float>, probabilities: Bool) throws(KluereError) {
+    let decoding = probabilities ? decoding : nil
+    let softmax = probabilities && decoding == nil
     try pass.run(
       rows, { () throws(KluereError) in try model.weightsForInference(options.precision) },
-      logits: probabilities ? nil : target, probabilities: probabilities ? target : nil)
+      logits: softmax ? nil : target, probabilities: softmax ? target : nil)
     if let decoding { decode(target, decoding) }
   }
 
   /// What makes probabilities of logits in place of the softmax, if something does.
   private var decoding: Decoding? {
-    options.output == .probabilities && options.usesDecoding ? model.extras.decoding : nil
+    options.usesDecoding ? model.extras.decoding : nil
   }
 
   /// Logits become probabilities where they are: nothing that could fail.

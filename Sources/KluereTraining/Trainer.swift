@@ -146,7 +146,8 @@ package final class Trainer {
     backward.recomputesLayers = extras.recomputesLayers
     network = Network(
       live.configuration, live.layout, on: live.context, precision: precision, training: true,
-      dropoutSamples: configuration.multiSampleDropout, plan: backward)
+      dropoutSamples: configuration.multiSampleDropout, plan: backward,
+      types: try train.trainingTypes(live, configuration.loss))
     batch = TokenBatch(live.configuration)
     guard let memory = ks_allocate(MemoryLayout<ks_flag>.size) else {
       throw KluereError(.outOfMemory, "trainer: memory for its stop flag is not to be had")

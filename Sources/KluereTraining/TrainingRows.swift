@@ -26,6 +26,19 @@ struct TrainingRows {
     }
   }
 
+  /// What entity types do to the logits in training, where no row's own label is impossible; nil: nothing.
+  func trainingTypes(_ model: Model, _ loss: LossConfiguration?) throws(KluereError) -> TypeRoutes? {
+    guard var types = model.trainingRoutes else { return nil }
+    if types.forbidsLabels, let loss, loss.smoothing > 0 || loss.distills {
+      throw KluereError(
+        .invalidArgument,
+        "\(loss.distills ? "soft targets" : "label_smoothing"): given, but the model's entity types make labels impossible "
+          + "(a type mask with hard_count and in_training, or pair heads), expected one of the two")
+    }
+    try encoded.keepLabels(labels, &types)
+    return types
+  }
+
   var count: Int { labels.count }
 
   /// Tokens of each row, `copies` times.

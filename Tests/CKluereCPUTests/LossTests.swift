@@ -66,6 +66,15 @@ func `cross entropy, its gradient, and softmax`(shape: (Int, Int)) throws {
       #expect(loss[3] == 0, "\(isaName(isa))")
       #expect(abs(dlogits[2] - 1) < 1e-6 && abs(dlogits[3] + 1) < 1e-6, "\(isaName(isa))")
       #expect(dlogits[6] == 0 && dlogits[7] == 0, "\(isaName(isa))")
+      // What a type mask makes impossible; 17 columns: a part of a vector too.
+      for classes in [2, 17] {
+        var scores = [Float](repeating: -1e4, count: 2 * classes)
+        scores[1] = 3
+        scores[classes] = .nan
+        scores.withUnsafeMutableBufferPointer { kk_softmax(engine, $0.baseAddress, $0.baseAddress, 2, classes) }
+        #expect(scores[1] == 1 && scores[..<classes].count { $0 == 0 } == classes - 1, "\(isaName(isa))")
+        #expect(scores[classes...].allSatisfy(\.isNaN), "\(isaName(isa))")
+      }
     }
   }
 }

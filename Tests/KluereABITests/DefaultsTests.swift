@@ -82,6 +82,13 @@ struct DefaultsTests {
     #expect(pipeline.kind == 0 && pipeline.rule == -1 && pipeline.vote == -1 && pipeline.threshold == -1)
     let select = filled(kluere_select_options_init, kluere_select_options())
     #expect(select.exclude_labels == 0 && select.narrow_labels == 0 && select.labels == nil)
+    #expect(predictor.type_mask == Int32(KLUERE_TYPE_MASK_AUTO) && predictor.type_mask_strength == -1)
+    let mask = filled(kluere_type_mask_options_init, kluere_type_mask_options())
+    #expect(mask.smoothing == 1 && mask.strength == 1 && mask.hard_count == 0 && mask.in_training == 0)
+    let heads = filled(kluere_pair_head_options_init, kluere_pair_head_options())
+    #expect(heads.hard_count == 1 && heads.min_rows == 1 && heads.random_init == 0 && heads.seed == 42)
+    let pairs = filled(kluere_pair_options_init, kluere_pair_options())
+    #expect(pairs.prune == Int32(KLUERE_PRUNE_NONE) && pairs.max_pairs == 65_536)
     let metrics = filled(kluere_metrics_options_init, kluere_metrics_options())
     #expect(metrics.no_relation == 0 && metrics.missing_class == 0 && metrics.score_space == 0)
   }

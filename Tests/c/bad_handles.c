@@ -71,6 +71,14 @@ static void as_dataset(void *handle, struct fixture *f) {
   REFUSES(REFUSED, kluere_model_label_indices(f->model, handle, labels, FIXTURE_ROWS));
   REFUSES(REFUSED, kluere_predictor_predict_dataset(f->predictor, handle, scores, FIXTURE_ROWS * FIXTURE_LABELS));
   REFUSES(REFUSED, kluere_submission_write(f->model, handle, scores, 3, path_in(f->scratch, "no.csv")));
+  {
+    kluere_model *made = NULL;
+    kluere_text *text = NULL;
+    REFUSES(REFUSED, kluere_dataset_type_counts(handle, &text));
+    if (handle) REFUSES(REFUSED, kluere_model_with_type_mask(f->model, handle, NULL, &made));
+    if (handle) REFUSES(REFUSED, kluere_model_with_pair_heads(f->model, handle, NULL, &made));
+    HOLDS(!made && !text);
+  }
   REFUSES(REFUSED, kluere_trainer_create(f->model, handle, NULL, NULL, &trainer));
   if (handle) REFUSES(REFUSED, kluere_trainer_create(f->model, f->train, handle, NULL, &trainer));
   HOLDS(kluere_dataset_count(handle) == 0 && kluere_dataset_label_count(handle) == 0);
@@ -102,6 +110,16 @@ static void as_model(void *handle, struct fixture *f) {
   REFUSES(REFUSED, kluere_model_input_places(handle, &row, sizeof row, 0, &places));
   REFUSES(REFUSED, kluere_model_tensor_describe(handle, 0, &info));
   REFUSES(REFUSED, kluere_model_tensor_read(handle, 0, values, 4));
+  {
+    kluere_model *made = NULL;
+    kluere_text *text = NULL;
+    double prior[FIXTURE_LABELS];
+    REFUSES(REFUSED, kluere_model_with_type_mask(handle, f->train, NULL, &made));
+    REFUSES(REFUSED, kluere_model_with_pair_heads(handle, f->train, NULL, &made));
+    REFUSES(REFUSED, kluere_model_type_prior(handle, "a", 1, "b", 1, prior, FIXTURE_LABELS));
+    REFUSES(REFUSED, kluere_model_types(handle, &text));
+    HOLDS(!made && !text);
+  }
   REFUSES(REFUSED, kluere_predictor_create(handle, NULL, &predictor));
   REFUSES(REFUSED, kluere_submission_write(handle, f->train, values, 4, path_in(f->scratch, "no.csv")));
   REFUSES(REFUSED, kluere_trainer_create(handle, f->train, NULL, NULL, &trainer));
@@ -118,6 +136,13 @@ static void as_predictor(void *handle, struct fixture *f) {
   float out[FIXTURE_ROWS * FIXTURE_LABELS];
   REFUSES(REFUSED, kluere_predictor_predict(handle, &row, sizeof row, 1, 0, out, FIXTURE_LABELS));
   REFUSES(REFUSED, kluere_predictor_predict_dataset(handle, f->train, out, FIXTURE_ROWS * FIXTURE_LABELS));
+  {
+    kluere_pair_relation found[2];
+    size_t count = 77;
+    REFUSES(REFUSED, kluere_predictor_predict_pairs(handle, row.text, row.text_length, &row.subject, 1, 0, NULL, found, 2,
+                                                    &count, NULL, 0));
+    HOLDS(count == 77);
+  }
   {
     const int32_t ids[2] = {2, 3};
     const size_t offsets[2] = {0, 2}, position = 0;

@@ -19,6 +19,7 @@ int main(int argc, char **argv) {
   bad_texts(&fixture);
   bad_rows(&fixture);
   bad_encoder(&fixture);
+  bad_types(&fixture);
   bad_shapes(&fixture);
   bad_templates(&fixture);
   bad_heads(&fixture);

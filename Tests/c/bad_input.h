@@ -9,6 +9,7 @@ void bad_handles(struct fixture *fixture);
 void bad_texts(struct fixture *fixture);
 void bad_rows(struct fixture *fixture);
 void bad_encoder(struct fixture *fixture);
+void bad_types(struct fixture *fixture);
 void bad_shapes(struct fixture *fixture);
 void bad_templates(struct fixture *fixture);
 void bad_heads(struct fixture *fixture);

@@ -10,6 +10,7 @@ static uint32_t first_size(const char *type, size_t now) {
   if (strcmp(type, "kluere_model_config") == 0) return 64;
   if (strcmp(type, "kluere_model_open_options") == 0) return 40;
   if (strcmp(type, "kluere_train_options") == 0) return 160;
+  if (strcmp(type, "kluere_predictor_options") == 0) return 16;
   if (strcmp(type, "kluere_step_info") == 0) return 80;
   if (strcmp(type, "kluere_predictor_options") == 0) return 16;
   return (uint32_t)now;
@@ -103,6 +104,9 @@ static void inits(void) {
   BAD_INIT(kluere_split_options_init, kluere_split_options);
   BAD_INIT(kluere_augment_options_init, kluere_augment_options);
   BAD_INIT(kluere_fill_options_init, kluere_fill_options);
+  BAD_INIT(kluere_type_mask_options_init, kluere_type_mask_options);
+  BAD_INIT(kluere_pair_head_options_init, kluere_pair_head_options);
+  BAD_INIT(kluere_pair_options_init, kluere_pair_options);
 }
 
 static void options_of_calls(struct fixture *f) {
@@ -135,6 +139,15 @@ static void options_of_calls(struct fixture *f) {
               kluere_tokenizer_encode(f->tokenizer, "a b", 3, NULL, 0, options, tokens, 16, &count), (void)0);
   BAD_OPTIONS(kluere_model_open_options_init, kluere_model_open_options,
               kluere_model_open(f->context, f->model_folder, options, &model), kluere_model_destroy(model));
+  kluere_pair_relation relations[4];
+  BAD_OPTIONS(kluere_type_mask_options_init, kluere_type_mask_options,
+              kluere_model_with_type_mask(f->model, f->train, options, &model), kluere_model_destroy(model));
+  BAD_OPTIONS(kluere_pair_head_options_init, kluere_pair_head_options,
+              kluere_model_with_pair_heads(f->model, f->train, options, &model), kluere_model_destroy(model));
+  BAD_OPTIONS(kluere_pair_options_init, kluere_pair_options,
+              kluere_predictor_predict_pairs(f->predictor, row.text, row.text_length, &row.subject, 1, 0, options,
+                                             relations, 4, &count, NULL, 0),
+              (void)0);
   BAD_OPTIONS(kluere_predictor_options_init, kluere_predictor_options,
               kluere_predictor_create(f->model, options, &predictor), kluere_predictor_destroy(predictor));
   BAD_OPTIONS(kluere_metrics_options_init, kluere_metrics_options,

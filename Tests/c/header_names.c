@@ -130,12 +130,38 @@ FIELD(kluere_tensor_info, name, 8);
 FIELD(kluere_tensor_info, rank, 16);
 FIELD(kluere_tensor_info, reserved, 20);
 FIELD(kluere_tensor_info, shape, 24);
-SIZE(kluere_predictor_options, 20);
+SIZE(kluere_type_mask_options, 32);
+FIELD(kluere_type_mask_options, struct_size, 0);
+FIELD(kluere_type_mask_options, hard_count, 4);
+FIELD(kluere_type_mask_options, smoothing, 8);
+FIELD(kluere_type_mask_options, strength, 16);
+FIELD(kluere_type_mask_options, in_training, 24);
+FIELD(kluere_type_mask_options, reserved, 28);
+SIZE(kluere_pair_head_options, 24);
+FIELD(kluere_pair_head_options, struct_size, 0);
+FIELD(kluere_pair_head_options, hard_count, 4);
+FIELD(kluere_pair_head_options, min_rows, 8);
+FIELD(kluere_pair_head_options, random_init, 12);
+FIELD(kluere_pair_head_options, seed, 16);
+SIZE(kluere_pair_options, 16);
+FIELD(kluere_pair_options, struct_size, 0);
+FIELD(kluere_pair_options, prune, 4);
+FIELD(kluere_pair_options, max_pairs, 8);
+SIZE(kluere_pair_relation, 32);
+FIELD(kluere_pair_relation, subject, 0);
+FIELD(kluere_pair_relation, object, 8);
+FIELD(kluere_pair_relation, label, 16);
+FIELD(kluere_pair_relation, probability, 20);
+FIELD(kluere_pair_relation, status, 24);
+FIELD(kluere_pair_relation, reserved, 28);
+SIZE(kluere_predictor_options, 32);
 FIELD(kluere_predictor_options, struct_size, 0);
 FIELD(kluere_predictor_options, output, 4);
 FIELD(kluere_predictor_options, batch_tokens, 8);
 FIELD(kluere_predictor_options, precision, 12);
 FIELD(kluere_predictor_options, decoding, 16);
+FIELD(kluere_predictor_options, type_mask, 20);
+FIELD(kluere_predictor_options, type_mask_strength, 24);
 SIZE(kluere_select_options, 48);
 FIELD(kluere_select_options, exclude_labels, 4);
 FIELD(kluere_select_options, narrow_labels, 8);
@@ -548,11 +574,20 @@ static const function functions[] = {
     (function)kluere_model_tensor_read,
     (function)kluere_model_unused_tensor_count,
     (function)kluere_model_unused_tensor,
+    (function)kluere_dataset_type_counts,
+    (function)kluere_type_mask_options_init,
+    (function)kluere_model_with_type_mask,
+    (function)kluere_model_type_prior,
+    (function)kluere_model_types,
+    (function)kluere_pair_head_options_init,
+    (function)kluere_model_with_pair_heads,
     (function)kluere_predictor_options_init,
     (function)kluere_predictor_create,
     (function)kluere_predictor_destroy,
     (function)kluere_predictor_predict,
     (function)kluere_predictor_predict_dataset,
+    (function)kluere_pair_options_init,
+    (function)kluere_predictor_predict_pairs,
     (function)kluere_predictor_hidden_states,
     (function)kluere_predictor_embed,
     (function)kluere_predictor_embed_texts,

@@ -32,6 +32,7 @@ from .ensemble import (
     search_weights,
     write_submission,
 )
+from .entity_types import ModelTypes, PairRelation, TypeCounts, TypeMask
 from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
 from .evaluation import (
     Calibration,
@@ -91,6 +92,7 @@ __all__ = [
     "MemberInfo",
     "Model",
     "ModelConfig",
+    "ModelTypes",
     "EntityPlaces",
     "InputPlaces",
     "NotFinite",
@@ -98,6 +100,7 @@ __all__ = [
     "Pipeline",
     "PipelineInfo",
     "PipelineMember",
+    "PairRelation",
     "Predictor",
     "ProgressBar",
     "Ranking",
@@ -114,6 +117,8 @@ __all__ = [
     "Trainer",
     "TrainingProgress",
     "TypeCorrection",
+    "TypeCounts",
+    "TypeMask",
     "bootstrap",
     "calibration",
     "combine",

@@ -152,6 +152,13 @@ KLUERE_OUTPUT_PROBABILITIES = 0
 KLUERE_OUTPUT_LOGITS = 1
 KLUERE_DECODING_AUTO = 0
 KLUERE_DECODING_OFF = 1
+KLUERE_TYPE_MASK_AUTO = 0
+KLUERE_TYPE_MASK_OFF = 1
+KLUERE_PRUNE_NONE = 0
+KLUERE_PRUNE_IMPOSSIBLE = 1
+KLUERE_PRUNE_UNSEEN = 2
+KLUERE_PAIR_COMPUTED = 0
+KLUERE_PAIR_PRUNED = 1
 KLUERE_POOLING_CLS = 0
 KLUERE_POOLING_MEAN = 1
 KLUERE_POOLING_POOLER = 2
@@ -462,6 +469,27 @@ class kluere_tensor_info(Structure):
     ]
 
 
+class kluere_type_mask_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("hard_count", c_uint32),
+        ("smoothing", c_double),
+        ("strength", c_double),
+        ("in_training", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class kluere_pair_head_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("hard_count", c_uint32),
+        ("min_rows", c_uint32),
+        ("random_init", c_uint32),
+        ("seed", c_uint64),
+    ]
+
+
 class kluere_predictor_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -469,6 +497,27 @@ class kluere_predictor_options(Structure):
         ("batch_tokens", c_uint32),
         ("precision", c_int32),
         ("decoding", c_int32),
+        ("type_mask", c_int32),
+        ("type_mask_strength", c_double),
+    ]
+
+
+class kluere_pair_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("prune", c_int32),
+        ("max_pairs", c_uint64),
+    ]
+
+
+class kluere_pair_relation(Structure):
+    _fields_ = [
+        ("subject", c_size_t),
+        ("object", c_size_t),
+        ("label", c_int32),
+        ("probability", c_float),
+        ("status", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -1009,6 +1058,31 @@ FUNCTIONS = {
     "kluere_model_tensor_read": (c_int32, (c_void_p, c_size_t, POINTER(c_float), c_size_t)),
     "kluere_model_unused_tensor_count": (c_size_t, (c_void_p,)),
     "kluere_model_unused_tensor": (c_char_p, (c_void_p, c_size_t)),
+    "kluere_dataset_type_counts": (c_int32, (c_void_p, POINTER(c_void_p))),
+    "kluere_type_mask_options_init": (c_int32, (POINTER(kluere_type_mask_options), c_size_t)),
+    "kluere_model_with_type_mask": (c_int32, (
+        c_void_p,
+        c_void_p,
+        POINTER(kluere_type_mask_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_model_type_prior": (c_int32, (
+        c_void_p,
+        c_char_p,
+        c_size_t,
+        c_char_p,
+        c_size_t,
+        POINTER(c_double),
+        c_size_t,
+    )),
+    "kluere_model_types": (c_int32, (c_void_p, POINTER(c_void_p))),
+    "kluere_pair_head_options_init": (c_int32, (POINTER(kluere_pair_head_options), c_size_t)),
+    "kluere_model_with_pair_heads": (c_int32, (
+        c_void_p,
+        c_void_p,
+        POINTER(kluere_pair_head_options),
+        POINTER(c_void_p),
+    )),
     "kluere_predictor_options_init": (c_int32, (POINTER(kluere_predictor_options), c_size_t)),
     "kluere_predictor_create": (c_int32, (c_void_p, POINTER(kluere_predictor_options), POINTER(c_void_p))),
     "kluere_predictor_destroy": (None, (c_void_p,)),
@@ -1022,6 +1096,21 @@ FUNCTIONS = {
         c_size_t,
     )),
     "kluere_predictor_predict_dataset": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t)),
+    "kluere_pair_options_init": (c_int32, (POINTER(kluere_pair_options), c_size_t)),
+    "kluere_predictor_predict_pairs": (c_int32, (
+        c_void_p,
+        c_char_p,
+        c_size_t,
+        POINTER(kluere_entity),
+        c_size_t,
+        c_int32,
+        POINTER(kluere_pair_options),
+        POINTER(kluere_pair_relation),
+        c_size_t,
+        POINTER(c_size_t),
+        POINTER(c_float),
+        c_size_t,
+    )),
     "kluere_predictor_hidden_states": (c_int32, (c_void_p, POINTER(kluere_token_batch), POINTER(c_float), c_size_t)),
     "kluere_predictor_embed": (c_int32, (
         c_void_p,

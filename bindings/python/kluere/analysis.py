@@ -148,6 +148,12 @@ class Analysis:
             tokens=_lengths(found["tokens"]) if "tokens" in found else None,
         )
 
+    def type_counts(self):
+        """How often each label stands with each pair of entity types: a kluere.TypeCounts."""
+        from .entity_types import type_counts  # which imports Dataset
+
+        return type_counts(self)
+
     def lengths(self, tokenizer=None):
         """Code points of every sentence, or its tokens, special tokens included. int32."""
         container, pointer = block("i", len(self))

@@ -23,6 +23,7 @@ from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
 from .cli_pipeline import add_cascade, add_folds, check_folds, open_model, run_cascade, train_with_folds
 from .cli_training import add_training_extras, training_extras
 from .cli_tune import TUNE_COMMANDS
+from .cli_types import TYPES_COMMANDS, add_mask_options, add_pair_options, mask_settings, predict_pairs
 from .context import Context
 from .dataset import Dataset
 from .errors import KluereError
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         *LOSS_COMMANDS,
         *DECODING_COMMANDS,
         *TUNE_COMMANDS,
+        *TYPES_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=command)
@@ -123,6 +125,14 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add_shape(start)
     add_input_options(start, "the model's; typed_marker_punct for random weights")
 
+    types = parser.add_argument_group("entity types, learned from TRAIN without the held-out sentences")
+    types.add_argument(
+        "--type-mask", choices=["prediction", "training"], help="log-priors by types: in prediction alone, or in both"
+    )
+    add_mask_options(types)
+    types.add_argument("--pair-heads", action="store_true", help="a last layer for each pair of types")
+    types.add_argument("--pair-hard-count", type=int, metavar="N", help="labels that a pair's has (default: 1)")
+
     run = parser.add_argument_group("training")
     run.add_argument("--epochs", type=float, metavar="X", help="passes over the data (default: 3)")
     run.add_argument("--max-steps", type=int, metavar="N", help="updates, in place of epochs")
@@ -169,6 +179,11 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     if options.validation_fraction is not None and not 0 < options.validation_fraction < 1:
         parser.error(f"--validation-fraction: {options.validation_fraction}, expected more than 0 and less than 1")
 
+    if options.type_mask is None and any(value is not None for value in mask_settings(options).values()):
+        parser.error("--mask-smoothing, --mask-strength and --mask-hard-count need --type-mask")
+    if options.pair_hard_count is not None and not options.pair_heads:
+        parser.error("--pair-hard-count needs --pair-heads")
+
     context = open_context(options)
     if options.folds:
         _, labels = _start(options, None, context)
@@ -187,6 +202,7 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     else:
         if start is None:
             start = _new_model(options, train.labels, context)
+        start = _with_types(options, start, train)
         output.mkdir(parents=True, exist_ok=True)
         trainer = _new_trainer(options, start, train, held_out)
         print(f"kluere: {start!r}, {len(train)} sentences, {context.threads} threads", file=sys.stderr)
@@ -267,6 +283,17 @@ def _new_model(options, labels: List[str], context: Context) -> Model:
         **shape_of(options),
         **input_options(options),
     )
+
+
+def _with_types(options, start: Model, train: Dataset) -> Model:
+    if options.pair_heads:
+        # A last layer that is new itself has nothing worth copying; drawn anew, the blocks differ from the start.
+        start = start.with_pair_heads(
+            train, hard_count=options.pair_hard_count, random_init=options.model is None, seed=options.seed
+        )
+    if options.type_mask:
+        start = start.with_type_mask(train, in_training=options.type_mask == "training", **mask_settings(options))
+    return start
 
 
 def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Dataset]) -> Trainer:
@@ -358,12 +385,18 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=3, metavar="N", help="with --text: how many relations (default: 3)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the competition's submission CSV")
     parser.add_argument("--json", action="store_true", help="JSON lines with the probability of every label")
+    parser.add_argument(
+        "--type-mask", default="auto", choices=["auto", "off"], help="the model's own (default), or none"
+    )
+    add_pair_options(parser)
     add_data_options(parser)
 
 
 def _predict(options, parser: argparse.ArgumentParser) -> None:
-    if (options.data is None) == (options.text is None):
-        parser.error("predict needs DATA or --text, one of the two")
+    if [options.data, options.text, options.pairs].count(None) != 2:
+        parser.error("predict needs DATA, --text or --pairs, one of the three")
+    if options.pairs is not None and options.output:
+        parser.error("-o is for DATA")
     if options.text is not None and (not options.subject or not options.object):
         parser.error("--text needs --subject and --object")
     if options.text is not None and options.output:
@@ -373,6 +406,10 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
     context = open_context(options)
     model = open_model(options.model, options, context)
     labels = model.labels
+    how = {"precision": precision_of(options), "type_mask": options.type_mask}
+    if options.pairs is not None:
+        predict_pairs(options, model)
+        return
     if options.text is not None:
         example = Example(
             options.text,
@@ -380,18 +417,18 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
             _entity(options.text, options.object, options.object_type),
         )
         if options.json:
-            _print_json(None, labels, model.predict(example, precision=precision_of(options)))
+            _print_json(None, labels, model.predict(example, **how))
         else:
-            for label, probability in model.best(example, options.top, precision=precision_of(options)):
+            for label, probability in model.best(example, options.top, **how):
                 print(f"{probability:.4f}  {label}")
         return
 
     dataset = read_data(options.data, labels, options, context)
     if options.quiet:
-        probabilities = model.predict(dataset, precision=precision_of(options))
+        probabilities = model.predict(dataset, **how)
     else:
         with ProgressBar("predict") as bar:
-            probabilities = model.predict(dataset, precision=precision_of(options), progress=bar.update)
+            probabilities = model.predict(dataset, progress=bar.update, **how)
     if options.output:
         model.write_submission(options.output, dataset, probabilities)
         print(f"{len(dataset)} rows: {options.output}")

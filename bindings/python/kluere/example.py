@@ -78,6 +78,14 @@ def c_examples(examples: Sequence[Example]):
     return result
 
 
+def c_entities(entities: Sequence[EntityLike]):
+    """A ctypes array of kluere_entity, offsets in code points."""
+    result = (_abi.kluere_entity * len(entities))()
+    for struct, entity in zip(result, entities):
+        _set_entity(struct, entity if isinstance(entity, Entity) else Entity(*entity))
+    return result
+
+
 def _set_text(struct, field: str, text: str) -> None:
     raw = utf8(text)
     setattr(struct, field, raw)

@@ -14,7 +14,8 @@ from ._handle import Handle
 from ._library import assign, c_path, c_string, c_strings, check, initialized, library, sized, utf8
 from .context import Context, default_context
 from .dataset import Dataset
-from .example import Example, c_examples
+from .entity_types import ModelTypes, PairRelation, model_types, type_prior, with_pair_heads, with_type_mask
+from .example import EntityLike, Example, c_examples
 from .predictor import Predictor
 from .tokenizer import Encoding, Tokenizer, encoding
 
@@ -388,11 +389,14 @@ class Model(Handle):
         with self._predictor_lock:
             return self._predictor("probabilities").embed(texts, pooling=pooling, normalize=normalize)
 
-    def _predictor(self, output: str, precision: str = "float32", decoding: str = "auto") -> Predictor:
-        predictor = self._predictors.get((output, precision, decoding))
+    def _predictor(
+        self, output: str, precision: str = "float32", decoding: str = "auto", type_mask: str = "auto"
+    ) -> Predictor:
+        key = (output, precision, decoding, type_mask)
+        predictor = self._predictors.get(key)
         if predictor is None:
-            predictor = Predictor(self, output=output, precision=precision, decoding=decoding)
-            self._predictors[output, precision, decoding] = predictor
+            predictor = Predictor(self, output=output, precision=precision, decoding=decoding, type_mask=type_mask)
+            self._predictors[key] = predictor
         return predictor
 
     @property
@@ -414,6 +418,87 @@ class Model(Handle):
         check(library().kluere_model_with_decoding(self._handle, given, ctypes.byref(pointer)))
         return Model(pointer)
 
+    # ---- entity types: see docs/types.md
+
+    @property
+    def types(self) -> ModelTypes:
+        """The type mask and the pair heads."""
+        return model_types(self)
+
+    def with_type_mask(
+        self,
+        dataset: Optional[Dataset] = None,
+        *,
+        smoothing: Optional[float] = None,
+        strength: Optional[float] = None,
+        hard_count: Optional[int] = None,
+        in_training: Optional[bool] = None,
+    ) -> "Model":
+        """A model that shares the weights and adds strength * log-prior(label | types) to the logits.
+
+        dataset      labelled rows that the prior is learned from; None: the counts that the model has, with the settings
+                     given here in place of the stored ones
+        smoothing    rows that the labels' overall shares weigh (default: 1)
+        strength     default: 1
+        hard_count   labels that a pair has fewer times are impossible (default: 0, none)
+        in_training  training adds it too (default: False)
+        """
+        given = {"smoothing": smoothing, "strength": strength, "hard_count": hard_count, "in_training": in_training}
+        if dataset is None:
+            mask = self.types.type_mask
+            if mask is None:
+                raise ValueError("the model has no type mask: a dataset is needed to learn one from")
+            given = {name: getattr(mask, name) if value is None else value for name, value in given.items()}
+        settings = {name: value for name, value in given.items() if value is not None}
+        if "in_training" in settings:
+            settings["in_training"] = int(settings["in_training"])
+        return type(self)(with_type_mask(self, dataset, settings))
+
+    def without_type_mask(self) -> "Model":
+        return type(self)(with_type_mask(self, None, {}))
+
+    def with_pair_heads(
+        self,
+        dataset: Dataset,
+        *,
+        hard_count: Optional[int] = None,
+        min_rows: Optional[int] = None,
+        random_init: bool = False,
+        seed: Optional[int] = None,
+    ) -> "Model":
+        """A model with a classifier of its own for each pair of entity types, over the labels that the pair allows.
+
+        dataset      labelled rows that are counted
+        hard_count   a pair's labels are those that it has at least this often, and no_relation (default: 1)
+        min_rows     pairs with fewer rows use the general classifier (default: 1)
+        random_init  new weights by seed (default 42) rather than copies of the present last layer's
+        """
+        settings = {"hard_count": hard_count, "min_rows": min_rows, "random_init": int(random_init), "seed": seed}
+        return type(self)(with_pair_heads(self, dataset, settings))
+
+    def without_pair_heads(self) -> "Model":
+        return type(self)(with_pair_heads(self, None, {}))
+
+    def type_prior(self, subject_type: str, object_type: str):
+        """The log-prior of each label given the types, float64; zeros for a pair that was never counted."""
+        return type_prior(self, subject_type, object_type)
+
+    def predict_pairs(
+        self,
+        text: str,
+        entities: Sequence[EntityLike],
+        *,
+        only_relations: bool = True,
+        threshold: float = 0.0,
+        prune: str = "none",
+        precision: str = "float32",
+    ) -> List[PairRelation]:
+        """The relations between all ordered pairs of a sentence's entities: Predictor.predict_pairs."""
+        with self._predictor_lock:
+            return self._predictor("probabilities", precision).predict_pairs(
+                text, entities, only_relations=only_relations, threshold=threshold, prune=prune
+            )
+
     def predict(
         self,
         examples: Union[Example, Sequence[Example], Dataset],
@@ -421,21 +506,26 @@ class Model(Handle):
         output: str = "probabilities",
         precision: str = "float32",
         decoding: str = "auto",
+        type_mask: str = "auto",
         progress: Optional[Callable[[int, int], None]] = None,
     ):
         """Probabilities (or output="logits") of every label: a table of rows x labels, float32.
 
-        For one Example the row alone. Labels in the examples are ignored. precision, decoding: as
-        Predictor's. progress(done, total) is called now and then.
+        For one Example the row alone. Labels in the examples are ignored. precision, decoding, type_mask: as Predictor's.
+        progress(done, total) is called now and then.
         """
         if isinstance(examples, Example):
-            return self.predict([examples], output=output, precision=precision, decoding=decoding)[0]
+            return self.predict(
+                [examples], output=output, precision=precision, decoding=decoding, type_mask=type_mask
+            )[0]
         with self._predictor_lock:
-            return self._predictor(output, precision, decoding).predict(examples, progress=progress)
+            return self._predictor(output, precision, decoding, type_mask).predict(examples, progress=progress)
 
-    def best(self, example: Example, top: int = 1, *, precision: str = "float32") -> List[Tuple[str, float]]:
+    def best(
+        self, example: Example, top: int = 1, *, precision: str = "float32", type_mask: str = "auto"
+    ) -> List[Tuple[str, float]]:
         """The most probable labels of one example with their probabilities, the best first."""
-        probabilities = self.predict(example, precision=precision)
+        probabilities = self.predict(example, precision=precision, type_mask=type_mask)
         labels = self.labels
         order = sorted(range(len(labels)), key=lambda i: -probabilities[i])
         return [(labels[i], float(probabilities[i])) for i in order[:top]]

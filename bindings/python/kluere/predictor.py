@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-from typing import TYPE_CHECKING, Callable, Optional, Sequence, Union
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence, Union
 
 from . import _abi
 from ._arrays import block, choice, rows_of
 from ._handle import Handle
 from ._library import assign, check, initialized, library, sized, status_error, utf8
 from .dataset import Dataset
+from .entity_types import PairRelation, predict_pairs
 from .errors import error
-from .example import Example, c_examples
+from .example import EntityLike, Example, c_examples
 
 if TYPE_CHECKING:
     from .model import Model
@@ -28,6 +29,8 @@ class Predictor(Handle):
     precision     "float32" (default), "tf32", "bfloat16", "float16" or "auto": what the device does best; the CPU has
                   float32 alone
     decoding      "auto" (default): probabilities as the model's decoding makes them, if it has one; "off": softmax
+    type_mask     "auto": the model's type mask as it is stored; "off": without it
+    type_mask_strength  in place of the stored one
     """
 
     _destroy_name = "kluere_predictor_destroy"
@@ -40,6 +43,8 @@ class Predictor(Handle):
         batch_tokens: Optional[int] = None,
         precision: Optional[str] = None,
         decoding: Optional[str] = None,
+        type_mask: str = "auto",
+        type_mask_strength: Optional[float] = None,
     ) -> None:
         options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
         assign(
@@ -48,6 +53,8 @@ class Predictor(Handle):
             batch_tokens=batch_tokens,
             precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
             decoding=None if decoding is None else choice("decoding", decoding, "KLUERE_DECODING_"),
+            type_mask=choice("type_mask", type_mask, "KLUERE_TYPE_MASK_"),
+            type_mask_strength=type_mask_strength,
         )
         pointer = ctypes.c_void_p()
         check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))
@@ -55,12 +62,50 @@ class Predictor(Handle):
         self._columns = library().kluere_model_label_count(model._handle)
         self._width = model.config.hidden_size
         self._vocabulary = model.vocabulary_size
+        self._labels = model.labels
 
     def predict(
         self, examples: Union[Sequence[Example], Dataset], *, progress: Optional[Callable[[int, int], None]] = None
     ):
         """A table of rows x labels, float32. A row's result does not depend on the rows beside it."""
         return predict_in_parts(self, "kluere_predictor", self._columns, examples, progress)
+
+    def predict_pairs(
+        self,
+        text: str,
+        entities: Sequence[EntityLike],
+        *,
+        only_relations: bool = True,
+        threshold: float = 0.0,
+        prune: str = "none",
+        max_pairs: Optional[int] = None,
+    ) -> List[PairRelation]:
+        """The relations between all ordered pairs of a sentence's entities, by subject, then object.
+
+        entities        Entity objects or tuples (begin, end, type), in code points; they may overlap, and two of the same
+                        span are no pair
+        only_relations  without the pairs whose likeliest label is no_relation
+        threshold       without pairs whose likeliest label is less probable
+        prune           "impossible": pairs of types that allow no_relation alone are not computed; "unseen": nor are
+                        those that the type mask or the pair heads do not know
+        max_pairs       more are refused (default: 65536)
+        """
+        relations, _ = predict_pairs(
+            self, self._labels, text, entities, prune=prune, max_pairs=max_pairs, probabilities=False
+        )
+        return [
+            found
+            for found in relations
+            if found.probability >= threshold and not (only_relations and found.label == "no_relation")
+        ]
+
+    def predict_pair_table(
+        self, text: str, entities: Sequence[EntityLike], *, prune: str = "none", max_pairs: Optional[int] = None
+    ):
+        """All pairs, and their probabilities as a table of pairs x labels."""
+        return predict_pairs(
+            self, self._labels, text, entities, prune=prune, max_pairs=max_pairs, probabilities=True
+        )
 
     def hidden_states(self, inputs: Sequence[Sequence[int]], type_ids: Optional[Sequence[Sequence[int]]] = None) -> list:
         """Last hidden states: for each input, a list of token ids, a table of tokens x hidden_size, float32."""

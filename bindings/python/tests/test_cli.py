@@ -145,7 +145,7 @@ def test_predict_a_typed_sentence(trained):
         (["train", "{f}/train.json", "--tokenizer", "{f}/tokenizer", "-o", "{f}/out"], 2, "add --resume"),
         (["train", "{f}/train.json", "--model", "{f}/out", "--layers", "2", "-o", "{f}/x"], 2, "random weights"),
         (["evaluate", "{f}/nowhere", "{f}/dev.json"], 1, "nowhere"),
-        (["predict", "{f}/out"], 2, "DATA or --text"),
+        (["predict", "{f}/out"], 2, "DATA, --text or --pairs"),
         (["predict", "{f}/out", "--text", "가가", "--subject", "가", "--object", "1:2"], 1, "more than once"),
         (["predict", "{f}/out", "--text", "가나", "--subject", "다", "--object", "1:2"], 1, "is not in the sentence"),
         (["predict", "{f}/out", "--text", "가나", "--subject", "0:9", "--object", "1:2"], 1, "KLUERE_ERR_INVALID"),

@@ -114,6 +114,26 @@ def test_gradients_with_dropout_are_those_of_the_cpu(tmp_path, cuda, family, sha
         assert difference <= 1e-4 * max(numpy.linalg.norm(numpy.float64(expected)), 1e-3 * norm), name
 
 
+@pytest.mark.parametrize("kind", ["mask", "heads and mask"])
+def test_entity_types_do_what_they_do_on_the_cpu(tmp_path, cuda, kind):
+    models = pair(tmp_path, cuda, hidden_dropout=0.0, attention_dropout=0.0, classifier_dropout=0.0)
+    rows = made_up.dataset(6, longest=LONGEST)
+    if kind == "heads and mask":
+        models = [model.with_pair_heads(rows[:4]).with_type_mask(rows[:4], in_training=True) for model in models]
+    else:
+        models = [model.with_type_mask(rows[:4], hard_count=1, in_training=True) for model in models]
+    for _ in range(3):  # plain, recorded, replayed
+        found, expected = models[1].predict(rows), models[0].predict(rows)
+        close(found, expected, 1e-5)
+        assert ((found == 0) == (expected == 0)).all()
+    close(models[1].predict(rows, type_mask="off"), models[0].predict(rows, type_mask="off"), 1e-5)
+    cpu, on_gpu = trainers(models, rows, learning_rate=0.0)
+    assert on_gpu.step().loss == pytest.approx(cpu.step().loss, rel=1e-5)
+    for name, expected in cpu.gradients.items():
+        if numpy.linalg.norm(expected) > 1e-6:
+            close(on_gpu.gradients[name], expected, 1e-3)
+
+
 LOSSES = {
     "everything": dict(
         kind="focal", class_weights="sqrt", weighted_mean=True, label_smoothing=0.1, r_drop=2.0, temperature=2.0,
