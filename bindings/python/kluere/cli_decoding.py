@@ -103,6 +103,8 @@ def _decode(options, parser: argparse.ArgumentParser) -> None:
         place = labels.index("no_relation")
         print(f"share of no_relation: {100 * source[place]:.1f} % to {100 * target[place]:.1f} %")
     print(report.table())
+    if report.held_out.target_micro_f1 < report.before.target_micro_f1:
+        print("micro-F1 falls" + ("" if options.class_weights else ": --class-weights tunes the decisions for it"))
     print(f"model: {output}")
 
 

@@ -35,6 +35,8 @@ def check_folds(options, parser: argparse.ArgumentParser) -> None:
     for name, value in (("--dev", options.dev), ("--validation-fraction", options.validation_fraction)):
         if options.folds and value is not None:
             parser.error(f"--folds and {name} exclude each other: every fold is held out once")
+    if options.distill and (options.folds or "pair" in options):
+        parser.error("--distill has a row for each of TRAIN, and the members of --folds or cascade see some of them")
     if options.folds == 1 or options.folds < 0:
         parser.error("--folds: expected at least 2")
     if (Path(options.output) / PLAN_NAME).exists() and not options.resume:

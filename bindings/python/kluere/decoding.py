@@ -259,6 +259,17 @@ def label_shares(dataset: "Dataset", labels: Sequence[str]) -> List[float]:
     return [value / sum(values) for value in values]
 
 
+def _refuse_collapse(labels: Sequence[str], source: Sequence[float], target: Sequence[float]) -> None:
+    """A frequent label that all but disappears says that the rows differ in more than their shares, or that the model knows
+    too little: the estimate feeds on itself then. estimate_prior and prior= do it nevertheless."""
+    for label, before, after in zip(labels, source, target):
+        if before >= 0.01 and after < before / 20:
+            raise ValueError(
+                f"unlabelled: the share of {label} would go from {100 * before:.1f} % to {100 * after:.2f} %, so more than the"
+                " shares differ there: set prior by hand"
+            )
+
+
 def fit_decoding(
     model: "Model",
     held_out: "Dataset",
@@ -277,7 +288,8 @@ def fit_decoding(
 
     prior        {label: share} that the labels will have where the model is used; one label, the others keep their
                  proportions, or all
-    unlabelled   rows of there in its place, whatever their labels: the shares are estimated
+    unlabelled   rows of there in its place, whatever their labels: the shares are estimated. ValueError where the estimate
+                 collapses: a label with 1 % or more would keep less than a twentieth
     source       rows whose labels are distributed as in training (default: held_out)
     """
     if prior is not None and unlabelled is not None:
@@ -305,6 +317,7 @@ def fit_decoding(
         first = Decoding.fit(logits, truth, **{**options, "class_weights": False})[0].temperature if temperature else 1.0
         there = model.predict(unlabelled, output="logits", precision=precision)
         target, _ = estimate_prior(there, shares, temperature=first)
+        _refuse_collapse(labels, shares, target)
         return Decoding.fit(logits, truth, source_prior=shares, target_prior=target, **options)
     unknown = [label for label in prior if label not in labels]
     if unknown:

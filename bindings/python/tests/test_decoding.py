@@ -217,6 +217,35 @@ def test_contradictions_are_refused_by_both_names():
         kluere.Decoding.create(6).apply(logits[:, :5])
 
 
+class Oracle:
+    """Logits that know the labels well, as a model would give them."""
+
+    labels = ["no_relation", "per:title", "org:members", "한국어 라벨"]
+
+    def label_indices(self, dataset):
+        return dataset.label_indices
+
+    def predict(self, dataset, **options):
+        generator = numpy.random.default_rng(len(dataset))
+        logits = generator.normal(size=(len(dataset), 4))
+        logits[numpy.arange(len(dataset)), dataset.label_indices] += 3
+        return (2 * logits).astype(numpy.float32)
+
+
+def test_shares_of_unlabelled_rows_are_estimated_at_the_fitted_temperature():
+    data = made_up.dataset(400, Oracle.labels, seed=8)
+    there = data.subset([i for i in range(400) if data.label_indices[i] != 1 or i % 4 == 0])
+    decoding, report = kluere.fit_decoding(Oracle(), data, unlabelled=there, class_weights=True)
+    assert decoding.source_prior == pytest.approx(numpy.bincount(data.label_indices, minlength=4) / 400)
+    target, _ = kluere.estimate_prior(Oracle().predict(there), decoding.source_prior, temperature=decoding.temperature)
+    assert decoding.target_prior == pytest.approx(target, abs=1e-12)
+    true = numpy.bincount(there.label_indices, minlength=4) / len(there)
+    assert numpy.abs(numpy.array(target) - true).max() < 0.05
+    by_hand, _ = kluere.fit_decoding(Oracle(), data, prior={"no_relation": 0.6})
+    rest = 0.4 * numpy.array(by_hand.source_prior[1:]) / sum(by_hand.source_prior[1:])
+    assert by_hand.target_prior == pytest.approx([0.6, *rest], abs=1e-12)
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     folder = tmp_path_factory.mktemp("decoding")
@@ -288,14 +317,15 @@ def test_the_command(tmp_path):
     assert sum(found["target_prior"].values()) == pytest.approx(1)
     reopened = kluere.Model.open(tmp_path / "decoded").decoding
     assert reopened.temperature == found["temperature"] and reopened.target_prior == list(found["target_prior"].values())
-    # In place, by estimation; then taken away.
-    done = kluere_command("decode", tmp_path / "model", tmp_path / "dev.json", "--unlabelled", tmp_path / "train.json")
+    # An estimate by a model that knows nothing feeds on itself: refused. In place; then taken away.
+    refused = kluere_command(
+        "decode", tmp_path / "model", tmp_path / "dev.json", "--unlabelled", tmp_path / "train.json", status=1
+    )
+    assert "share of" in refused.stderr and kluere.Model.open(tmp_path / "model").decoding is None
+    done = kluere_command("decode", tmp_path / "model", tmp_path / "dev.json")
     assert "held out" in done.stdout and "temperature" in done.stdout
-    own = kluere.Model.open(tmp_path / "model")
+    assert kluere.Model.open(tmp_path / "model").decoding.temperature != 1
     dev, train = (kluere.Dataset.read(tmp_path / name) for name in ("dev.json", "train.json"))
-    shares = own.decoding.source_prior
-    target, _ = kluere.estimate_prior(own.predict(train, output="logits"), shares, temperature=own.decoding.temperature)
-    assert own.decoding.target_prior == pytest.approx(target, abs=1e-9)
     kluere_command("decode", tmp_path / "model", "--remove")
     assert kluere.Model.open(tmp_path / "model").decoding is None
     for arguments in (
