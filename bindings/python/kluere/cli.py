@@ -171,8 +171,6 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     check_folds(options, parser)
     if last.exists() and not options.resume:
         parser.error(f"{last} exists: add --resume to go on from it, or choose another folder")
-    if options.distill and options.folds:
-        parser.error("--distill and --folds exclude each other: it has a row for each of TRAIN")
     if options.distill and options.validation_fraction is not None:
         parser.error("--distill has a row for each of TRAIN: give --dev in place of --validation-fraction")
     check_shape(options, parser)
@@ -238,8 +236,6 @@ def _add_cascade(parser: argparse.ArgumentParser) -> None:
 def _cascade(options, parser: argparse.ArgumentParser) -> None:
     if not (options.model or options.tokenizer):
         parser.error("cascade needs --model FOLDER or --tokenizer PATH")
-    if options.distill:
-        parser.error("--distill and cascade exclude each other: its members have rows and labels of their own")
     check_folds(options, parser)
     context = open_context(options)
     _, labels = _start(options, None, context)
