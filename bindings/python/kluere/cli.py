@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import List, Optional
 
 from . import __version__
+from ._arrays import choices
 from .cli_common import (
     add_data_options, add_input_options, add_shape, check_shape, input_options, model_folder, open_context, precision_of,
     read_data, shape_of,
