@@ -340,6 +340,25 @@ def test_tokens_of_r_drop_count_twice(world):
         kluere.Trainer(ours, dataset, batch_tokens=2 * max(lengths) - 1, **options)
 
 
+@pytest.mark.parametrize("name", ["everything", "ldam, weighted", "r-drop without dropout"])
+def test_multi_sample_dropout_is_the_mean_of_its_samples(world, name):
+    """With next to no dropout the samples are one; with it the split into micro-batches still changes nothing."""
+    ours, _, dataset, _, _, taught = world
+
+    def first(samples, accumulation, dropout):
+        trainer = kluere.Trainer(
+            ours, dataset, batch_sentences=ROWS // accumulation, accumulation=accumulation, max_steps=1, learning_rate=0,
+            multi_sample_dropout=samples, loss=loss_of(CASES[name], taught), **dropout,
+        )
+        info = trainer.step()
+        return info.loss, info.grad_norm
+
+    almost_off = {**OFF, "classifier_dropout": 2e-5}
+    assert first(4, 1, almost_off) == pytest.approx(first(1, 1, OFF), rel=1e-3)
+    assert first(4, 1, ON) == pytest.approx(first(4, 3, ON), rel=1e-5)
+    assert abs(first(4, 1, ON)[0] - first(1, 1, ON)[0]) > 1e-5
+
+
 # ---- the rest
 
 
