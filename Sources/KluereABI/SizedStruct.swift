@@ -17,7 +17,6 @@ enum SizedStruct<Struct: BitwiseCopyable> {
     if Struct.self == kluere_train_options.self { return 160 }
     if Struct.self == kluere_predictor_options.self { return 16 }
     if Struct.self == kluere_step_info.self { return 80 }
-    if Struct.self == kluere_predictor_options.self { return 16 }
     return knownSize
   }
 

@@ -12,7 +12,6 @@ static uint32_t first_size(const char *type, size_t now) {
   if (strcmp(type, "kluere_train_options") == 0) return 160;
   if (strcmp(type, "kluere_predictor_options") == 0) return 16;
   if (strcmp(type, "kluere_step_info") == 0) return 80;
-  if (strcmp(type, "kluere_predictor_options") == 0) return 16;
   return (uint32_t)now;
 }
 #define FIRST_SIZE(type) first_size(#type, sizeof(type))
