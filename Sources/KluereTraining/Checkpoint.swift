@@ -22,8 +22,7 @@ extension Trainer {
     let backend = live.context.backend
     let state = CheckpointState(
       libraryVersion: libraryVersion, configuration: configuration, totalSteps: totalSteps, progress: progress,
-      train: CheckpointState.Rows(count: train.count, contentHash: train.contentHash),
-      evaluation: evaluation.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) },
+      train: objective.train, evaluation: objective.evaluation, masking: objective.masking,
       labels: live.labels.names, weights: try Trainer.checksum(live.weights.arena, backend),
       firstMoments: try Trainer.checksum(moments.first, backend),
       secondMoments: try Trainer.checksum(moments.second, backend))
@@ -77,11 +76,28 @@ extension Trainer {
   package static func resume(
     context: Context, directory: String, train: Dataset, evaluation: Dataset?, libraryVersion: String
   ) throws(KluereError) -> Trainer {
+    let given = (CheckpointState.Rows(train), evaluation.map { CheckpointState.Rows($0) })
+    return try resume(context, directory, given, masked: false, libraryVersion) { (live, state) throws(KluereError) in
+      try ClassificationObjective(live, train, evaluation, state.configuration.precision)
+    }
+  }
+
+  /// `masked`: whether the rows are those of masked-LM training. `makeObjective` is called for the checkpoint of such rows,
+  /// with the model whose weights the trainer changes.
+  static func resume(
+    _ context: Context, _ directory: String, _ given: (train: CheckpointState.Rows, evaluation: CheckpointState.Rows?),
+    masked: Bool, _ libraryVersion: String,
+    objective makeObjective: (Model, CheckpointState) throws(KluereError) -> any Objective
+  ) throws(KluereError) -> Trainer {
     let (checkpoint, parent) = try locate(directory)
     let path = checkpoint + "/" + stateName
     let state = try CheckpointState(try Files.readAll(path), path: path, libraryVersion: libraryVersion)
-    try state.train.require(train, "train", path)
-    switch (state.evaluation, evaluation) {
+    guard masked == (state.masking != nil) else {
+      let (its, asked) = masked ? ("classification", "masked-LM") : ("masked-LM", "classification")
+      throw KluereError(.state, "\(path): a checkpoint of \(its) training, which \(asked) training cannot go on from")
+    }
+    try state.train.require(given.train, "train", path)
+    switch (state.evaluation, given.evaluation) {
     case (let rows?, let given?): try rows.require(given, "evaluation", path)
     case (let rows?, nil):
       throw KluereError(
@@ -92,7 +108,9 @@ extension Trainer {
     case (nil, nil): break
     }
     // A copy: an opened model is saved with its files' bytes, and this one will be written.
-    let opened = try Model.open(context: context, directory: checkpoint, options: ModelOpenOptions())
+    var options = ModelOpenOptions()
+    if masked { options.task = .maskedLM }
+    let opened = try Model.open(context: context, directory: checkpoint, options: options)
     let live = try opened.with(weights: try opened.copyWeights())
     guard live.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
       throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
@@ -101,16 +119,14 @@ extension Trainer {
       throw KluereError(
         .badFormat, "\(checkpoint)/model.safetensors: its weights are not those that \(stateName) was written with")
     }
-    let trainRows = try TrainingRows(train, live, "train")
-    var evaluationRows: TrainingRows?
-    if let evaluation { evaluationRows = try TrainingRows(evaluation, live, "evaluation") }
+    let objective = try makeObjective(live, state)
     let moments = try readMoments(checkpoint + "/" + momentsName, live, state)
     var configuration = state.configuration
     if state.writesCheckpoints { configuration.outputDirectory = parent }
-    try BatchRule(configuration).validate(lengths: trainRows.lengths)
+    try BatchRule(configuration).validate(lengths: objective.lengths)
     let trainer = try Trainer(
-      live: live, train: trainRows, evaluation: evaluationRows, configuration: configuration,
-      totalSteps: state.totalSteps, progress: state.progress, moments: moments, libraryVersion: libraryVersion)
+      live: live, objective: objective, configuration: configuration, totalSteps: state.totalSteps,
+      progress: state.progress, moments: moments, libraryVersion: libraryVersion)
     guard try trainer.restorePosition() else {
       throw KluereError(.badFormat, "\(path): the position is not one that its configuration leads to")
     }

@@ -17,6 +17,8 @@ struct CheckpointState: Equatable {
   var progress: Progress
   var train: Rows
   var evaluation: Rows?
+  /// Of masked-LM training; nil: classification.
+  var masking: MaskingOptions?
   var labels: [String]
   /// Checksums of the arenas.
   var weights: UInt64
@@ -28,11 +30,18 @@ struct CheckpointState: Equatable {
     var count: Int
     var contentHash: UInt64
 
-    func require(_ dataset: Dataset, _ purpose: String, _ path: String) throws(KluereError) {
-      guard dataset.count == count, dataset.contentHash == contentHash else {
+    init(count: Int, contentHash: UInt64) {
+      self.count = count
+      self.contentHash = contentHash
+    }
+
+    init(_ dataset: Dataset) { self.init(count: dataset.count, contentHash: dataset.contentHash) }
+
+    func require(_ given: Rows, _ purpose: String, _ path: String) throws(KluereError) {
+      guard given == self else {
         throw KluereError(
           .invalidArgument,
-          "\(purpose): \(dataset.count) rows with hash \(hexadecimal(dataset.contentHash)), but \(path) was written "
+          "\(purpose): \(given.count) rows with hash \(hexadecimal(given.contentHash)), but \(path) was written "
             + "with \(count) rows with hash \(hexadecimal(contentHash)); expected the same rows")
       }
     }
@@ -40,7 +49,8 @@ struct CheckpointState: Equatable {
 
   init(
     libraryVersion: String, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, train: Rows,
-    evaluation: Rows?, labels: [String], weights: UInt64, firstMoments: UInt64, secondMoments: UInt64
+    evaluation: Rows?, masking: MaskingOptions? = nil, labels: [String], weights: UInt64, firstMoments: UInt64,
+    secondMoments: UInt64
   ) {
     self.libraryVersion = libraryVersion
     self.configuration = configuration
@@ -50,6 +60,7 @@ struct CheckpointState: Equatable {
     self.progress = progress
     self.train = train
     self.evaluation = evaluation
+    self.masking = masking
     self.labels = labels
     self.weights = weights
     self.firstMoments = firstMoments
@@ -85,6 +96,8 @@ extension CheckpointState {
     train = try Rows(try file.object("train"))
     evaluation = nil
     if let rows = try file.optionalObject("evaluation") { evaluation = try Rows(rows) }
+    masking = nil
+    if let object = try file.optionalObject("masked_lm") { masking = try MaskingOptions(object) }
     labels = try file.strings("labels")
     weights = try file.hexadecimal("weights_checksum")
     firstMoments = try file.hexadecimal("first_moments_checksum")
@@ -101,7 +114,10 @@ extension CheckpointState {
         "\(path): update \(self.progress.step) of \(totalSteps), \(self.progress.skipped) skipped, loss scale "
           + "\(self.progress.lossScale)")
     }
-    do throws(KluereError) { try configuration.validate() } catch {
+    do throws(KluereError) {
+      try configuration.validate()
+      try masking?.validate()
+    } catch {
       throw KluereError(.badFormat, "\(path): configuration: \(error.message)")
     }
   }
@@ -114,6 +130,27 @@ extension CheckpointState.Rows {
   fileprivate init(_ object: StateReader) throws(KluereError) {
     count = try object.count("rows")
     contentHash = try object.hexadecimal("hash")
+  }
+}
+
+extension MaskingOptions {
+  fileprivate init(_ object: StateReader) throws(KluereError) {
+    self.init()
+    probability = try object.double("mask_probability")
+    maskShare = try object.double("mask_share")
+    randomShare = try object.double("random_share")
+    wholeWords = try object.bool("whole_words")
+    evaluationSeed = try object.hexadecimal("evaluation_seed")
+  }
+
+  fileprivate func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.field("mask_probability", probability)
+    json.field("mask_share", maskShare)
+    json.field("random_share", randomShare)
+    json.field("whole_words", wholeWords)
+    json.field("evaluation_seed", hexadecimal(evaluationSeed))
+    json.endObject()
   }
 }
 
@@ -189,6 +226,8 @@ extension CheckpointState {
     train.write(to: &json)
     json.key("evaluation")
     if let evaluation { evaluation.write(to: &json) } else { json.null() }
+    json.key("masked_lm")
+    if let masking { masking.write(to: &json) } else { json.null() }
     json.key("labels")
     json.beginArray()
     for label in labels { json.string(label) }

@@ -15,15 +15,14 @@ package final class Trainer {
   let libraryVersion: String
   /// A model around the weights that this trainer changes; never handed out.
   let live: Model
-  let train: TrainingRows
-  let evaluation: TrainingRows?
+  /// What it learns from its rows.
+  let objective: any Objective
   var progress: Progress
   /// The last update, or where a resumed run stands.
   var lastInfo = StepInfo()
   /// What the newest checkpoint-last and checkpoint-best of this run hold.
   var writtenLast: Progress?
   var writtenBestStep = 0
-  private(set) lazy var evaluator = Evaluator(live, configuration.precision)
 
   private let schedule: Schedule
   private let rule: BatchRule
@@ -31,16 +30,15 @@ package final class Trainer {
   private var plan = BatchPlan()
   private let network: Network
   private var batch: TokenBatch
-  private var unpacked = EncodedRows.Unpacked()
-  private var labels: [Int32] = []
   private let gradients: FloatStorage
   /// What products read in 16-bit precisions; written by each update.
   private let half: HalfWeights?
   private let numbers: UpdateStorage
   /// Tokens of a pass; falls when the device's memory does not hold more and the configuration allows to split.
   private var passTokens = Int.max
-  /// What the gradients of the last update are multiplied with.
+  /// What the gradients of the last update are multiplied with, and what its sum of losses is divided by.
   private var lastLossScale: Float = 1
+  private var lossDivisor = 1
   let moments: Moments
   private var gradientIsWhole = false
   /// A device failed between the two halves of an update.
@@ -65,15 +63,21 @@ package final class Trainer {
   package convenience init(
     model: Model, train: Dataset, evaluation: Dataset?, configuration: TrainingConfiguration, libraryVersion: String
   ) throws(KluereError) {
-    try configuration.validate()
-    guard model.layout.classifier != nil else {
-      throw KluereError(.state, "trainer: the model has no classification head; open it with that task")
+    try self.init(model: model, configuration: configuration, libraryVersion: libraryVersion) {
+      (live) throws(KluereError) in
+      try ClassificationObjective(live, train, evaluation, configuration.precision)
     }
-    let train = try TrainingRows(train, model, "train")
-    // Not Optional.map: its closure carries no typed error.
-    var evaluationRows: TrainingRows?
-    if let evaluation { evaluationRows = try TrainingRows(evaluation, model, "evaluation") }
-    let lengths = train.lengths
+  }
+
+  /// `makeObjective` is given the model whose weights this trainer changes.
+  convenience init(
+    model: Model, configuration: TrainingConfiguration, libraryVersion: String,
+    objective makeObjective: (Model) throws(KluereError) -> any Objective
+  ) throws(KluereError) {
+    try configuration.validate()
+    let live = try model.with(weights: try model.copyWeights())
+    let objective = try makeObjective(live)
+    let lengths = objective.lengths
     let rule = BatchRule(configuration)
     try rule.validate(lengths: lengths)
     var totalSteps = configuration.maxSteps
@@ -81,26 +85,24 @@ package final class Trainer {
       totalSteps = try rule.totalSteps(
         epochs: configuration.epochs, accumulation: configuration.accumulation, lengths: lengths)
     }
-    let live = try model.with(weights: try model.copyWeights())
     try self.init(
-      live: live, train: train, evaluation: evaluationRows, configuration: configuration, totalSteps: totalSteps,
+      live: live, objective: objective, configuration: configuration, totalSteps: totalSteps,
       progress: Progress(configuration.precision), moments: try Moments(live), libraryVersion: libraryVersion)
   }
 
   /// `live`'s weights are this trainer's own from here on. Everything has been validated.
   init(
-    live: Model, train: TrainingRows, evaluation: TrainingRows?, configuration: TrainingConfiguration,
-    totalSteps: Int, progress: Progress, moments: Moments, libraryVersion: String
+    live: Model, objective: any Objective, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress,
+    moments: Moments, libraryVersion: String
   ) throws(KluereError) {
     self.live = live
-    self.train = train
-    self.evaluation = evaluation
+    self.objective = objective
     self.configuration = configuration
     self.totalSteps = totalSteps
     self.progress = progress
     self.moments = moments
     self.libraryVersion = libraryVersion
-    lengths = train.lengths
+    lengths = objective.lengths
     rule = BatchRule(configuration)
     schedule = Schedule(configuration, totalSteps: totalSteps)
     let backend = live.context.backend
@@ -174,7 +176,7 @@ package final class Trainer {
     info.sentences = plan.bounds[batches.upperBound] - plan.bounds[batches.lowerBound]
     info.learningRate = schedule.rate(progress.step)
     let numbers = try live.context.exclusive { () throws(KluereError) in
-      try computeGradients(batches, sentences: info.sentences, tokens: &info.tokens, stop: stop)
+      try computeGradients(batches, tokens: &info.tokens, stop: stop)
       return try apply(learningRate: info.learningRate)
     }
     try note(numbers, &info)
@@ -196,7 +198,7 @@ package final class Trainer {
 
   /// What the device says of an update. Throws if it made none, unless only the loss scale was too large.
   private func note(_ numbers: UpdateNumbers, _ info: inout StepInfo) throws(KluereError) {
-    info.loss = numbers.lossSum / Double(info.sentences)
+    info.loss = numbers.lossSum / Double(lossDivisor)
     info.gradNorm = numbers.gradNorm
     info.skipped = numbers.skip != 0
     info.lossScale = Double(lastLossScale)
@@ -222,7 +224,7 @@ package final class Trainer {
     info.done = isDone
     info.epoch = Double(progress.epoch)
     if progress.nextBatch > 0, plan.epoch == progress.epoch, plan.bounds.indices.contains(progress.nextBatch) {
-      info.epoch += Double(plan.bounds[progress.nextBatch]) / Double(train.count)
+      info.epoch += Double(plan.bounds[progress.nextBatch]) / Double(lengths.count)
     }
     return info
   }
@@ -253,12 +255,12 @@ package final class Trainer {
 
   /// `accumulate`; where memory runs out and the configuration allows it, once more in smaller passes.
   private func computeGradients(
-    _ batches: Range<Int>, sentences: Int, tokens: inout Int, stop: () -> Bool
+    _ batches: Range<Int>, tokens: inout Int, stop: () -> Bool
   ) throws(KluereError) {
     while true {
       do throws(KluereError) {
         tokens = 0
-        try accumulate(batches, sentences: sentences, tokens: &tokens, stop: stop)
+        try accumulate(batches, tokens: &tokens, stop: stop)
         gradientIsWhole = true
         return
       } catch {
@@ -276,9 +278,9 @@ package final class Trainer {
     return true
   }
 
-  /// Gradients = those of the mean loss over the update's sentences, times the loss scale; adds up their losses.
+  /// Gradients = those of the update's mean loss, times the loss scale; adds up the losses.
   private func accumulate(
-    _ batches: Range<Int>, sentences: Int, tokens: inout Int, stop: () -> Bool
+    _ batches: Range<Int>, tokens: inout Int, stop: () -> Bool
   ) throws(KluereError) {
     let dropout = DropoutPlan(
       seed: mix(configuration.seed, UInt64(truncatingIfNeeded: progress.step)),
@@ -290,7 +292,8 @@ package final class Trainer {
     try backend.fill(gradients.pointer, 0, count: gradients.count)
     try backend.beginUpdate(numbers)
     lastLossScale = progress.lossScale
-    let firstPlace = plan.bounds[batches.lowerBound]
+    let places = plan.bounds[batches.lowerBound]..<plan.bounds[batches.upperBound]
+    lossDivisor = max(1, try objective.begin(plan.order[places], epoch: progress.epoch))
     let weights = NetworkWeights(live.weights.arena, half: half)
     for number in batches {
       var place = plan.bounds[number]
@@ -299,11 +302,12 @@ package final class Trainer {
           throw KluereError(
             .cancelled, "stopped on request in update \(progress.step + 1) of \(totalSteps), which was not made")
         }
-        place = fill(from: place, to: plan.bounds[number + 1], firstPlace: firstPlace)
+        place = fill(from: place, to: plan.bounds[number + 1], firstPlace: places.lowerBound)
         tokens += batch.tokenCount
-        _ = try network.forward(weights, batch, dropout)
-        try network.loss(labels, scale: 1 / Float(sentences), numbers)
-        try network.backward(weights, gradients: gradients)
+        try objective.add(
+          UpdatePass(
+            network: network, weights: weights, batch: batch, dropout: dropout, scale: 1 / Float(lossDivisor),
+            numbers: numbers, gradients: gradients))
       }
     }
   }
@@ -311,14 +315,12 @@ package final class Trainer {
   /// Loads sentences from `start` on, up to `end` or as many as a pass may have; returns the place after the last one.
   private func fill(from start: Int, to end: Int, firstPlace: Int) -> Int {
     batch.removeAll()
-    labels.removeAll(keepingCapacity: true)
+    objective.beginPass()
     var place = start
     while place < end {
       let row = Int(plan.order[place])
       if place > start, batch.tokenCount + Int(lengths[row]) > passTokens { break }
-      // Numbered within the update: dropout does not depend on how the update is cut into micro-batches.
-      train.encoded.load(row, sample: place - firstPlace, into: &batch, &unpacked)
-      labels.append(train.labels[row])
+      objective.load(place - firstPlace, into: &batch)
       place += 1
     }
     return place
@@ -369,9 +371,10 @@ package final class Trainer {
   /// The present weights on labelled rows, without dropout.
   package func evaluate(_ dataset: Dataset) throws(KluereError) -> Metrics {
     try alone { () throws(KluereError) in
-      let stop = freshStop()
-      let rows = try TrainingRows(dataset, live, "evaluation")
-      return try evaluator.measure(rows, evaluationWeights, stop: stop)
+      guard let objective = objective as? ClassificationObjective else {
+        throw KluereError(.state, "trainer: it learns masked-LM, which is measured on a corpus")
+      }
+      return try objective.measure(dataset, evaluationWeights, stop: freshStop())
     }
   }
 

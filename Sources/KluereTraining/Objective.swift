@@ -1,0 +1,42 @@
+internal import KluereBase
+internal import KluereCompute
+internal import KluereMetrics
+internal import KluereModel
+
+/// What one forward and backward pass of an update works with.
+struct UpdatePass {
+  let network: Network
+  let weights: NetworkWeights
+  let batch: TokenBatch
+  let dropout: DropoutPlan
+  /// 1 / what `Objective.begin` returned.
+  let scale: Float
+  let numbers: UpdateStorage
+  let gradients: FloatStorage
+}
+
+/// What a trainer learns from its rows, and by what it is measured. The loop, the optimizer and the checkpoints are the
+/// same for all of them.
+protocol Objective: AnyObject {
+  /// What the rows must be to resume with them.
+  var train: CheckpointState.Rows { get }
+  var evaluation: CheckpointState.Rows? { get }
+  /// Tokens of each row to learn from.
+  var lengths: [Int32] { get }
+  /// What a checkpoint says of masked-LM training; nil: classification.
+  var masking: MaskingOptions? { get }
+
+  /// Before the first pass of an update over `rows`, and again where that is repeated. Returns what the sum of the
+  /// update's losses is divided by: known beforehand, so that micro-batches need not be held together.
+  func begin(_ rows: ArraySlice<UInt32>, epoch: Int) throws(KluereError) -> Int
+  /// Before the rows of a pass are loaded.
+  func beginPass()
+  /// Loads row number `place` of the update. Its number is its dropout's coordinate: that does not depend on how the update
+  /// is cut into micro-batches.
+  func load(_ place: Int, into batch: inout TokenBatch)
+  /// Adds the losses of the rows that were loaded to the numbers, and their gradients to the gradients.
+  func add(_ pass: UpdatePass) throws(KluereError)
+
+  /// The figures of weights on the evaluation rows, without dropout.
+  func measure(_ weights: NetworkWeights, stop: () -> Bool) throws(KluereError) -> Metrics
+}
