@@ -148,7 +148,7 @@ package final class Trainer {
   func takeStop() -> Bool { ks_flag_take(stopFlag) != 0 }
 
   /// For calls that a request made before them does not concern: that one is kept for the next `run`.
-  private func freshStop() -> () -> Bool {
+  func freshStop() -> () -> Bool {
     ks_flag_get(stopFlag) != 0 ? { false } : { self.takeStop() }
   }
 

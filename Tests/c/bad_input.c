@@ -24,6 +24,7 @@ int main(int argc, char **argv) {
   bad_arguments(&fixture);
   bad_evaluation(&fixture);
   bad_training(&fixture);
+  bad_pretraining(&fixture);
   bad_data_work(&fixture);
   bad_augmentation(&fixture);
   fixture_still_works(&fixture);

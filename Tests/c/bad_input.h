@@ -14,6 +14,7 @@ void bad_templates(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_evaluation(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
+void bad_pretraining(struct fixture *fixture);
 void bad_data_work(struct fixture *fixture);
 void bad_augmentation(struct fixture *fixture);
 /* A dataset of these rows with the fixture's labels. */

@@ -17,6 +17,7 @@ from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
 from .augmentation import RefusedParaphrase
 from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
+from .corpus import Corpus, CorpusInfo
 from .dataset import Dataset
 from .ensemble import (
     Contribution,
@@ -46,6 +47,7 @@ from .evaluation import (
     type_pairs,
 )
 from .example import Entity, Example, convert_offset
+from .masked_lm import MaskedLMFigures, MaskedLMTrainer, evaluate_masked_lm
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
 from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
 from .predictor import Predictor
@@ -65,6 +67,8 @@ __all__ = [
     "Comparison",
     "Context",
     "Contribution",
+    "Corpus",
+    "CorpusInfo",
     "Coverage",
     "CoveragePoint",
     "Dataset",
@@ -78,6 +82,8 @@ __all__ = [
     "KluereError",
     "Leakage",
     "Lengths",
+    "MaskedLMFigures",
+    "MaskedLMTrainer",
     "Metrics",
     "Model",
     "ModelConfig",
@@ -109,6 +115,7 @@ __all__ = [
     "coverage_risk",
     "default_context",
     "evaluate",
+    "evaluate_masked_lm",
     "library_path",
     "library_version",
     "rank",

@@ -16,6 +16,7 @@ from ._arrays import choices
 from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
 from .cli_data import DATA_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
+from .cli_pretrain import PRETRAIN_COMMANDS
 from .cli_tune import TUNE_COMMANDS
 from .context import Context
 from .dataset import Dataset
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         *DATA_COMMANDS,
         *EVALUATION_COMMANDS,
         *TUNE_COMMANDS,
+        *PRETRAIN_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=command)
