@@ -154,7 +154,7 @@ static void trainers(struct fixture *f) {
   REFUSES(HANDLE, kluere_trainer_evaluate_masked_lm(trainer, NULL, &figures));
   SUCCEEDS(kluere_trainer_step(trainer, NULL));
   SUCCEEDS(kluere_trainer_evaluate_masked_lm(trainer, corpus, &figures));
-  HOLDS(figures.tokens > 0 && figures.loss > 0 && fabs(figures.perplexity - exp(figures.loss)) < 1e-9);
+  HOLDS(figures.tokens > 0 && figures.loss > 0 && figures.perplexity > 1 + figures.loss);
   const char *folder = path_in(f->scratch, "masked");
   remove_folder(folder);
   SUCCEEDS(kluere_trainer_save_checkpoint(trainer, folder));

@@ -108,7 +108,7 @@ def test_a_line_without_end_is_tokenized_in_parts(vocabulary):
     assert ids == tokenizer.encode("가나 다라").ids[1:-1] * 120_000
 
 
-@pytest.mark.parametrize("form", ["entity_pair", "typed_marker_punct", "prompt_relation"])
+@pytest.mark.parametrize("form", ["entity_pair", "typed_marker_punct"])
 def test_datasets_in_an_input_form_are_what_a_classifier_sees(tmp_path, form):
     rows = made_up.dataset(20, seed=4)
     classifier = made_up.model(tmp_path / "tokenizer", family="bert", input_form=form, max_tokens=40)
@@ -116,7 +116,7 @@ def test_datasets_in_an_input_form_are_what_a_classifier_sees(tmp_path, form):
     corpus = kluere.Corpus.from_datasets([rows[:12], rows[12:]], tokenizer, input_form=form, max_tokens=40)
     seen = [classifier.encode(example) for example in rows]
     assert [corpus.row(i) for i in range(len(corpus))] == [(one.ids, one.type_ids) for one in seen]
-    plain = kluere.Corpus.from_datasets(rows, tokenizer, max_tokens=100)
+    plain = kluere.Corpus.from_datasets(rows, tokenizer, max_tokens=400)
     assert [plain.row(i)[0] for i in range(20)] == [tokenizer.encode(example.text).ids for example in rows]
     with pytest.raises(kluere.InvalidArgument, match="input_form.*packed"):
         kluere.Corpus.from_datasets(rows, tokenizer, input_form=form, rows="pack")
@@ -217,8 +217,9 @@ def test_whole_words_are_masked_or_none_of_their_pieces(vocabulary):
 
 def test_shares_at_their_ends(vocabulary):
     tokenizer = kluere.Tokenizer(vocabulary)
-    corpus = kluere.Corpus.create(lines(5), tokenizer)
+    corpus = kluere.Corpus.create(["가나다 라마 바사아"], tokenizer)
     ids = corpus.row(0)[0]
+    assert tokenizer.id("[UNK]") not in ids
     shown, labels = corpus.mask(0, mask_probability=1, mask_share=1, random_share=0)
     assert labels == [-100, *ids[1:-1], -100] and set(shown[1:-1]) == {tokenizer.id("[MASK]")}
     shown, labels = corpus.mask(0, mask_probability=1, mask_share=0, random_share=0)
@@ -270,18 +271,15 @@ def test_loss_and_gradients_are_those_of_transformers_on_the_same_masks(family, 
     assert info.loss == pytest.approx(loss.item(), rel=1e-5)
     loss.backward()
     gradients = trainer.gradients
-    expected = {name: parameter.grad for name, parameter in theirs.named_parameters()}
-    norm = numpy.sqrt(sum(float((g**2).sum()) for g in expected.values() if g is not None))
+    norm = numpy.sqrt(sum(float((p.grad**2).sum()) for p in theirs.parameters() if p.grad is not None))
     assert info.grad_norm == pytest.approx(norm, rel=1e-4)
+    # What is tied has two names there, one here.
+    expected = {n: p.grad for n, p in theirs.named_parameters(remove_duplicate=False) if p.grad is not None}
+    assert set(gradients) <= set(expected)
+    assert len(gradients) == sum(p.grad is not None for p in theirs.parameters())
     for name in gradients:
-        own = expected.get(name)
-        if own is None:  # transformers ties the decoder's bias to this one
-            own = expected[name.replace("predictions.bias", "predictions.decoder.bias")]
         if not name.endswith("attention.self.key.bias"):  # 0 but for rounding
-            assert relative(gradients[name], own.numpy()) < 1e-4, name
-    assert {name for name, g in expected.items() if g is not None} - set(gradients) <= {
-        "cls.predictions.decoder.bias", "lm_head.decoder.bias"
-    }
+            assert relative(gradients[name], expected[name].numpy()) < 1e-4, name
 
 
 @pytest.mark.parametrize("family", ["bert", "electra"])
@@ -401,20 +399,19 @@ def test_a_pretrained_folder_is_fine_tuned(tmp_path, context):
 
 def test_it_learns_what_is_there_to_learn(tmp_path, context):
     """Every second word follows from the one before: far below the loss of a guess over the vocabulary."""
-    start = small(tmp_path, context, hidden_size=48)
+    start = small(tmp_path, context, hidden_size=48, layer_count=1, initializer_range=0.1)
     pairs = [(a, b) for a, b in zip(made_up.SYLLABLES[:12], made_up.SYLLABLES[12:24])]
     generator = numpy.random.default_rng(2)
     text = [" ".join(" ".join(pairs[i]) for i in generator.integers(0, 12, 12)) for _ in range(240)]
     corpus = kluere.Corpus.create(text, start.tokenizer)
     held_out = kluere.Corpus.create(text[:20], start.tokenizer)
     trainer = kluere.MaskedLMTrainer(
-        start, corpus, held_out, max_steps=150, learning_rate=3e-3, batch_sentences=16, seed=1, **STILL
+        start, corpus, held_out, max_steps=400, learning_rate=5e-3, batch_sentences=16, seed=1, **STILL
     )
-    before = trainer.evaluate(held_out)
-    assert before.loss == pytest.approx(numpy.log(len(start.tokenizer)), rel=0.05)
+    assert trainer.evaluate(held_out).loss > 5
     trainer.run()
     after = trainer.evaluate(held_out)
-    assert after.loss < 1.3 and after.accuracy > 0.6, (before, after)
+    assert after.loss < 1 and after.accuracy > 0.7, after
 
 
 # ---- the same bits
@@ -522,7 +519,7 @@ def test_commands(tmp_path, capsys):
     made_up.write_klue_json(tmp_path / "train.json", made_up.examples(20, ["no_relation", "per:title"]))
     data = str(tmp_path / "train.json")
     command = ["tapt", data, data, "--dev", data, "--model", str(tmp_path / "out"), "-o", str(tmp_path / "tapt"), "--quiet"]
-    assert main([*command, "--max-steps", "3", "--whole-words", "--input-form", "prompt_relation"]) == 0
+    assert main([*command, "--max-steps", "3", "--whole-words", "--input-form", "entity_pair"]) == 0
     assert "perplexity" in capsys.readouterr().out
-    assert main([*command, "--resume", "--input-form", "prompt_relation"]) == 0
+    assert main([*command, "--resume", "--input-form", "entity_pair"]) == 0
     assert kluere.Model.open(tmp_path / "tapt" / "model").config.layer_count == 1
