@@ -155,7 +155,8 @@ static void trainers(struct fixture *f) {
   SUCCEEDS(kluere_trainer_step(trainer, NULL));
   SUCCEEDS(kluere_trainer_evaluate_masked_lm(trainer, corpus, &figures));
   HOLDS(figures.tokens > 0 && figures.loss > 0 && figures.perplexity > 1 + figures.loss);
-  const char *folder = path_in(f->scratch, "masked");
+  char folder[4200];
+  snprintf(folder, sizeof folder, "%s/masked", f->scratch);
   remove_folder(folder);
   SUCCEEDS(kluere_trainer_save_checkpoint(trainer, folder));
   kluere_trainer_destroy(trainer);
@@ -191,13 +192,13 @@ static void checkpoints(struct fixture *f) {
   kluere_model *model = masked_model(f);
   kluere_trainer *trainer = NULL;
   kluere_train_options train = masked_options();
-  const char *folder = path_in(f->scratch, "damaged");
+  char folder[4200], path[4300];
+  snprintf(folder, sizeof folder, "%s/damaged", f->scratch);
   remove_folder(folder);
   SUCCEEDS(kluere_trainer_create_masked_lm(model, corpus, NULL, NULL, &train, &trainer));
   SUCCEEDS(kluere_trainer_save_checkpoint(trainer, folder));
   kluere_trainer_destroy(trainer);
   trainer = NULL;
-  char path[4200];
   snprintf(path, sizeof path, "%s/trainer_state.json", folder);
   size_t size;
   char *state = read_bytes(path, &size);
