@@ -215,6 +215,54 @@ def test_whole_words_are_masked_or_none_of_their_pieces(vocabulary):
     assert pieces > asked and stats.binomtest(asked, words, 0.15).pvalue > 1e-3
 
 
+def unigram_folder(folder):
+    """A tokenizer as XLM-R's, with a few pieces."""
+    backends = pytest.importorskip("tokenizers")
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    words = ["▁", "▁대한", "민국", "▁서울", "특별", "시", "의", "▁수도", "는", ",", "▁인구"]
+    pieces = [(token, 0.0) for token in special] + [(word, -2.0 - i / 10) for i, word in enumerate(words)]
+    tokenizer = backends.Tokenizer(backends.models.Unigram(pieces, unk_id=3))
+    tokenizer.pre_tokenizer = backends.pre_tokenizers.Metaspace()
+    tokenizer.decoder = backends.decoders.Metaspace()
+    tokenizer.add_special_tokens([*special, "<mask>"])
+    tokenizer.post_processor = backends.processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = dict(bos_token="<s>", cls_token="<s>", eos_token="</s>", sep_token="</s>", unk_token="<unk>")
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", mask_token="<mask>", **names
+    ).save_pretrained(folder)
+    return kluere.Tokenizer(folder)
+
+
+def test_words_of_a_unigram_model_begin_with_a_space(tmp_path):
+    tokenizer = unigram_folder(tmp_path)
+    text = ["대한민국의 수도는 서울특별시, 인구"] * 200
+    corpus = kluere.Corpus.create(text, tokenizer)
+    ids = corpus.row(0)[0]
+    expected = ["<s>", "▁대한", "민국", "의", "▁수도", "는", "▁서울", "특별", "시", ",", "▁인구", "</s>"]
+    assert [tokenizer.token(id) for id in ids] == expected
+    patterns = set()
+    for i in range(200):
+        _, labels = corpus.mask(i, whole_words=True, mask_probability=0.5)
+        patterns.add(tuple(label != -100 for label in labels))
+    words = [slice(1, 4), slice(4, 6), slice(6, 10), slice(10, 11)]
+    for pattern in patterns:
+        assert all(len(set(pattern[word])) == 1 for word in words) and not pattern[0] and not pattern[-1]
+    assert len(patterns) == 16
+
+
+def test_ids_may_have_more_than_16_bits(tmp_path):
+    made_up.write_tokenizer(tmp_path)
+    with open(tmp_path / "vocab.txt", "a", encoding="utf-8") as file:
+        file.write("".join(f"쓰지{i}\n" for i in range(70_000)))
+    tokenizer = kluere.Tokenizer(tmp_path)
+    text = ["가 쓰지69999 나", "쓰지1 쓰지66000"]
+    corpus = kluere.Corpus.create(text, tokenizer)
+    assert [corpus.row(i)[0] for i in range(2)] == [tokenizer.encode(line).ids for line in text]
+    assert max(corpus.row(0)[0]) > 65_536
+
+
 def test_shares_at_their_ends(vocabulary):
     tokenizer = kluere.Tokenizer(vocabulary)
     corpus = kluere.Corpus.create(["가나다 라마 바사아"], tokenizer)
