@@ -2,6 +2,7 @@ import KluereBase
 import KluereCompute
 import KluereData
 import KluereModel
+import KluereText
 import KluereTraining
 import Testing
 
