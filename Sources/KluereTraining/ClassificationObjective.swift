@@ -37,7 +37,9 @@ final class ClassificationObjective: Objective {
     held.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) }
   }
 
-  func begin(_ rows: ArraySlice<UInt32>, epoch: Int) throws(KluereError) -> Int {
+  func reserve(rows: Int) throws(KluereError) -> Int { rows }
+
+  func begin(_ rows: ArraySlice<UInt32>, _ position: UpdatePosition) throws(KluereError) -> Int {
     chosen = rows
     return rows.count
   }

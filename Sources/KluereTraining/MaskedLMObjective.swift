@@ -52,10 +52,12 @@ final class MaskedLMObjective: Objective {
     held.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) }
   }
 
-  func begin(_ chosen: ArraySlice<UInt32>, epoch: Int) throws(KluereError) -> Int {
+  func reserve(rows: Int) throws(KluereError) -> Int { rows }
+
+  func begin(_ chosen: ArraySlice<UInt32>, _ position: UpdatePosition) throws(KluereError) -> Int {
     rows.removeAll()
     var asked = 0
-    for row in chosen { asked += rows.mask(Int(row), seed: seed, pass: epoch) }
+    for row in chosen { asked += rows.mask(Int(row), seed: seed, pass: position.epoch) }
     return asked
   }
 

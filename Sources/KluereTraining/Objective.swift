@@ -3,6 +3,15 @@ internal import KluereCompute
 internal import KluereMetrics
 internal import KluereModel
 
+/// Where an update is in its run.
+struct UpdatePosition {
+  /// Updates made before.
+  let step: Int
+  let totalSteps: Int
+  /// The pass over the rows, from 0.
+  let epoch: Int
+}
+
 /// What one forward and backward pass of an update works with.
 struct UpdatePass {
   let network: Network
@@ -26,9 +35,11 @@ protocol Objective: AnyObject {
   /// What a checkpoint says of masked-LM training; nil: classification.
   var masking: MaskingOptions? { get }
 
+  /// Before an epoch with passes of at most this many rows: makes room. Returns the sequences of such a pass.
+  func reserve(rows: Int) throws(KluereError) -> Int
   /// Before the first pass of an update over `rows`, and again where that is repeated. Returns what the sum of the
   /// update's losses is divided by: known beforehand, so that micro-batches need not be held together.
-  func begin(_ rows: ArraySlice<UInt32>, epoch: Int) throws(KluereError) -> Int
+  func begin(_ rows: ArraySlice<UInt32>, _ position: UpdatePosition) throws(KluereError) -> Int
   /// Before the rows of a pass are loaded.
   func beginPass()
   /// Loads row number `place` of the update. Its number is its dropout's coordinate: that does not depend on how the update

@@ -236,7 +236,8 @@ package final class Trainer {
     plan.make(rule, epoch: progress.epoch, lengths: lengths)
     while true {
       do throws(KluereError) {
-        return try network.reserve(tokens: min(plan.maxTokens, passTokens), sequences: plan.maxSentences)
+        return try network.reserve(
+          tokens: min(plan.maxTokens, passTokens), sequences: try objective.reserve(rows: plan.maxSentences))
       } catch {
         guard error.status == .outOfMemory, try splitPasses(error) else { throw error }
       }
@@ -293,7 +294,8 @@ package final class Trainer {
     try backend.beginUpdate(numbers)
     lastLossScale = progress.lossScale
     let places = plan.bounds[batches.lowerBound]..<plan.bounds[batches.upperBound]
-    lossDivisor = max(1, try objective.begin(plan.order[places], epoch: progress.epoch))
+    let position = UpdatePosition(step: progress.step, totalSteps: totalSteps, epoch: progress.epoch)
+    lossDivisor = max(1, try objective.begin(plan.order[places], position))
     let weights = NetworkWeights(live.weights.arena, half: half)
     for number in batches {
       var place = plan.bounds[number]
