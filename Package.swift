@@ -38,6 +38,9 @@ let package = Package(
       name: "KluereEnsemble", dependencies: ["KluereBase", "KluereMetrics"], exclude: ["README.md"],
       swiftSettings: strict),
     .target(
+      name: "KluereDecoding", dependencies: ["KluereBase", "KluereMetrics"], exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(
       name: "KluereData", dependencies: ["KluereBase", "KluereText", "KluereFormats"], exclude: ["README.md"],
       swiftSettings: strict),
     .target(
@@ -46,21 +49,27 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "KluereModel",
-      dependencies: ["KluereBase", "KluereText", "KluereFormats", "KluereData", "KluereCompute"],
+      dependencies: ["KluereBase", "KluereText", "KluereFormats", "KluereData", "KluereCompute", "KluereDecoding"],
       exclude: ["README.md"],
       swiftSettings: strict),
     .target(
       name: "KluereTraining",
       dependencies: [
         "KluereBase", "KluereText", "KluereFormats", "KluereData", "KluereMetrics", "KluereCompute", "KluereModel",
-        "CKluereSupport",
+        "KluereDecoding", "CKluereSupport",
+      ], exclude: ["README.md"],
+      swiftSettings: strict),
+    .target(
+      name: "KluerePipeline",
+      dependencies: [
+        "KluereBase", "KluereFormats", "KluereData", "KluereCompute", "KluereModel", "KluereTraining", "KluereEnsemble",
       ], exclude: ["README.md"],
       swiftSettings: strict),
     .target(
       name: "KluereABI",
       dependencies: [
         "CKluere", "CKluereSupport", "KluereBase", "KluereText", "KluereData", "KluereMetrics", "KluereEnsemble",
-        "KluereCompute", "KluereModel", "KluereTraining",
+        "KluereDecoding", "KluereCompute", "KluereModel", "KluereTraining", "KluerePipeline",
       ], exclude: ["README.md"],
       swiftSettings: strict),
     // Link-only shell: its flags reach nothing but the product, so tests and sanitizers still link.
@@ -88,6 +97,7 @@ let tests: [(String, [Target.Dependency])] = [
   ("KluereFormatsTests", ["KluereFormats", "KluereBase"]),
   ("KluereMetricsTests", ["KluereMetrics", "KluereBase"]),
   ("KluereEnsembleTests", ["KluereEnsemble", "KluereMetrics", "KluereBase"]),
+  ("KluereDecodingTests", ["KluereDecoding", "KluereMetrics", "KluereBase"]),
   ("KluereDataTests", ["KluereData", "KluereFormats", "KluereText", "KluereBase"]),
   ("KluereModelTests", ["KluereModel", "KluereCompute", "KluereData", "KluereFormats", "KluereText", "KluereBase"]),
   (

@@ -100,7 +100,8 @@ if wanted release; then
 fi
 
 if wanted c; then
-  run "C tests" "[0-9]+ (passed|failed)" make --no-print-directory -C Tests/c LIB="$library" BUILD="$root/.build/c-tests" run
+  run "C tests" "[0-9]+ (passed|failed)" \
+    make --no-print-directory -j2 -C Tests/c LIB="$library" BUILD="$root/.build/c-tests" run
 fi
 
 if wanted samples; then
@@ -133,9 +134,11 @@ if wanted python; then
     exit 1
   fi
   venv_job=
+  # A process a core, each with one thread of PyTorch and about a gigabyte; one that is done takes tests of another.
+  workers=$(getconf _NPROCESSORS_ONLN)
   run "python tests" "[0-9]+ (passed|failed)" env PYTHONPATH="$root/bindings/python" PYTHONDONTWRITEBYTECODE=1 \
     HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false "$venv/bin/python" \
-    -m pytest -q -p no:cacheprovider --durations=15 bindings/python/tests
+    -m pytest -q -n "$((workers < 4 ? workers : 4))" --dist worksteal -p no:cacheprovider --durations=15 bindings/python/tests
 fi
 
 if wanted unit; then
@@ -154,7 +157,7 @@ if wanted address; then
   run "swift tests, AddressSanitizer" "$swift_closing" \
     "$swift" test --sanitize=address --scratch-path .build/address ${ASAN_FILTER:+--filter "$ASAN_FILTER"}
   run "C tests, AddressSanitizer" "[0-9]+ (passed|failed)" \
-    make --no-print-directory -C Tests/c CC="$clang" EXTRA=-fsanitize=address \
+    make --no-print-directory -j2 -C Tests/c CC="$clang" EXTRA=-fsanitize=address \
     LIB="$root/.build/address/debug" BUILD="$root/.build/c-tests-address" run
 fi
 
@@ -162,7 +165,7 @@ if wanted thread; then
   run "swift tests, ThreadSanitizer" "$swift_closing" \
     "$swift" test --sanitize=thread --scratch-path .build/thread --filter "${TSAN_FILTER:-CKluereCPUTests|KluereABITests}"
   programs=$root/.build/c-tests-thread
-  run "C threads, ThreadSanitizer: build" "^$" make --no-print-directory -C Tests/c CC="$clang" EXTRA=-fsanitize=thread \
+  run "C threads, ThreadSanitizer: build" "^$" make --no-print-directory -j2 -C Tests/c CC="$clang" EXTRA=-fsanitize=thread \
     LIB="$root/.build/thread/debug" BUILD="$programs" "$programs/threads"
   rm -rf "$programs/scratch" && mkdir -p "$programs/scratch"
   run "C threads, ThreadSanitizer" "[0-9]+ (passed|failed)" "$programs/threads" "$programs/scratch"

@@ -80,6 +80,8 @@ typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, positio
 typedef struct kluere_text kluere_text;           /* a result in words or JSON    | immutable: any number at once */
 typedef struct kluere_audit kluere_audit;         /* what is odd in a dataset     | immutable: any number at once */
 typedef struct kluere_corpus kluere_corpus;       /* text as rows of tokens       | immutable: any number at once */
+typedef struct kluere_decoding kluere_decoding;   /* logits to probabilities      | immutable: any number at once */
+typedef struct kluere_pipeline kluere_pipeline;   /* several models as one        | one thread at a time          */
 
 /* ---- Context ----------------------------------------------------------------------------------------------------- */
 enum { KLUERE_LOG_OFF = 0, KLUERE_LOG_ERROR = 1, KLUERE_LOG_WARNING = 2, KLUERE_LOG_INFO = 3, KLUERE_LOG_DEBUG = 4 };
@@ -220,6 +222,10 @@ KLUERE_API size_t kluere_dataset_skipped_count(const kluere_dataset *dataset);
 KLUERE_API const char *kluere_dataset_skipped_reason(const kluere_dataset *dataset, size_t index);
 /* The rows at the given indices, in that order (repeats allowed). */
 KLUERE_API kluere_status kluere_dataset_subset(const kluere_dataset *dataset, const size_t *indices, size_t count,
+                                               kluere_dataset **out);
+/* The rows of first and then those of second, whose labels get first's numbers by their names; a label that first does not
+ * have is refused. Ids stay as they are, also where both have the same. Texts are shared, not copied. */
+KLUERE_API kluere_status kluere_dataset_concat(const kluere_dataset *first, const kluere_dataset *second,
                                                kluere_dataset **out);
 /* Writes all rows as kluere_dataset_read reads them. format: KLUERE_FORMAT_*; AUTO by the name: .json KLUE JSON, .jsonl
  * JSON Lines, .csv competition CSV. Hidden labels: left out of JSON, "100" in CSV; origins: only where a row has one. The
@@ -445,6 +451,24 @@ KLUERE_API kluere_status kluere_dataset_split_stratified(const kluere_dataset *d
                                                          const kluere_split_options *options, kluere_dataset **first,
                                                          kluere_dataset **second);
 
+/* ---- Data work: selections, to train the members of a pipeline (see kluere_pipeline) on ---- */
+typedef struct kluere_select_options {
+  uint32_t struct_size;
+  uint32_t exclude_labels;   /* 1: rows with one of labels go; 0 (default): only they stay. Rows with hidden labels go */
+  uint32_t narrow_labels;    /* 1: the label set becomes no_relation, if there is one, and the labels that are left */
+  uint32_t reserved;
+  const char *subject_type;  /* NUL-terminated; NULL (default): any; "": rows without one */
+  const char *object_type;
+  const char *const *labels; /* NULL (default): any */
+  size_t label_count;
+} kluere_select_options;
+KLUERE_API kluere_status kluere_select_options_init(kluere_select_options *options, size_t struct_size);
+/* The rows that are as the options say, in their order; none is refused. */
+KLUERE_API kluere_status kluere_dataset_select(const kluere_dataset *dataset, const kluere_select_options *options,
+                                               kluere_dataset **out);
+/* The same rows with two labels: "no_relation", and "relation" for every other. */
+KLUERE_API kluere_status kluere_dataset_binary(const kluere_dataset *dataset, kluere_dataset **out);
+
 /* ---- Data work: augmentation --------------------------------------------------------------------------------------
  * New rows from old ones. Spans are moved with the text and checked; the same seed gives the same rows. A new row's id is
  * its source's with a mark ("7~mask"), its origin the source's id; originals without an id get their number from 0. */
@@ -494,7 +518,7 @@ KLUERE_API kluere_status kluere_dataset_add_paraphrases(const kluere_dataset *da
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the
  * tokenizer's files, and kluere.json (labels in order, input form, versions). */
 enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1, KLUERE_FAMILY_XLM_ROBERTA = 2, KLUERE_FAMILY_ELECTRA = 3 };
-/* What stands on the encoder: the [CLS] head of transformers' sequence classifiers, its masked-LM head, or nothing. */
+/* What stands on the encoder: a classifier (KLUERE_HEAD_* below), transformers' masked-LM head, or nothing. */
 enum { KLUERE_TASK_CLASSIFICATION = 0, KLUERE_TASK_MASKED_LM = 1, KLUERE_TASK_ENCODER = 2 };
 /* Of the feed-forward layers: x/2 (1 + erf(x / sqrt 2)), its tanh form ("gelu_new"), max(0, x). */
 enum { KLUERE_ACTIVATION_GELU = 0, KLUERE_ACTIVATION_GELU_NEW = 1, KLUERE_ACTIVATION_RELU = 2 };
@@ -553,7 +577,8 @@ enum {
  *                                 case, default typed_marker_punct
  *   {와/과}                       a particle that agrees with the text before it: 와/과 은/는 이/가 을/를 로/으로 나/이나 야/아
  *                                 며/이며 라는/이라는
- *   [SEP] [MASK] and any special token of the tokenizer stand for themselves, {{ and }} for braces.
+ *   [SEP] [MASK] and any special token of the tokenizer stand for themselves, {{ and }} for braces. A tokenizer without a
+ *   [SEP] puts there what it puts between two texts: </s></s> for XLM-R's.
  * Exactly one of {sentence} and {marked_sentence} is needed. Text between special tokens is tokenized as one, so that particles
  * belong to the word before them; the sentence always begins a new word. Token type 1 begins behind the last [SEP] before the
  * sentence, else behind the first one after it. A template that cannot be right is refused with place and reason. */
@@ -567,6 +592,35 @@ enum { KLUERE_PARTICLES_FIXED = 0, KLUERE_PARTICLES_AGREE = 1 };
  *   KLUE_REPAIR   as KLUE-baseline does: a new word whose first piece is then replaced by the one with "##", if it begins
  *                 with a Hangul syllable and the vocabulary has that piece (SentencePiece: loses its space) */
 enum { KLUERE_AFTER_MARKER_NEW_WORD = 0, KLUERE_AFTER_MARKER_CONTINUATION = 1, KLUERE_AFTER_MARKER_KLUE_REPAIR = 2 };
+
+/* What of the encoder's last states h decides the relation, and how. c: [CLS]; s, o: the first marker that opens the entity, or
+ * its first piece where the input form has no marker; W: a linear layer with bias. Behind all: dropout, output layer.
+ * Formulas, sources, and the six of Matching the Blanks as combinations: docs/heads.md.
+ *   CLS                  transformers' sequence classifiers: tanh(Wc), ELECTRA GELU
+ *   CLS_LINEAR           Wc + b (Soares et al. 2019, (a) and (d))
+ *   ENTITY_START         relu(W[s; o]) (Zhou and Chen 2022; the report's model 5)
+ *   ENTITY_START_GELU    the same with GELU
+ *   ENTITY_START_LINEAR  W[s; o] + b (Soares et al. 2019, (f))
+ *   CLS_ENTITY_START     relu(W[c; s; o])
+ *   MENTION_POOL         W[max over S; max over O] + b (Soares et al. 2019, (b), (c), (e))
+ *   R_BERT               [Wc' pooler(c); We' mean(S); We' mean(O)], W' x = W tanh(dropout(x)), markers in the means (Wu and He
+ *                        2019)
+ *   REPORT_4             gelu(W[pooler(c); s; o])
+ *   REPORT_6             f([f([s; o]); c]), f = relu of one linear layer, with dropout between
+ * pooler: the encoder's dense layer and tanh, made at random where the folder has none. Tensors: relation_head.*; transformers
+ * opens such a folder as an encoder. */
+enum {
+  KLUERE_HEAD_CLS = 0,
+  KLUERE_HEAD_CLS_LINEAR = 1,
+  KLUERE_HEAD_ENTITY_START = 2,
+  KLUERE_HEAD_ENTITY_START_GELU = 3,
+  KLUERE_HEAD_ENTITY_START_LINEAR = 4,
+  KLUERE_HEAD_CLS_ENTITY_START = 5,
+  KLUERE_HEAD_MENTION_POOL = 6,
+  KLUERE_HEAD_R_BERT = 7,
+  KLUERE_HEAD_REPORT_4 = 8,
+  KLUERE_HEAD_REPORT_6 = 9
+};
 
 typedef struct kluere_model_config {
   uint32_t struct_size;
@@ -591,6 +645,8 @@ typedef struct kluere_model_config {
   const char *input_template; /* of TEMPLATE, else NULL (default); from kluere_model_describe: lives with the model */
   int32_t particles;          /* KLUERE_PARTICLES_*, default FIXED */
   int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): the input form's own */
+  int32_t head;               /* of a classifier: KLUERE_HEAD_*, default CLS */
+  uint32_t entity_segments;   /* 1: token type 1 for the subject's pieces, 2 for the object's, 0 for all else; three types */
 } kluere_model_config; /* defaults: RoBERTa, 4 layers, hidden 256, 4 heads, intermediate 1024, 512 positions */
 
 typedef struct kluere_model_open_options {
@@ -608,6 +664,8 @@ typedef struct kluere_model_open_options {
   const char *input_template; /* NULL (default): as kluere.json says. Given: input_form may be -1 or TEMPLATE */
   int32_t particles;          /* KLUERE_PARTICLES_*; -1 (default): as kluere.json says, else FIXED */
   int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): as kluere.json says, else the input form's own */
+  int32_t head;               /* KLUERE_HEAD_*; -1 (default): as kluere.json says, else CLS. Another than the folder's is new */
+  int32_t entity_segments;    /* 0, 1, or -1 (default): as kluere.json says, else 0. Types that the folder lacks are added */
 } kluere_model_open_options;
 
 KLUERE_API kluere_status kluere_model_config_init(kluere_model_config *config, size_t struct_size);
@@ -687,11 +745,15 @@ KLUERE_API const char *kluere_model_unused_tensor(const kluere_model *model, siz
 
 /* ---- Prediction -------------------------------------------------------------------------------------------------- */
 enum { KLUERE_OUTPUT_PROBABILITIES = 0, KLUERE_OUTPUT_LOGITS = 1 };
+/* AUTO: probabilities as the model's decoding makes them, if it has one (kluere_model_with_decoding); OFF: softmax. Logits
+ * are never decoded. */
+enum { KLUERE_DECODING_AUTO = 0, KLUERE_DECODING_OFF = 1 };
 typedef struct kluere_predictor_options {
   uint32_t struct_size;
-  int32_t output;        /* default probabilities: softmax over the labels */
+  int32_t output;        /* default probabilities: softmax over the labels, or the model's decoding */
   uint32_t batch_tokens; /* tokens worked on at once, bounds memory; default 8192 */
   int32_t precision;     /* KLUERE_PRECISION_*, default FLOAT32; UNSUPPORTED if the device lacks it */
+  int32_t decoding;      /* KLUERE_DECODING_*, default AUTO */
 } kluere_predictor_options;
 
 KLUERE_API kluere_status kluere_predictor_options_init(kluere_predictor_options *options, size_t struct_size);
@@ -733,7 +795,8 @@ KLUERE_API kluere_status kluere_predictor_embed(kluere_predictor *predictor, con
 KLUERE_API kluere_status kluere_predictor_embed_texts(kluere_predictor *predictor, const char *const *texts,
                                                       const size_t *lengths, size_t count, int32_t pooling,
                                                       uint32_t flags, float *out, size_t capacity);
-/* The classification head: out [inputs, labels], probabilities or logits as the predictor's options say. */
+/* The classification head: out [inputs, labels], probabilities or logits as the predictor's options say. UNSUPPORTED for heads
+ * that read entities: ids do not tell where they are. */
 KLUERE_API kluere_status kluere_predictor_classify(kluere_predictor *predictor, const kluere_token_batch *batch,
                                                    float *out, size_t capacity);
 /* The masked-LM head (STATE without one) at places among all ids: out [position_count, vocabulary], logits. */
@@ -758,6 +821,88 @@ KLUERE_API kluere_status kluere_predictor_fill_in(kluere_predictor *predictor, k
                                                   const kluere_dataset *dataset, const kluere_fill_options *options,
                                                   kluere_dataset **out);
 
+/* ---- Decoding: what turns logits into the probabilities that decisions are made by --------------------------------
+ * p(c) in proportion to exp(logit(c) / temperature) * weight(c) * target(c) / source(c). The temperature makes
+ * probabilities honest (Guo et al. 2017) and changes no decision; class weights move decisions towards a higher micro-F1;
+ * source and target are shares of the labels, where the model learned and where it is used. Fit it on labelled rows that the
+ * model was not trained on. Scores are rows x classes, logits or probabilities by score_space (KLUERE_OUTPUT_*); a
+ * probability of 0 counts as 1.2e-38. */
+typedef struct kluere_decoding_options {
+  uint32_t struct_size;
+  uint32_t temperature;   /* 1 (default): the one with the least cross-entropy, 0.01 to 100; 0: 1 */
+  uint32_t class_weights; /* 1: tuned for micro-F1 on the rows, counted as in the target; kept only if held-out folds gain
+                             by them. 0 (default): all 1 */
+  int32_t no_relation;    /* as in kluere_metrics_options */
+  int32_t missing_class;  /* as in kluere_metrics_options */
+  int32_t score_space;    /* KLUERE_OUTPUT_*, default LOGITS */
+  uint32_t folds;         /* for the held-out figures, default 5 */
+  int32_t prior_label;    /* a label whose share is known to become prior_share, the others keep their proportions; -1
+                             (default): none. Excludes target_prior */
+  uint64_t seed;          /* of random folds, default 42 */
+  double prior_share;
+  const double *source_prior; /* classes shares, above 0; NULL (default): those of the rows, half a row for a label without */
+  const double *target_prior; /* classes shares, say of kluere_decoding_prior; NULL (default): no correction */
+} kluere_decoding_options;
+
+typedef struct kluere_decoding_figures {
+  double micro_f1;
+  double auprc;
+  double ece;  /* expected calibration error, 15 bins of equal width */
+  double loss; /* mean cross-entropy */
+  double target_micro_f1; /* each row counted target / source times by its label: as if labels came as in the target */
+} kluere_decoding_figures;
+
+typedef struct kluere_decoding_report {
+  uint32_t struct_size;
+  uint32_t keeps_weights; /* 1: class weights were tuned, and are part of the decoding */
+  kluere_decoding_figures before;   /* softmax alone */
+  kluere_decoding_figures after;    /* on the rows that it was fitted on */
+  kluere_decoding_figures held_out; /* each fold decoded by what the others gave: what to expect on new rows */
+} kluere_decoding_report;
+
+typedef struct kluere_decoding_info {
+  uint32_t struct_size;
+  uint32_t has_weights;
+  uint32_t has_priors;
+  uint32_t reserved;
+  uint64_t classes;
+  double temperature;
+} kluere_decoding_info;
+
+KLUERE_API kluere_status kluere_decoding_options_init(kluere_decoding_options *options, size_t struct_size);
+/* labels: rows, 0 <= label < classes. folds: per row 0 <= fold < options.folds, or NULL: random. report: NULL, or set
+ * report->struct_size first. options may be NULL. */
+KLUERE_API kluere_status kluere_decoding_fit(const float *scores, const int32_t *labels, const int32_t *folds, size_t rows,
+                                             size_t classes, const kluere_decoding_options *options,
+                                             kluere_decoding_report *report, kluere_decoding **out);
+/* One by its numbers. weights (1e-6 to 1e6), or NULL; source (above 0) and target shares, each with the sum 1, or both
+ * NULL; each has classes numbers. */
+KLUERE_API kluere_status kluere_decoding_create(size_t classes, double temperature, const double *weights,
+                                                const double *source_prior, const double *target_prior,
+                                                kluere_decoding **out);
+KLUERE_API void kluere_decoding_destroy(kluere_decoding *decoding);
+/* Set info->struct_size first. */
+KLUERE_API kluere_status kluere_decoding_describe(const kluere_decoding *decoding, kluere_decoding_info *info);
+/* Its numbers, 1 where it has none; each NULL or room for capacity >= classes. */
+KLUERE_API kluere_status kluere_decoding_read(const kluere_decoding *decoding, double *weights, double *source_prior,
+                                              double *target_prior, size_t capacity);
+/* Shares of the labels among unlabelled rows, by expectation maximisation from source (Saerens, Latinne and Decaestecker
+ * 2002), until they change by less than 1e-10 in sum, at most 10,000 rounds. Right where the probabilities at this
+ * temperature are calibrated and only the shares differ. target: classes shares. iterations may be NULL. */
+KLUERE_API kluere_status kluere_decoding_prior(const float *scores, size_t rows, size_t classes, int32_t score_space,
+                                               double temperature, const double *source_prior, double *target_prior,
+                                               uint32_t *iterations);
+/* out: rows x classes probabilities, may be scores itself; capacity in floats. Scores must be finite. */
+KLUERE_API kluere_status kluere_decoding_apply(const kluere_decoding *decoding, const float *scores, size_t rows,
+                                               size_t classes, int32_t score_space, float *out, size_t capacity);
+/* The same model, its weights shared, with this decoding (NULL: without one): predictors of it give decoded probabilities,
+ * kluere_model_save keeps it. A trained model has none, since it has other weights. */
+KLUERE_API kluere_status kluere_model_with_decoding(const kluere_model *model, const kluere_decoding *decoding,
+                                                    kluere_model **out);
+/* The model's; STATE if it has none. You destroy it. */
+KLUERE_API kluere_status kluere_model_decoding(const kluere_model *model, kluere_decoding **out);
+
+/* ---- Submissions -------------------------------------------------------------------------------------------------- */
 /* Writes the competition's submission file (id,pred_label,probs): probabilities re-ordered from the model's labels to
  * the competition's 30, which the model must have. probabilities: rows x labels as predict_dataset gave them. */
 KLUERE_API kluere_status kluere_submission_write(const kluere_model *model, const kluere_dataset *dataset,
@@ -771,6 +916,27 @@ KLUERE_API kluere_status kluere_submission_write_table(const kluere_dataset *dat
  * pred_label, which need not be the most probable. On failure out and predictions are untouched. */
 KLUERE_API kluere_status kluere_submission_read(const kluere_dataset *dataset, const char *path, float *out,
                                                 size_t capacity, int32_t *predictions);
+
+/* ---- Pseudo-labels: rows whose label a model is sure of, as training rows (Lee 2013) --------------------------------- */
+typedef struct kluere_pseudo_label_options {
+  uint32_t struct_size;
+  uint32_t reserved;
+  double min_confidence;      /* of the most probable label, default 0.9; 0 to 1 */
+  uint64_t max_per_label;     /* > 0: the most confident rows of each label, at most so many; 0 (default): all */
+  uint64_t max_rows;          /* > 0: the most confident rows, at most so many; 0 (default): all */
+  const double *label_shares; /* one a label, 0 or more: of max_rows (required), label c gets at most its share, rounded: rows
+                               * that are distributed as the training set's, say. NULL (default): no shares */
+  size_t label_share_count;
+} kluere_pseudo_label_options;
+KLUERE_API kluere_status kluere_pseudo_label_options_init(kluere_pseudo_label_options *options, size_t struct_size);
+/* probabilities: rows x labels in the dataset's label order, as predict_dataset or submission_read give them. out: the rows
+ * that are kept, in their order, with their most probable label in place of their own; ids, sources and origins stay. Of
+ * equally confident rows the first count more. STATE if no row is kept. rows: NULL, or the kept rows' numbers, *row_count of
+ * them; capacity: that of rows, as many as the dataset has. */
+KLUERE_API kluere_status kluere_dataset_pseudo_label(const kluere_dataset *dataset, const float *probabilities,
+                                                     size_t probability_count,
+                                                     const kluere_pseudo_label_options *options, kluere_dataset **out,
+                                                     size_t *rows, size_t capacity, size_t *row_count);
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------------
  * As KLUE defines them (KLUE-baseline, metrics/functional.py), as fractions of 1. micro-F1: over all labels but
@@ -1000,12 +1166,152 @@ KLUERE_API kluere_status kluere_ensemble_search(const float *const *members, siz
                                                 const kluere_ensemble_options *options, kluere_weight_search *out,
                                                 double *weights, double *fold_weights);
 
+/* ---- Pipelines: several models that answer as one ----------------------------------------------------------------------
+ *   MEAN     every member sees every row; they vote (as in kluere_ensemble_combine)
+ *   CASCADE  a binary member (two labels, one of them no_relation) says whether there is a relation, the others say which
+ *   PAIRS    members for some pairs of entity types, a general one for the rest
+ * A row goes to the specific member for its types, else to the general one; each member sees only the rows that reach it.
+ * Several members for the same question are averaged (the models of k folds, say). Labels are matched by name: every member's
+ * must be among the pipeline's; a label that a specific member lacks has probability 0 from it. */
+enum { KLUERE_PIPELINE_MEAN = 0, KLUERE_PIPELINE_CASCADE = 1, KLUERE_PIPELINE_PAIRS = 2 };
+enum { KLUERE_MEMBER_GENERAL = 0, KLUERE_MEMBER_BINARY = 1, KLUERE_MEMBER_SPECIFIC = 2 };
+/* p0 and p1: the binary member's probabilities of no_relation and of a relation; q: those of the general or specific one.
+ *   THRESHOLD  p0 > threshold: no_relation p0, each other label p1 / (labels - 1); else q as it is
+ *   PRODUCT    no_relation p0, each other label p1 q / (sum of q over them); all rows reach both */
+enum { KLUERE_CASCADE_THRESHOLD = 0, KLUERE_CASCADE_PRODUCT = 1 };
+typedef struct kluere_pipeline_member { /* zero it first: {0} */
+  const kluere_model *model;
+  const char *subject_type; /* of SPECIFIC, NUL-terminated ("": examples without a type), else NULL */
+  const char *object_type;
+  int32_t role; /* KLUERE_MEMBER_* */
+  int32_t reserved;
+} kluere_pipeline_member;
+typedef struct kluere_pipeline_options {
+  uint32_t struct_size;
+  int32_t kind;     /* KLUERE_PIPELINE_*, default MEAN */
+  int32_t rule;     /* of CASCADE: KLUERE_CASCADE_*; -1 (default): THRESHOLD */
+  int32_t vote;     /* of MEAN: KLUERE_VOTE_*; -1 (default): SOFT */
+  double threshold; /* of THRESHOLD, 0 to 1; -1 (default): 0.765 */
+  const char *const *labels; /* NULL (default): the first general member's, after no_relation if a cascade's lacks it */
+  size_t label_count;
+} kluere_pipeline_options;
+typedef struct kluere_pipeline_info {
+  uint32_t struct_size;
+  int32_t kind;
+  int32_t rule;     /* -1: not a cascade */
+  int32_t vote;     /* -1: not a mean */
+  double threshold; /* -1: no THRESHOLD */
+  uint64_t members;
+  uint64_t labels;
+} kluere_pipeline_info;
+typedef struct kluere_pipeline_member_info { /* strings live with the pipeline; NULL: none */
+  uint32_t struct_size;
+  int32_t role;
+  const char *subject_type;
+  const char *object_type;
+  const char *folder; /* inside the folder that was opened */
+} kluere_pipeline_member_info;
+
+KLUERE_API kluere_status kluere_pipeline_options_init(kluere_pipeline_options *options, size_t struct_size);
+/* member_size: sizeof(kluere_pipeline_member). predictor: its batch_tokens, precision and decoding are those of all members
+ * (output must be PROBABILITIES); NULL, as options: defaults. */
+KLUERE_API kluere_status kluere_pipeline_create(const kluere_pipeline_member *members, size_t member_size,
+                                                size_t member_count, const kluere_pipeline_options *options,
+                                                const kluere_predictor_options *predictor, kluere_pipeline **out);
+/* A folder with pipeline.json and the model folders that it names (docs/pipelines.md). */
+KLUERE_API kluere_status kluere_pipeline_open(const kluere_context *context, const char *directory,
+                                              const kluere_predictor_options *predictor, kluere_pipeline **out);
+/* Writes pipeline.json and every member's folder beside their place and swaps the folder in. */
+KLUERE_API kluere_status kluere_pipeline_save(const kluere_pipeline *pipeline, const char *directory);
+KLUERE_API void kluere_pipeline_destroy(kluere_pipeline *pipeline);
+/* Set struct_size first, here and below. */
+KLUERE_API kluere_status kluere_pipeline_describe(const kluere_pipeline *pipeline, kluere_pipeline_info *info);
+KLUERE_API kluere_status kluere_pipeline_describe_member(const kluere_pipeline *pipeline, size_t index,
+                                                         kluere_pipeline_member_info *info);
+KLUERE_API size_t kluere_pipeline_label_count(const kluere_pipeline *pipeline);
+KLUERE_API const char *kluere_pipeline_label(const kluere_pipeline *pipeline, size_t index); /* NULL if there is none */
+/* As kluere_predictor_predict: out, rows x labels probabilities. */
+KLUERE_API kluere_status kluere_pipeline_predict(kluere_pipeline *pipeline, const kluere_example *examples,
+                                                 size_t example_size, size_t count, int32_t offset_unit, float *out,
+                                                 size_t capacity);
+KLUERE_API kluere_status kluere_pipeline_predict_dataset(kluere_pipeline *pipeline, const kluere_dataset *dataset,
+                                                         float *out, size_t capacity);
+
 /* ---- Training -----------------------------------------------------------------------------------------------------
  * step() is the primitive; run() is a loop over step() with evaluation and checkpoints that you could write yourself.
- * The update is AdamW as torch.optim.AdamW does it (no decay on biases and layer norms). The loss is the mean over all
- * sentences of an update, however they are split into micro-batches. */
-enum { KLUERE_SCHEDULE_LINEAR = 0, KLUERE_SCHEDULE_COSINE = 1, KLUERE_SCHEDULE_CONSTANT = 2 }; /* each after warm-up */
+ * The update is AdamW as torch.optim.AdamW does it (no decay on biases and layer norms). The loss is cross entropy, or what
+ * kluere_loss_options says: the mean over all sentences of an update, however they are split into micro-batches. */
+/* Each after warm-up, as transformers' get_scheduler. */
+enum {
+  KLUERE_SCHEDULE_LINEAR = 0,
+  KLUERE_SCHEDULE_COSINE = 1,
+  KLUERE_SCHEDULE_CONSTANT = 2,
+  KLUERE_SCHEDULE_COSINE_WITH_RESTARTS = 3,
+  KLUERE_SCHEDULE_POLYNOMIAL = 4,
+  KLUERE_SCHEDULE_INVERSE_SQRT = 5 /* 1 / sqrt(update / warm-up); without warm-up 10000 in its place */
+};
+enum {
+  KLUERE_OPTIMIZER_ADAMW = 0,   /* torch.optim.AdamW */
+  KLUERE_OPTIMIZER_ADAMW_HF = 1 /* transformers.AdamW of versions before 5, correct_bias=True: epsilon is added before the
+                                 * bias correction, decay comes after the update */
+};
 enum { KLUERE_BEST_MICRO_F1 = 0, KLUERE_BEST_AUPRC = 1, KLUERE_BEST_LOSS = 2 };
+
+/* The loss of a training run. A sentence with logits z, label y and p = softmax(z) has the
+ *   hard loss   CROSS_ENTROPY  sum over classes j of w_j q_j (-log p_j)
+ *               FOCAL          sum over j of alpha_j w_j q_j (1 - p_j)^gamma (-log p_j)        (Lin et al. 2017)
+ *               LDAM           w_y (-log softmax(s (z - m_y [j = y]))_y), m_y = max_m (n_y / n_min)^(-1/4)  (Cao et al. 2019)
+ *   q           q_y = 1, others 0; with label_smoothing e and C classes
+ *               ALL            e / C for every class and 1 - e more for y: torch's label_smoothing, transformers' LabelSmoother
+ *               OTHERS         1 - e for y, e / (C - 1) for each other class
+ *   w           class weights: given, or by a rule from n_j, the training rows of label j (0 for labels without rows):
+ *               INVERSE 1 / n_j, SQRT 1 / sqrt(n_j), EFFECTIVE (1 - beta) / (1 - beta^n_j) (Cui et al. 2019); then scaled so
+ *               that their mean over the labels that have rows is 1 (MEAN_CLASSES), or over the rows (MEAN_ROWS,
+ *               scikit-learn's "balanced" with INVERSE), or not at all (AS_IS). Weights that are given are taken as they are.
+ * An update's loss is the sum of its sentences' losses over their number, or, with weighted_mean, over the sum of their w_y
+ * (torch's CrossEntropyLoss(weight)); of the whole update, however it is cut into micro-batches.
+ *   r_drop      alpha > 0: each sentence is in the batch twice, with dropout of its own: the mean of both hard losses +
+ *               alpha (KL(p || p') + KL(p' || p)) / 2 (Liang et al. 2021). Tokens of a batch count twice.
+ *   soft_targets  a teacher's probabilities t for the training rows: (1 - share) hard + share T^2 KL(t' || softmax(z / T)),
+ *               t' = t^(1/T) / sum of t^(1/T) (Hinton et al. 2015)
+ * What contradicts something else is refused with both names. Evaluation reports plain cross entropy whatever the loss. */
+enum { KLUERE_LOSS_CROSS_ENTROPY = 0, KLUERE_LOSS_FOCAL = 1, KLUERE_LOSS_LDAM = 2 };
+enum {
+  KLUERE_CLASS_WEIGHTS_NONE = 0,
+  KLUERE_CLASS_WEIGHTS_INVERSE = 1,
+  KLUERE_CLASS_WEIGHTS_SQRT = 2,
+  KLUERE_CLASS_WEIGHTS_EFFECTIVE = 3
+};
+enum { KLUERE_WEIGHT_SCALE_MEAN_CLASSES = 0, KLUERE_WEIGHT_SCALE_MEAN_ROWS = 1, KLUERE_WEIGHT_SCALE_AS_IS = 2 };
+enum { KLUERE_SMOOTHING_ALL = 0, KLUERE_SMOOTHING_OTHERS = 1 };
+
+typedef struct kluere_loss_options {
+  uint32_t struct_size;
+  int32_t kind;               /* KLUERE_LOSS_* */
+  int32_t class_weight_rule;  /* KLUERE_CLASS_WEIGHTS_*, default NONE */
+  int32_t class_weight_scale; /* KLUERE_WEIGHT_SCALE_* of a rule's weights, default MEAN_CLASSES */
+  double effective_beta;      /* -1 (default): 0.9999; EFFECTIVE alone */
+  const float *class_weights; /* one a label, in the model's order, 0 or more; NULL (default): by the rule */
+  size_t class_weight_count;
+  double weights_from;        /* class weights begin after this share of the updates (LDAM's deferred re-weighting); 0 */
+  uint32_t weighted_mean;     /* 1: divided by the sum of the sentences' class weights; 0 (default): by their number */
+  int32_t smoothing_mode;     /* KLUERE_SMOOTHING_*, default ALL */
+  double label_smoothing;     /* e, 0 (default) to 1; not with LDAM */
+  double focal_gamma;         /* -1 (default): 2; FOCAL alone, like the next three */
+  double focal_alpha;         /* -1 (default): 1; a factor of every hard loss */
+  const float *focal_alphas;  /* one a label; NULL (default): focal_alpha for all */
+  size_t focal_alpha_count;
+  uint32_t detach_pt;         /* 1: (1 - p)^gamma is taken as a constant: no gradient goes through it */
+  uint32_t reserved;
+  double ldam_margin;         /* -1 (default): 0.5, the margin of the rarest label; LDAM alone */
+  double ldam_scale;          /* -1 (default): 30, the s above; LDAM alone */
+  double r_drop;              /* alpha; 0 (default): none */
+  const float *soft_targets;  /* training rows x labels in the model's order, copied; rows sum to 1. NULL (default): none */
+  size_t soft_target_count;
+  double temperature;         /* T; -1 (default): 1. Only with soft_targets, like the next */
+  double distill_share;       /* -1 (default): 0.5; at 1 the labels play no part */
+} kluere_loss_options;
+KLUERE_API kluere_status kluere_loss_options_init(kluere_loss_options *options, size_t struct_size);
 
 typedef struct kluere_train_options {
   uint32_t struct_size;
@@ -1036,6 +1342,32 @@ typedef struct kluere_train_options {
   int32_t precision;        /* KLUERE_PRECISION_*, default FLOAT32; UNSUPPORTED if the device lacks it */
   uint32_t split_on_out_of_memory; /* 1: micro-batches that do not fit the device's memory are computed in parts, which
                                     * changes results by rounding; 0 (default): OUT_OF_MEMORY with the sizes */
+  const kluere_loss_options *loss; /* NULL (default): cross entropy. Read by the call that takes these options */
+  uint32_t multi_sample_dropout; /* masks of the dropout before the head's output layer, 1 (default) to 64; the loss is the
+                                  * mean of theirs (Inoue 2019). More than 1 needs a classifier_dropout */
+  int32_t optimizer;             /* KLUERE_OPTIMIZER_*, default ADAMW */
+  /* Learning rates by depth, with L layers counted from 0: layer l learns with learning_rate * layer_decay^(L - l), the
+   * embeddings (and ELECTRA's projection) with layer_decay^(L + 1), what is behind the last layer with
+   * head_learning_rate_factor (the rule of BEiT, Bao et al. 2022). */
+  double layer_decay;                /* 1 (default): off; else in (0, 1) */
+  double head_learning_rate_factor;  /* more than 0, default 1 */
+  uint32_t freeze_embeddings;        /* 1: tables, their layer norm and projection stay as they are; default 0 */
+  uint32_t freeze_layers;            /* so many of the lowest layers stay as they are, default 0. Frozen parameters have no
+                                      * gradient (gradient_read gives 0), no decay, and no part in the norm; their dropout
+                                      * stays. With freeze_embeddings the backward pass ends above them */
+  /* Averages of the weights, as torch.optim.swa_utils.AveragedModel. From the first weights averaged on, evaluate(), run()'s
+   * evaluations, export_model and the model of a checkpoint folder are the average; training and resuming go on with the
+   * weights themselves (training_weights.safetensors in a checkpoint). EMA together with SWA is refused. */
+  double ema_decay;        /* 0 (default): none; average = ema_decay * average + (1 - ema_decay) * weights, each update */
+  double swa_start;        /* 0 (default): none; equal mean (Izmailov et al. 2018) after this share of the updates */
+  uint64_t swa_every;      /* updates from one summand to the next, default 1 */
+  double swa_learning_rate; /* > 0: constant from swa_start on; 0 (default): the schedule's */
+  uint32_t ema_warmup;     /* 1: decay min(ema_decay, (1 + n) / (10 + n)) after n updates; 0 (default): ema_decay */
+  uint32_t checkpoint_activations; /* 1: a layer's values are computed again in the backward pass (Chen et al. 2016): less
+                                    * memory, more time, the same bits; default 0 */
+  double schedule_cycles;  /* COSINE: waves, COSINE_WITH_RESTARTS: falls; 0 (default): transformers' 0.5 and 1 */
+  double schedule_power;   /* POLYNOMIAL; 0 (default): transformers' 1 */
+  double end_learning_rate; /* POLYNOMIAL; -1 (default): transformers' 1e-7 */
 } kluere_train_options;
 
 typedef struct kluere_step_info {
@@ -1046,8 +1378,8 @@ typedef struct kluere_step_info {
   uint64_t sentences; /* in this update */
   uint64_t tokens;    /* in this update */
   double epoch;       /* passes over the data so far */
-  double loss;        /* mean over the update's sentences, with dropout */
-  double learning_rate;
+  double loss;        /* what is minimised: mean over the update's sentences, with dropout */
+  double learning_rate; /* without the factors by depth */
   double grad_norm; /* before clipping */
   double seconds;   /* this update */
   uint32_t skipped; /* FLOAT16: 1: gradients overflowed; nothing was changed, and the loss scale was halved */
@@ -1093,10 +1425,10 @@ KLUERE_API kluere_status kluere_trainer_run(kluere_trainer *trainer, kluere_trai
 /* Makes step(), run() or evaluate() in progress on another thread, or else the next run(), return CANCELLED soon.
  * Safe from any thread and from a signal handler while the trainer exists. */
 KLUERE_API void kluere_trainer_request_stop(kluere_trainer *trainer);
-/* The present weights on labelled rows, without dropout. Set out->struct_size first. */
+/* The present weights (their average, if there is one) on labelled rows, without dropout. Set out->struct_size first. */
 KLUERE_API kluere_status kluere_trainer_evaluate(kluere_trainer *trainer, const kluere_dataset *dataset,
                                                  kluere_metrics *out);
-/* A model with a copy of the present weights. */
+/* A model with a copy of the present weights, or of their average, if there is one. */
 KLUERE_API kluere_status kluere_trainer_export_model(kluere_trainer *trainer, kluere_model **out);
 /* For exact resume with the same version of the library; also a model folder. Written as model_save writes. */
 KLUERE_API kluere_status kluere_trainer_save_checkpoint(kluere_trainer *trainer, const char *directory);

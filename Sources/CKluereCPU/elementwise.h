@@ -63,6 +63,7 @@ struct kk_elementwise_table {
   double (*sum_of_squares)(const float *x, size_t count);
   void (*adamw)(float *w, float *m, float *v, const float *gradient, size_t count, const kk_adamw_constants *constants);
   void (*fill)(float *x, float value, size_t count);
+  void (*lerp)(float *y, const float *x, float weight, size_t count);
 };
 
 /* NULL if this build has no code for the instruction set. Whether the machine runs it is the caller's question. */

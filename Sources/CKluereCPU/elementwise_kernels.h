@@ -21,5 +21,5 @@
     .attention_scratch = kk_attention_scratch, .attention = kk_attention_forward_piece,                          \
     .attention_backward = kk_attention_backward_piece, .cross_entropy = kk_cross_entropy_piece,                  \
     .softmax = kk_softmax_piece, .sum_of_squares = kk_sum_of_squares_piece, .adamw = kk_adamw_piece,             \
-    .fill = kk_fill_piece                                                                                        \
+    .fill = kk_fill_piece, .lerp = kk_lerp_piece                                                                 \
   }

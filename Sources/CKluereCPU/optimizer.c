@@ -1,4 +1,4 @@
-/* optimizer.c - AdamW, the gradient's norm, fill. */
+/* optimizer.c - AdamW, the gradient's norm, fill, averages of weights. */
 #include <math.h>
 
 #include "pieces.h"
@@ -80,4 +80,23 @@ static void fill_piece(void *context, size_t item) {
 void kk_fill(kk_engine *engine, float *x, float value, size_t count) {
   filling f = {engine->elementwise, x, value, count};
   kk_run(engine, kk_pieces(count, KK_PIECE), count, 0.15, fill_piece, &f);
+}
+
+typedef struct interpolation {
+  const struct kk_elementwise_table *table;
+  float *y;
+  const float *x;
+  float weight;
+  size_t count;
+} interpolation;
+
+static void lerp_piece(void *context, size_t item) {
+  const interpolation *l = context;
+  kk_rows r = kk_piece_range(item, KK_PIECE, l->count, 1);
+  l->table->lerp(l->y + r.begin, l->x + r.begin, l->weight, r.end - r.begin);
+}
+
+void kk_lerp(kk_engine *engine, float *y, const float *x, float weight, size_t count) {
+  interpolation l = {engine->elementwise, y, x, weight, count};
+  kk_run(engine, kk_pieces(count, KK_PIECE), count, 0.4, lerp_piece, &l);
 }

@@ -1,4 +1,4 @@
-/* optimizer_kernel.h - AdamW in one pass over its four arrays, sum of squares, fill. */
+/* optimizer_kernel.h - AdamW in one pass over its four arrays, sum of squares, fill, averages of weights. */
 
 KK_INLINE void kk_adamw_vector(kk_vec *w, kk_vec *m, kk_vec *v, kk_vec gradient, const kk_adamw_constants *c) {
   kk_vec g = kk_v_mul(gradient, kk_v_set(c->grad_scale));
@@ -47,4 +47,20 @@ static void kk_fill_piece(float *x, float value, size_t count) {
   size_t i = 0;
   for (; i + KK_WIDTH <= count; i += KK_WIDTH) kk_v_store(x + i, v);
   if (i < count) kk_v_store_part(x + i, v, count - i);
+}
+
+/* From the nearer end, as torch.lerp: weight 1 gives x to the bit. */
+KK_INLINE kk_vec kk_lerp_vector(kk_vec y, kk_vec x, float weight) {
+  kk_vec way = kk_v_sub(x, y);
+  return weight < 0.5f ? kk_v_fma(way, kk_v_set(weight), y) : kk_v_fma(way, kk_v_set(weight - 1.0f), x);
+}
+
+static void kk_lerp_piece(float *y, const float *x, float weight, size_t count) {
+  size_t i = 0;
+  for (; i + KK_WIDTH <= count; i += KK_WIDTH)
+    kk_v_store(y + i, kk_lerp_vector(kk_v_load(y + i), kk_v_load(x + i), weight));
+  if (i < count) {
+    size_t n = count - i;
+    kk_v_store_part(y + i, kk_lerp_vector(kk_v_load_part(y + i, n), kk_v_load_part(x + i, n), weight), n);
+  }
 }

@@ -1,4 +1,5 @@
-/* embedding.c - embeddings of packed tokens, the gradients of their tables, rows taken out of and added into arrays. */
+/* embedding.c - embeddings of packed tokens, the gradients of their tables, rows taken out of and added into arrays, spans
+ * of rows pooled. */
 #include "operation.h"
 
 /* Above this many rows, a table's gradient looks for equal indices; below, each row is a column sum of its own: one or
@@ -144,4 +145,53 @@ int kc_scatter_add_rows(kc_device *device, kc_array dx, const float *dy, const i
   if (status != KC_OK) return status;
   float *values = (float *)(uintptr_t)dy; /* the one struct of both kernels; this one only reads them */
   return kc_leave(device, move_rows(device, KC_KERNEL_FOR(kc_scatter_rows, dx.type), dx, values, index, count, width));
+}
+
+/* ---- spans ---- */
+
+static int pool(kc_device *device, int kernel, size_t blocks, kc_pool_parameters *p) {
+  if (blocks == 0 || p->width == 0) return KC_OK;
+  p->vectors = kc_vectors(p->width, kc_address(p->x) | kc_address(p->values));
+  kc_grid grid = {(unsigned)blocks, 1, 1};
+  return kc_launch(device, kernel, grid, kc_row_threads(p->width), 0, p, sizeof *p);
+}
+
+static int check_spans(kc_device *device, size_t features, size_t count, size_t width) {
+  if (features > UINT32_MAX || width > UINT32_MAX || (features > 0 && count > KC_MOST_BLOCKS / features))
+    return kc_fail(device, KC_UNSUPPORTED, "%zu spans of %zu sentences, %zu columns; at most %u spans", features, count,
+                   width, KC_MOST_BLOCKS);
+  return KC_OK;
+}
+
+int kc_pool_spans(kc_device *device, float *y, int32_t *largest, const float *x, const int32_t *spans, size_t features,
+                  size_t count, size_t width, int maximum) {
+  int status = kc_enter(device);
+  if (status != KC_OK) return status;
+  kc_pool_parameters p = {.x = (float *)(uintptr_t)x, /* one struct for both ways; this one only reads it */
+                          .values = y,
+                          .largest = largest,
+                          .spans = spans,
+                          .count = count,
+                          .features = (unsigned)features,
+                          .width = (unsigned)width,
+                          .maximum = maximum};
+  status = check_spans(device, features, count, width);
+  if (status == KC_OK) status = pool(device, KC_K_kc_pool_spans_f32, features * count, &p);
+  return kc_leave(device, status);
+}
+
+int kc_pool_spans_backward(kc_device *device, float *dx, const float *dy, const int32_t *largest, const int32_t *spans,
+                           size_t features, size_t count, size_t width) {
+  int status = kc_enter(device);
+  if (status != KC_OK) return status;
+  kc_pool_parameters p = {.x = dx,
+                          .values = (float *)(uintptr_t)dy,
+                          .largest = (int32_t *)(uintptr_t)largest,
+                          .spans = spans,
+                          .count = count,
+                          .features = (unsigned)features,
+                          .width = (unsigned)width};
+  status = check_spans(device, features, count, width);
+  if (status == KC_OK) status = pool(device, KC_K_kc_pool_gradient_f32, count, &p);
+  return kc_leave(device, status);
 }

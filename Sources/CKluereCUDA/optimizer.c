@@ -1,4 +1,4 @@
-/* optimizer.c - one update: its state on the device, the norm of the gradients, AdamW. */
+/* optimizer.c - one update: its state on the device, the norm of the gradients, AdamW, averages of weights. */
 #include <math.h>
 
 #include "operation.h"
@@ -93,6 +93,19 @@ int kc_adamw_apply(kc_device *device, float *w, kc_array half, float *m, float *
   kc_grid grid = {(unsigned)blocks, 1, 1};
   int type = half.data ? half.type : KC_F32;
   return kc_leave(device, kc_launch(device, KC_KERNEL_FOR(kc_adamw, type), grid, 256, 0, &p, sizeof p));
+}
+
+int kc_lerp(kc_device *device, float *y, const float *x, float weight, size_t count) {
+  int status = kc_enter(device);
+  if (status != KC_OK) return status;
+  size_t blocks = kc_divide_up(count, KC_BLOCK_ELEMENTS);
+  if (blocks > KC_MOST_BLOCKS)
+    return kc_leave(device, kc_fail(device, KC_UNSUPPORTED, "an average of %zu values", count));
+  if (blocks == 0) return kc_leave(device, KC_OK);
+  kc_lerp_parameters p = {
+    .y = y, .x = x, .weight = weight, .count = count, .vectors = kc_aligned(kc_address(y) | kc_address(x))};
+  kc_grid grid = {(unsigned)blocks, 1, 1};
+  return kc_leave(device, kc_launch(device, KC_K_kc_lerp_f32, grid, 256, 0, &p, sizeof p));
 }
 
 int kc_update_read(kc_device *device, const kc_update_state *state, kc_update_state *out) {

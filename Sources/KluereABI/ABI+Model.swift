@@ -30,7 +30,8 @@ private func defaultOpenOptions() -> kluere_model_open_options {
   kluere_model_open_options(
     struct_size: UInt32(MemoryLayout<kluere_model_open_options>.size), input_form: -1, max_tokens: 0,
     read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0, task: 0, reserved: 0,
-    added_special_tokens: nil, added_special_token_count: 0, input_template: nil, particles: -1, after_marker: -1)
+    added_special_tokens: nil, added_special_token_count: 0, input_template: nil, particles: -1, after_marker: -1,
+    head: -1, entity_segments: -1)
 }
 
 @_cdecl("kluere_model_config_init")
@@ -87,6 +88,14 @@ public func modelOpen(
     options.inputTemplate = try inputTemplate(given.input_template)
     if given.particles != -1 { options.particles = try particles(given.particles) }
     if given.after_marker != -1 { options.afterMarker = try afterMarker(given.after_marker) }
+    if given.head != -1 { options.head = try relationHead(given.head) }
+    if given.entity_segments != -1 {
+      guard let segments = UInt32(exactly: given.entity_segments), segments <= 1 else {
+        throw KluereError(
+          .invalidArgument, "entity_segments: \(given.entity_segments), expected -1 (the folder's), 0 or 1")
+      }
+      options.entitySegments = segments == 1
+    }
     if given.max_tokens != 0 { options.maxTokens = Int(given.max_tokens) }
     options.readIntoMemory = given.read_into_memory == 1
     options.seed = given.seed

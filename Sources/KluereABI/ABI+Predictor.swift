@@ -19,7 +19,24 @@ private func defaults() -> kluere_predictor_options {
   let options = PredictorOptions()
   return kluere_predictor_options(
     struct_size: UInt32(MemoryLayout<kluere_predictor_options>.size), output: options.output.rawValue,
-    batch_tokens: UInt32(clamping: options.batchTokens), precision: options.precision.rawValue)
+    batch_tokens: UInt32(clamping: options.batchTokens), precision: options.precision.rawValue,
+    decoding: Int32(KLUERE_DECODING_AUTO))
+}
+
+/// For models on this context.
+func predictorOptions(
+  _ pointer: UnsafePointer<kluere_predictor_options>?, _ name: String = "options", on context: Context
+) throws(KluereError) -> PredictorOptions {
+  let given = try SizedStruct.read(pointer, name, defaults: defaults())
+  var options = PredictorOptions()
+  options.output = try choice(given.output, "output", "0 (probabilities) or 1 (logits)")
+  options.batchTokens = Int(given.batch_tokens)
+  options.precision = try precision(given.precision, on: context)
+  guard [Int32(KLUERE_DECODING_AUTO), Int32(KLUERE_DECODING_OFF)].contains(given.decoding) else {
+    throw KluereError(.invalidArgument, "decoding: \(given.decoding), expected 0 (the model's) or 1 (off)")
+  }
+  options.usesDecoding = given.decoding == Int32(KLUERE_DECODING_AUTO)
+  return options
 }
 
 @_cdecl("kluere_predictor_options_init")
@@ -39,11 +56,7 @@ public func predictorCreate(
   boundary { () throws(KluereError) in
     let out = try HandleOut<PredictorObject>(out)
     let model = try Handle<ModelObject>.borrow(model, "model").model
-    let given = try SizedStruct.read(options, "options", defaults: defaults())
-    var options = PredictorOptions()
-    options.output = try choice(given.output, "output", "0 (probabilities) or 1 (logits)")
-    options.batchTokens = Int(given.batch_tokens)
-    options.precision = try precision(given.precision, on: model.context)
+    let options = try predictorOptions(options, on: model.context)
     try out.store(PredictorObject(try Predictor(model: model, options: options)))
   }
 }

@@ -50,12 +50,13 @@ public func trainerCreate(
     let train = try Handle<DatasetObject>.borrow(train, "train").dataset
     let evaluation = try Handle<DatasetObject>.borrowOptional(evaluation, "evaluation")?.dataset
     let options = try SizedStruct.read(options, "options", defaults: defaultTrainOptions())
-    let configuration = try trainingConfiguration(options, on: model.context)
+    var configuration = try trainingConfiguration(options, on: model.context)
+    let softTargets = try readLoss(options.loss, into: &configuration)
     try out.store(
       TrainerObject(
         try Trainer(
           model: model, train: train, evaluation: evaluation, configuration: configuration,
-          libraryVersion: libraryVersion.description)))
+          softTargets: softTargets, libraryVersion: libraryVersion.description)))
   }
 }
 

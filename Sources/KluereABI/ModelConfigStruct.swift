@@ -33,7 +33,8 @@ func modelConfigStruct(_ configuration: ModelConfiguration) -> kluere_model_conf
     activation: activationCodes.first { $0.value == configuration.activation }?.code ?? 0,
     embedding_size: UInt32(clamping: configuration.embeddingWidth), untied_decoder: configuration.tiesDecoder ? 0 : 1,
     input_template: nil, particles: configuration.particles.rawValue,
-    after_marker: configuration.afterMarkerInUse.rawValue)
+    after_marker: configuration.afterMarkerInUse.rawValue, head: configuration.head.rawValue,
+    entity_segments: configuration.entitySegments ? 1 : 0)
 }
 
 /// The header's struct as a configuration; ranges are checked by the model.
@@ -66,6 +67,8 @@ func modelConfiguration(_ config: kluere_model_config) throws(KluereError) -> Mo
     throw KluereError(.invalidArgument, "untied_decoder: \(config.untied_decoder), expected 0 or 1")
   }
   configuration.tiesDecoder = config.untied_decoder == 0
+  configuration.head = try relationHead(config.head)
+  configuration.entitySegments = try truth(config.entity_segments, "entity_segments")
   return configuration
 }
 
@@ -74,6 +77,10 @@ private let activationCodes: [(code: Int32, value: Activation)] = [(0, .gelu), (
 
 func task(_ value: Int32) throws(KluereError) -> ModelTask {
   try choice(value, "task", "0 (classification), 1 (masked LM) or 2 (encoder)")
+}
+
+func relationHead(_ value: Int32) throws(KluereError) -> RelationHead {
+  try choice(value, "head", "one of KLUERE_HEAD_*, 0 to 9")
 }
 
 func inputForm(_ value: Int32) throws(KluereError) -> InputForm {

@@ -16,6 +16,7 @@ enum SizedStruct<Struct: BitwiseCopyable> {
     if Struct.self == kluere_model_open_options.self { return 40 }
     if Struct.self == kluere_train_options.self { return 160 }
     if Struct.self == kluere_step_info.self { return 80 }
+    if Struct.self == kluere_predictor_options.self { return 16 }
     return knownSize
   }
 

@@ -4,9 +4,11 @@ internal import KluereCompute
 internal import KluereTraining
 
 private let modelsOwn: Float = -1
+private let schedulesOwn: Double = -1
 
 func defaultTrainOptions() -> kluere_train_options {
   let c = TrainingConfiguration()
+  let extras = c.extras
   return kluere_train_options(
     struct_size: UInt32(MemoryLayout<kluere_train_options>.size), batch_sentences: UInt32(clamping: c.batchSentences),
     batch_tokens: UInt32(clamping: c.batchTokens), accumulation: UInt32(clamping: c.accumulation), seed: c.seed,
@@ -18,7 +20,15 @@ func defaultTrainOptions() -> kluere_train_options {
     classifier_dropout: c.classifierDropout ?? modelsOwn, best_metric: c.bestMetric.rawValue,
     evaluate_every: UInt64(clamping: c.evaluateEvery), checkpoint_every: UInt64(clamping: c.checkpointEvery),
     patience: UInt64(clamping: c.patience), output_directory: nil,
-    precision: c.precision.rawValue, split_on_out_of_memory: c.splitsOnOutOfMemory ? 1 : 0)
+    precision: c.precision.rawValue, split_on_out_of_memory: c.splitsOnOutOfMemory ? 1 : 0,
+    loss: nil, multi_sample_dropout: UInt32(clamping: c.multiSampleDropout), optimizer: extras.optimizer.rawValue,
+    layer_decay: extras.layerDecay, head_learning_rate_factor: extras.headRateFactor,
+    freeze_embeddings: extras.freezesEmbeddings ? 1 : 0, freeze_layers: UInt32(clamping: extras.frozenLayers),
+    ema_decay: extras.emaDecay, swa_start: extras.swaStart, swa_every: UInt64(clamping: extras.swaEvery),
+    swa_learning_rate: extras.swaLearningRate, ema_warmup: extras.emaWarmup ? 1 : 0,
+    checkpoint_activations: extras.recomputesLayers ? 1 : 0,
+    schedule_cycles: extras.scheduleCycles, schedule_power: extras.schedulePower,
+    end_learning_rate: extras.endLearningRate ?? schedulesOwn)
 }
 
 /// KLUERE_PRECISION_*; AUTO is the device's choice.
@@ -44,11 +54,8 @@ func trainingConfiguration(
   c.epsilon = options.epsilon
   c.weightDecay = options.weight_decay
   c.maxGradNorm = options.max_grad_norm
-  c.schedule = try choice(options.schedule, "schedule", "0 (linear), 1 (cosine) or 2 (constant)")
-  guard options.group_by_length <= 1 else {
-    throw KluereError(.invalidArgument, "group_by_length: \(options.group_by_length), expected 0 or 1")
-  }
-  c.groupByLength = options.group_by_length == 1
+  c.schedule = try choice(options.schedule, "schedule", "0 to 5 (KLUERE_SCHEDULE_*)")
+  c.groupByLength = try flag(options.group_by_length, "group_by_length")
   c.warmupSteps = try integer(options.warmup_steps, "warmup_steps")
   c.warmupRatio = options.warmup_ratio
   c.hiddenDropout = options.hidden_dropout == modelsOwn ? nil : options.hidden_dropout
@@ -59,13 +66,35 @@ func trainingConfiguration(
   c.checkpointEvery = try integer(options.checkpoint_every, "checkpoint_every")
   c.patience = try integer(options.patience, "patience")
   c.precision = try precision(options.precision, on: context)
-  guard options.split_on_out_of_memory <= 1 else {
-    throw KluereError(
-      .invalidArgument, "split_on_out_of_memory: \(options.split_on_out_of_memory), expected 0 or 1")
-  }
-  c.splitsOnOutOfMemory = options.split_on_out_of_memory == 1
+  c.multiSampleDropout = Int(options.multi_sample_dropout)
+  c.splitsOnOutOfMemory = try flag(options.split_on_out_of_memory, "split_on_out_of_memory")
+  c.extras = try trainingExtras(options)
   if let directory = options.output_directory { c.outputDirectory = try path(directory, "output_directory") }
   return c
+}
+
+private func trainingExtras(_ options: kluere_train_options) throws(KluereError) -> TrainingExtras {
+  var extras = TrainingExtras()
+  extras.layerDecay = options.layer_decay
+  extras.headRateFactor = options.head_learning_rate_factor
+  extras.freezesEmbeddings = try flag(options.freeze_embeddings, "freeze_embeddings")
+  extras.frozenLayers = Int(options.freeze_layers)
+  extras.emaDecay = options.ema_decay
+  extras.emaWarmup = try flag(options.ema_warmup, "ema_warmup")
+  extras.swaStart = options.swa_start
+  extras.swaEvery = try integer(options.swa_every, "swa_every")
+  extras.swaLearningRate = options.swa_learning_rate
+  extras.recomputesLayers = try flag(options.checkpoint_activations, "checkpoint_activations")
+  extras.optimizer = try choice(options.optimizer, "optimizer", "0 (AdamW) or 1 (AdamW of transformers)")
+  extras.scheduleCycles = options.schedule_cycles
+  extras.schedulePower = options.schedule_power
+  extras.endLearningRate = options.end_learning_rate == schedulesOwn ? nil : options.end_learning_rate
+  return extras
+}
+
+private func flag(_ value: UInt32, _ name: String) throws(KluereError) -> Bool {
+  guard value <= 1 else { throw KluereError(.invalidArgument, "\(name): \(value), expected 0 or 1") }
+  return value == 1
 }
 
 /// As the header's struct; struct_size is that of this version, or left to `SizedStruct.Out`.

@@ -150,6 +150,16 @@ package protocol Backend: AnyObject, Sendable {
   func scatterAddRows(_ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int)
     throws(KluereError)
 
+  /// y [features, count, width] = mean, or maximum of each column, of the rows of each span of fp32 x. largest: shaped as y:
+  /// the rows that maxima come from. A span without rows gives 0.
+  func poolSpans(
+    _ y: Floats, largest: UnsafeMutablePointer<Int32>?, _ x: Values, _ spans: RowSpans, width: Int, maximum: Bool
+  ) throws(KluereError)
+  /// dx += its gradient. largest: that of the maximum, nil for the mean.
+  func poolSpansBackward(
+    _ dx: Values, _ dy: ConstantFloats, largest: UnsafePointer<Int32>?, _ spans: RowSpans, width: Int
+  ) throws(KluereError)
+
   // MARK: Attention over packed sequences
   /// qkv [rows, 3 * heads * headWidth], out [rows, heads * headWidth], lse [heads, rows] if wanted.
   func attention(
@@ -164,6 +174,10 @@ package protocol Backend: AnyObject, Sendable {
   func crossEntropy(
     _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
     _ update: UpdateStorage) throws(KluereError)
+  /// The same for any other loss; dlogits must not be the logits.
+  func classificationLoss(
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ rule: LossRule, _ update: UpdateStorage) throws(KluereError)
   func softmax(_ y: Floats, _ x: ConstantFloats, rows: Int, classes: Int) throws(KluereError)
   /// Sets lossScale and goodUpdates; once, before the first update.
   func startUpdates(_ update: UpdateStorage, lossScale: Float, goodUpdates: UInt32) throws(KluereError)
@@ -179,6 +193,8 @@ package protocol Backend: AnyObject, Sendable {
     _ w: Floats, half: Values?, m: Floats, v: Floats, gradient: ConstantFloats, count: Int, _ rule: AdamWUpdate,
     _ update: UpdateStorage) throws(KluereError)
   func readUpdate(_ update: UpdateStorage) throws(KluereError) -> UpdateNumbers
+  /// y += weight (x - y), weight in [0, 1]; 1 copies x to the bit (torch.lerp).
+  func lerp(_ y: Floats, _ x: ConstantFloats, weight: Float, count: Int) throws(KluereError)
 
   // MARK: Recorded passes
   /// Whether calls can be recorded and run again as one.
@@ -202,6 +218,21 @@ package struct PackedSequences {
     self.count = count
     self.rows = rows
     self.longest = longest
+  }
+}
+
+/// Spans of rows, several for each sentence. Those of one sentence may overlap, those of two never do.
+package struct RowSpans {
+  /// Device memory [features, count, 2]: begin and end.
+  package var spans: UnsafePointer<Int32>
+  package var features: Int
+  /// Sentences.
+  package var count: Int
+
+  package init(spans: UnsafePointer<Int32>, features: Int, count: Int) {
+    self.spans = spans
+    self.features = features
+    self.count = count
   }
 }
 

@@ -207,6 +207,19 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     _ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int
   ) throws(KluereError) { kk_scatter_add_rows(engine, dx.floats, dy, index, count, width) }
 
+  package func poolSpans(
+    _ y: Floats, largest: UnsafeMutablePointer<Int32>?, _ x: Values, _ spans: RowSpans, width: Int, maximum: Bool
+  ) throws(KluereError) {
+    kk_pool_spans(
+      engine, y, largest, x.floats, spans.spans, spans.features * spans.count, width, maximum ? 1 : 0)
+  }
+
+  package func poolSpansBackward(
+    _ dx: Values, _ dy: ConstantFloats, largest: UnsafePointer<Int32>?, _ spans: RowSpans, width: Int
+  ) throws(KluereError) {
+    kk_pool_spans_backward(engine, dx.floats, dy, largest, spans.spans, spans.features * spans.count, width)
+  }
+
   // MARK: Attention
 
   package func attention(
@@ -240,6 +253,22 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     if rowLosses.count < rows { rowLosses = [Double](repeating: 0, count: rows) }
     let lossScale = update.pointer.pointee.lossScale
     kk_cross_entropy(engine, &rowLosses, dlogits, logits, labels, rows, classes, scale * lossScale)
+    var sum = 0.0
+    for row in 0..<rows { sum += rowLosses[row] }
+    update.pointer.pointee.lossSum += sum
+  }
+
+  package func classificationLoss(
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ rule: LossRule, _ update: UpdateStorage
+  ) throws(KluereError) {
+    if rowLosses.count < rows { rowLosses = [Double](repeating: 0, count: rows) }
+    var terms = kk_loss_rule(
+      weights: rule.weights, margins: rule.margins, teacher: rule.teacher, on_target: rule.onTarget,
+      off_target: rule.offTarget, gamma: rule.gamma, sharpness: rule.sharpness, temperature: rule.temperature,
+      hard: rule.hard, soft: rule.soft, agreement: rule.agreement, detached: rule.isDetached ? 1 : 0)
+    let lossScale = update.pointer.pointee.lossScale
+    kk_classification_loss(engine, &rowLosses, dlogits, logits, labels, rows, classes, scale * lossScale, &terms)
     var sum = 0.0
     for row in 0..<rows { sum += rowLosses[row] }
     update.pointer.pointee.lossSum += sum
@@ -279,6 +308,10 @@ package final class CPUBackend: Backend, @unchecked Sendable {
   }
 
   package func readUpdate(_ update: UpdateStorage) throws(KluereError) -> UpdateNumbers { update.pointer.pointee }
+
+  package func lerp(_ y: Floats, _ x: ConstantFloats, weight: Float, count: Int) throws(KluereError) {
+    kk_lerp(engine, y, x, weight, count)
+  }
 
   // MARK: Recorded passes: a call costs nothing here that a recording would save
 

@@ -252,6 +252,22 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     _ dx: Values, _ dy: ConstantFloats, _ index: UnsafePointer<Int32>, count: Int, width: Int
   ) throws(KluereError) { try check(kc_scatter_add_rows(device, array(dx), dy, index, count, width), "scatter rows") }
 
+  package func poolSpans(
+    _ y: Floats, largest: UnsafeMutablePointer<Int32>?, _ x: Values, _ spans: RowSpans, width: Int, maximum: Bool
+  ) throws(KluereError) {
+    try check(
+      kc_pool_spans(
+        device, y, largest, x.floats, spans.spans, spans.features, spans.count, width, maximum ? 1 : 0), "pooling")
+  }
+
+  package func poolSpansBackward(
+    _ dx: Values, _ dy: ConstantFloats, largest: UnsafePointer<Int32>?, _ spans: RowSpans, width: Int
+  ) throws(KluereError) {
+    try check(
+      kc_pool_spans_backward(
+        device, dx.floats, dy, largest, spans.spans, spans.features, spans.count, width), "pooling, gradient")
+  }
+
   // MARK: Attention
 
   package func attention(
@@ -289,7 +305,20 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     _ update: UpdateStorage
   ) throws(KluereError) {
     try check(
-      kc_cross_entropy(device, dlogits, logits, labels, rows, classes, scale, 0, nil, state(update)), "cross-entropy")
+      kc_cross_entropy(device, dlogits, logits, labels, rows, classes, scale, state(update)), "cross-entropy")
+  }
+
+  package func classificationLoss(
+    _ dlogits: Floats?, _ logits: ConstantFloats, labels: UnsafePointer<Int32>, rows: Int, classes: Int, scale: Float,
+    _ rule: LossRule, _ update: UpdateStorage
+  ) throws(KluereError) {
+    var terms = kc_loss_rule(
+      weights: rule.weights, margins: rule.margins, teacher: rule.teacher, on_target: rule.onTarget,
+      off_target: rule.offTarget, gamma: rule.gamma, sharpness: rule.sharpness, temperature: rule.temperature,
+      hard: rule.hard, soft: rule.soft, agreement: rule.agreement, detached: rule.isDetached ? 1 : 0)
+    try check(
+      kc_classification_loss(device, dlogits, logits, labels, rows, classes, scale, &terms, state(update)),
+      "classification loss")
   }
 
   package func softmax(_ y: Floats, _ x: ConstantFloats, rows: Int, classes: Int) throws(KluereError) {
@@ -337,6 +366,10 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     numbers.lossScale = read.loss_scale
     numbers.goodUpdates = read.good_updates
     return numbers
+  }
+
+  package func lerp(_ y: Floats, _ x: ConstantFloats, weight: Float, count: Int) throws(KluereError) {
+    try check(kc_lerp(device, y, x, weight, count), "average of weights")
   }
 
   // MARK: Recorded passes

@@ -45,7 +45,7 @@ package func searchWeights(
   options.scoresAreLogits = false
   let all = try FoldRows(rows: Array(0..<members.rows), ballot, members, labels)
   defer { all.release() }
-  let folds = try foldOfRows(given, members.rows, search)
+  let folds = try rowFolds(given, rows: members.rows, count: search.folds, seed: search.seed)
 
   let chosen = try all.select(search, options)
   let equal = try all.value([Double](repeating: 1, count: members.count), search.metric, options)
@@ -72,41 +72,6 @@ package func searchWeights(
   result.heldOut = try computeFigure(
     search.metric, Judged(scores: UnsafeBufferPointer(heldOut), labels: labels, classes: members.classes), options)
   return result
-}
-
-/// Every fold has a row, and so have all others together.
-private func foldOfRows(
-  _ given: UnsafeBufferPointer<Int32>?, _ rows: Int, _ search: WeightSearchOptions
-) throws(KluereError) -> [Int] {
-  guard (2...1000).contains(search.folds), search.folds <= rows else {
-    throw KluereError(
-      .invalidArgument, "folds: \(search.folds), expected 2 to 1000 and at most the \(rows) rows")
-  }
-  guard let given else {
-    guard let count = UInt32(exactly: rows) else {
-      throw KluereError(.invalidArgument, "\(rows) rows are too many to divide")
-    }
-    var order = Array(0..<count)
-    var random = RandomStream(seed: search.seed, index: 0)
-    random.shuffle(&order)
-    var folds = [Int](repeating: 0, count: rows)
-    for (place, row) in order.enumerated() { folds[Int(row)] = place % search.folds }
-    return folds
-  }
-  guard given.count == rows else {
-    throw KluereError(.invalidArgument, "folds: \(given.count) entries, expected \(rows), one for each row")
-  }
-  var sizes = [Int](repeating: 0, count: search.folds)
-  for (row, fold) in given.enumerated() {
-    guard sizes.indices.contains(Int(fold)) else {
-      throw KluereError(.invalidArgument, "fold of row \(row): \(fold), expected 0 to \(search.folds - 1)")
-    }
-    sizes[Int(fold)] += 1
-  }
-  if let empty = sizes.firstIndex(of: 0) {
-    throw KluereError(.invalidArgument, "fold \(empty) has no row, expected at least one in each of \(search.folds)")
-  }
-  return given.map(Int.init)
 }
 
 /// Some of the rows with what the members say about them, side by side in memory.

@@ -14,19 +14,24 @@ package final class AtomicDirectory {
   package let path: String
   private let parent: String
   private let allowedNames: Set<String>
+  /// What folders inside the folder may hold; nil: there are none.
+  private let allowedInFolders: Set<String>?
   private let temporary: String
   private let lock: WriterLock
   private var isOpen = true
 
   /// Begins to write the folder `path`. If it exists it may hold only files named in `replacing`: files of others are
-  /// refused rather than lost.
-  package init(_ path: String, replacing names: Set<String>) throws(KluereError) {
+  /// refused rather than lost. `foldersOf`: it may also hold folders, and these such files.
+  package init(
+    _ path: String, replacing names: Set<String>, foldersOf inside: Set<String>? = nil
+  ) throws(KluereError) {
     let place = try FolderPlace(path)
     self.path = place.path
     parent = place.parent
     allowedNames = names
+    allowedInFolders = inside
     DeadWriters.tidyUp(after: place)
-    try FolderContent.check(place.path, shown: path, holdsOnly: names)
+    try FolderContent.check(place.path, shown: path, holdsOnly: names, foldersOf: inside)
     lock = try WriterLock.new(for: place)
     temporary = lock.temporary
     let code = ks_make_directory(temporary)
@@ -37,6 +42,9 @@ package final class AtomicDirectory {
   }
 
   deinit { abort() }
+
+  /// Where a folder of that name is to be made inside the new folder.
+  package func folder(_ name: String) -> String { temporary + "/" + name }
 
   /// A file of the new folder, its slices one after another. `name` is one of those the folder may hold.
   package func add(_ name: String, slices: [UnsafeRawBufferPointer]) throws(KluereError) {
@@ -68,7 +76,7 @@ package final class AtomicDirectory {
     try checkFile(path, ks_swap_directories(temporary, path))
     do throws(KluereError) {
       // A file that somebody put into the old folder meanwhile.
-      try FolderContent.check(temporary, shown: path, holdsOnly: allowedNames)
+      try FolderContent.check(temporary, shown: path, holdsOnly: allowedNames, foldersOf: allowedInFolders)
     } catch {
       _ = ks_swap_directories(temporary, path)
       throw error
@@ -83,7 +91,7 @@ package final class AtomicDirectory {
   private func close() {
     guard isOpen else { return }
     isOpen = false
-    _ = ks_remove_tree(temporary)
+    FolderContent.remove(temporary)
     lock.release()
   }
 
@@ -126,8 +134,11 @@ struct FolderPlace {
 }
 
 enum FolderContent {
-  /// Throws .state if the folder has something in it that is not a file with one of `names`. Absent is fine.
-  static func check(_ path: String, shown: String, holdsOnly names: Set<String>) throws(KluereError) {
+  /// Throws .state if the folder has something in it that is not a file with one of `names`, or a folder with only files
+  /// of `inside`. Absent is fine.
+  static func check(
+    _ path: String, shown: String, holdsOnly names: Set<String>, foldersOf inside: Set<String>? = nil
+  ) throws(KluereError) {
     let kind = ks_path_kind(path)
     if Int(kind) == KS_PATH_ABSENT { return }
     guard kind >= 0 else { throw fileError(shown, -kind) }
@@ -135,9 +146,21 @@ enum FolderContent {
       throw KluereError(.state, "\(shown): is not a folder, and is not replaced by one")
     }
     for entry in try list(path, shown: shown) where entry.isFolder || !names.contains(entry.name) {
+      if entry.isFolder, let inside {
+        try check("\(path)/\(entry.name)", shown: "\(shown)/\(entry.name)", holdsOnly: inside)
+        continue
+      }
       throw KluereError(
         .state, "\(shown): has \"\(entry.name)\" in it, which is not of this library and would be lost")
     }
+  }
+
+  /// Best effort: a folder with its files and those of the folders in it, no deeper.
+  static func remove(_ path: String) {
+    for entry in (try? list(path, shown: path)) ?? [] where entry.isFolder {
+      _ = ks_remove_tree("\(path)/\(entry.name)")
+    }
+    _ = ks_remove_tree(path)
   }
 
   static func list(_ path: String, shown: String) throws(KluereError) -> [(name: String, isFolder: Bool)] {

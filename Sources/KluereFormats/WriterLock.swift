@@ -85,9 +85,9 @@ enum DeadWriters {
         _ = rename(old, place.path)
       } else if hasOld, !isFolder(lock.temporary) {
         // Died after the second: the new content is in its place and no longer under the temporary's name.
-        _ = ks_remove_tree(old)
+        FolderContent.remove(old)
       }
-      _ = ks_remove_tree(lock.temporary)
+      FolderContent.remove(lock.temporary)
       lock.release()
     }
   }

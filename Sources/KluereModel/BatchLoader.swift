@@ -50,7 +50,7 @@ struct BatchLoader {
   ) throws(KluereError) {
     guard let ids = memory.ids, let positions = memory.positions, let types = memory.types,
       let tokenSamples = memory.samples, let inSentence = memory.positionsInSentence, let offsets = memory.offsets,
-      let first = memory.firstRows, let sequenceSamples = memory.sequenceSamples, let zero = memory.zeros
+      let first = memory.head.firstRows, let sequenceSamples = memory.head.samples, let zero = memory.head.zeros
     else { throw KluereError(.internal, "network: no memory for a batch") }
     firstRows.removeAll(keepingCapacity: true)
     samples.removeAll(keepingCapacity: true)
@@ -79,6 +79,38 @@ struct BatchLoader {
     try backend.copyIn(first, firstRows)
     try backend.copyIn(sequenceSamples, samples)
     try backend.copyIn(zero, zeros)
+  }
+
+  /// What a head needs beyond [CLS]: its features' rows, and the orders of rows that put blocks side by side and apart.
+  mutating func loadSpans(
+    _ batch: TokenBatch, _ shape: BatchShape, of plan: HeadPlan, into memory: HeadMemory, on backend: any Backend
+  ) throws(KluereError) {
+    if let identity = memory.identity { try copyIn(identity, count: shape.sequences, on: backend) { $0 } }
+    let (joined, rows) = (plan.joined, shape.sequences)
+    if let order = memory.order {
+      try copyIn(order, count: rows * joined, on: backend) { $0 % joined * rows + $0 / joined }
+    }
+    if let inverse = memory.inverse {
+      try copyIn(inverse, count: rows * joined, on: backend) { $0 % rows * joined + $0 / rows }
+    }
+    guard let spans = memory.spans else { return }
+    let features = plan.features.count
+    guard batch.spans.count == 2 * features * batch.sequenceCount else {
+      throw KluereError(.internal, "head: the batch has \(batch.spans.count) numbers for \(features) features")
+    }
+    try copyIn(spans, count: 2 * features * rows, on: backend) { place in
+      let (feature, row, end) = (place / 2 / rows, place / 2 % rows, place % 2)
+      // An empty sequence of a padded batch gets any row there is.
+      return row < batch.sequenceCount ? Int(batch.spans[2 * (row * features + feature) + end]) : end
+    }
+  }
+
+  private mutating func copyIn(
+    _ device: UnsafeMutablePointer<Int32>, count: Int, on backend: any Backend, _ number: (Int) -> Int
+  ) throws(KluereError) {
+    numbers.removeAll(keepingCapacity: true)
+    for place in 0..<count { numbers.append(Int32(clamping: number(place))) }
+    try backend.copyIn(device, numbers)
   }
 
   private mutating func copyIn(

@@ -1,94 +1,205 @@
 internal import KluereBase
 internal import KluereCompute
 
-/// Memory of the head; one row per sequence.
-struct HeadMemory {
-  var gathered: Floats
-  var dropped: Floats
-  var dense: Floats
-  /// Before the activation; nil in inference.
-  var densePre: Floats?
-  var denseDropped: Floats
-  var logits: Floats
-  var gradient: Floats?
-  var logitsGradient: Floats?
-  /// Row of each sequence's [CLS].
-  var firstRows: UnsafePointer<Int32>
-  var samples: UnsafePointer<UInt32>
-  var zeros: UnsafePointer<UInt32>
-}
-
-/// The [CLS] heads of transformers' sequence classifiers.
-/// BERT: pooler (dense, tanh), dropout, classifier. RoBERTa: dropout, dense, tanh, dropout, out_proj. ELECTRA: as RoBERTa,
-/// with GELU whatever the layers have.
+/// A classifier's head: runs its plan, forward and backward. The head is fp32 in every precision: its rows are few, and its
+/// logits decide.
 struct ClassificationHead {
-  private let dense: LinearSlot
-  private let output: LinearSlot
+  let plan: HeadPlan
+  private let slots: ClassifierSlots
 
-  init(_ slots: ClassifierSlots) {
-    dense = slots.dense
-    output = slots.output
+  init(_ plan: HeadPlan, _ slots: ClassifierSlots) {
+    self.plan = plan
+    self.slots = slots
   }
 
-  private func activation(_ pass: Pass) -> Activation { pass.configuration.family == .electra ? .gelu : .tanh }
-  private func dropsFirst(_ pass: Pass) -> Bool { pass.configuration.family != .bert }
+  /// One pass: its sizes, and memory that is there.
+  private struct Run {
+    let pass: Pass
+    let memory: HeadMemory
+    let blocks: Floats
+    let rows: Int
+    let width: Int
+    /// Dropout samples of the output.
+    let copies: Int
 
-  private func mask(_ pass: Pass, _ memory: HeadMemory, _ site: UInt32) -> DropoutMask {
-    DropoutMask(
-      seed: pass.dropout.seed, threshold: pass.dropout.classifier, site: site, sample: memory.samples,
-      position: memory.zeros)
-  }
-
-  /// The head is fp32 in every precision: its rows are few, and its logits decide.
-  private func values(_ pass: Pass, _ floats: Floats) -> Values { Values(floats, pass.headPrecision) }
-
-  /// hidden [tokens, width] -> memory.logits [sequences, labels].
-  func forward(_ pass: Pass, _ hidden: Values, _ memory: HeadMemory) throws(KluereError) {
-    let width = pass.configuration.hiddenSize
-    let rows = pass.sequences
-    try pass.backend.gatherRows(memory.gathered, hidden, memory.firstRows, count: rows, width: width)
-    var input = memory.gathered
-    if dropsFirst(pass) {
-      try pass.backend.dropout(
-        values(pass, memory.dropped), values(pass, memory.gathered), rows: rows, width: width,
-        mask(pass, memory, DropoutSite.beforeHead))
-      input = memory.dropped
+    init(_ pass: Pass, _ memory: HeadMemory, copies: Int) throws(KluereError) {
+      guard let blocks = memory.blocks else { throw ClassificationHead.unprepared }
+      self.pass = pass
+      self.memory = memory
+      self.blocks = blocks
+      self.copies = copies
+      rows = pass.sequences
+      width = pass.configuration.hiddenSize
     }
-    try pass.linear(
-      values(pass, memory.dense), pre: memory.densePre.map { values(pass, $0) }, values(pass, input), dense, rows: rows,
-      activation(pass))
-    try pass.backend.dropout(
-      values(pass, memory.denseDropped), values(pass, memory.dense), rows: rows, width: width,
-      mask(pass, memory, DropoutSite.insideHead))
-    try pass.linear(values(pass, memory.logits), values(pass, memory.denseDropped), output, rows: rows)
+
+    func values(_ floats: Floats) -> Values { Values(floats, pass.headPrecision) }
+    func block(_ number: Int) -> Floats { blocks + number * rows * width }
+    func gradient(_ gradients: Floats, _ number: Int) -> Floats { gradients + number * rows * width }
+
+    /// y = dropout(x), x of `columns` columns; y may be x.
+    func dropout(_ y: Floats, _ x: Floats, columns: Int, _ site: UInt32) throws(KluereError) {
+      guard let samples = memory.samples, let zeros = memory.zeros else { throw ClassificationHead.unprepared }
+      let mask = DropoutMask(
+        seed: pass.dropout.seed, threshold: pass.dropout.classifier, site: site, sample: Network.unsigned(samples),
+        position: Network.unsigned(zeros))
+      try pass.backend.dropout(values(y), values(x), rows: rows, width: columns, mask)
+    }
+
+    /// Blocks side by side: y [rows, count * width].
+    func join(_ y: Floats, _ first: Floats, count: Int) throws(KluereError) {
+      guard let order = memory.order else { throw ClassificationHead.unprepared }
+      try pass.backend.gatherRows(y, values(first), order, count: rows * count, width: width)
+    }
+
+    /// And apart again.
+    func split(_ first: Floats, _ y: Floats, count: Int) throws(KluereError) {
+      guard let inverse = memory.inverse else { throw ClassificationHead.unprepared }
+      try pass.backend.gatherRows(first, values(y), inverse, count: rows * count, width: width)
+    }
   }
+
+  private static var unprepared: KluereError {
+    KluereError(.internal, "classification head: its memory is that of another pass")
+  }
+
+  // MARK: Forward
+
+  /// hidden [tokens, width] -> memory.logits [copies, sequences, labels].
+  func forward(_ pass: Pass, _ hidden: Values, _ memory: HeadMemory, copies: Int) throws(KluereError) {
+    let run = try Run(pass, memory, copies: copies)
+    try takeFeatures(run, hidden)
+    for (step, own) in zip(plan.steps, memory.steps) { try forward(run, step, own) }
+    guard let dropped = memory.dropped, let logits = memory.logits else { throw ClassificationHead.unprepared }
+    let columns = plan.output.count * run.width
+    var source = run.block(plan.output.lowerBound)
+    if let joined = memory.joined {
+      try run.join(joined, source, count: plan.output.count)
+      source = joined
+    }
+    for copy in 0..<copies {
+      try run.dropout(
+        dropped + copy * run.rows * columns, source, columns: columns, DropoutSite.output(copy: copy))
+    }
+    try pass.linear(run.values(logits), run.values(dropped), slots.output, rows: copies * run.rows)
+  }
+
+  private func takeFeatures(_ run: Run, _ hidden: Values) throws(KluereError) {
+    let first = run.block(plan.featureBlock)
+    guard plan.features.count > 1 else {
+      guard let firstRows = run.memory.firstRows else { throw ClassificationHead.unprepared }
+      return try run.pass.backend.gatherRows(first, hidden, firstRows, count: run.rows, width: run.width)
+    }
+    try run.pass.backend.poolSpans(
+      first, largest: run.memory.largest, hidden, try spans(run), width: run.width, maximum: plan.takesMaximum)
+  }
+
+  private func spans(_ run: Run) throws(KluereError) -> RowSpans {
+    guard let spans = run.memory.spans else { throw ClassificationHead.unprepared }
+    return RowSpans(spans: spans, features: plan.features.count, count: run.rows)
+  }
+
+  private func forward(_ run: Run, _ step: HeadStep, _ own: HeadMemory.Step) throws(KluereError) {
+    let count = step.input.count
+    let block = run.rows * run.width
+    var source = run.block(step.input.lowerBound)
+    if let input = own.input {
+      if step.isJoined {
+        try run.join(input, source, count: count)
+      } else if let site = step.inputDropout {
+        for number in 0..<count {
+          try run.dropout(
+            input + number * block, source + number * block, columns: run.width, site + UInt32(clamping: number))
+        }
+      } else {
+        try run.pass.backend.copy(input, source, bytes: count * block * MemoryLayout<Float>.size)
+      }
+      if step.takesTanh {
+        try run.pass.backend.activate(run.values(input), run.values(input), count: count * block, .tanh)
+      }
+      source = input
+    }
+    let result = run.block(step.result)
+    try run.pass.linear(
+      run.values(result), pre: own.pre.map(run.values), run.values(source), slots.layers[step.layer],
+      rows: run.rows * step.resultCount, step.activation)
+    if let site = step.outputDropout { try run.dropout(result, result, columns: run.width, site) }
+  }
+
+  // MARK: Backward
 
   /// memory.logitsGradient -> gradient of hidden +=, which the caller has zeroed.
   func backward(
-    _ pass: Pass, _ memory: HeadMemory, hiddenGradient: Values, parameters: Floats
+    _ pass: Pass, _ memory: HeadMemory, copies: Int, hiddenGradient: Values, parameters: Floats
   ) throws(KluereError) {
-    let width = pass.configuration.hiddenSize
-    let rows = pass.sequences
-    guard let dlogits = memory.logitsGradient, let gradient = memory.gradient, let densePre = memory.densePre else {
+    let run = try Run(pass, memory, copies: copies)
+    guard let scores = memory.logitsGradient, let gradients = memory.gradients, let dropped = memory.dropped else {
       throw KluereError(.internal, "classification head: its memory is that of inference")
     }
-    let (scores, inner) = (values(pass, dlogits), values(pass, gradient))
-    // memory.denseDropped has been read for the last time after the first product: it takes the gradient of the gathered
-    // rows.
-    let outer = values(pass, memory.denseDropped)
-    try pass.linearBackwardWeight(parameters, scores, outer, output, rows: rows)
-    try pass.linearBackwardInput(inner, scores, output, rows: rows, accumulate: false)
-    try pass.backend.dropout(inner, inner, rows: rows, width: width, mask(pass, memory, DropoutSite.insideHead))
-    let activation = activation(pass)
-    try pass.backend.activateBackward(
-      inner, inner, values(pass, activation == .tanh ? memory.dense : densePre), count: rows * width, activation)
-    let dropsFirst = dropsFirst(pass)
+    let columns = plan.output.count * run.width
+    let size = run.rows * columns
     try pass.linearBackwardWeight(
-      parameters, inner, values(pass, dropsFirst ? memory.dropped : memory.gathered), dense, rows: rows)
-    try pass.linearBackwardInput(outer, inner, dense, rows: rows, accumulate: false)
-    if dropsFirst {
-      try pass.backend.dropout(outer, outer, rows: rows, width: width, mask(pass, memory, DropoutSite.beforeHead))
+      parameters, run.values(scores), run.values(dropped), slots.output, rows: copies * run.rows)
+    // `dropped` has been read for the last time: it takes its own gradient.
+    try pass.linearBackwardInput(
+      run.values(dropped), run.values(scores), slots.output, rows: copies * run.rows, accumulate: false)
+    let first = run.gradient(gradients, plan.output.lowerBound)
+    let target = memory.joined ?? first
+    try run.dropout(target, dropped, columns: columns, DropoutSite.output(copy: 0))
+    for copy in 1..<max(copies, 1) {
+      let part = dropped + copy * size
+      try run.dropout(part, part, columns: columns, DropoutSite.output(copy: copy))
+      guard let identity = memory.identity else { throw ClassificationHead.unprepared }
+      try pass.backend.scatterAddRows(run.values(target), part, identity, count: run.rows, width: columns)
     }
-    try pass.backend.scatterAddRows(hiddenGradient, outer.floats, memory.firstRows, count: rows, width: width)
+    if let joined = memory.joined { try run.split(first, joined, count: plan.output.count) }
+    for (step, own) in zip(plan.steps, memory.steps).reversed() {
+      try backward(run, step, own, gradients, parameters)
+    }
+    try returnFeatures(run, hiddenGradient, run.gradient(gradients, plan.featureBlock))
+  }
+
+  private func returnFeatures(_ run: Run, _ hiddenGradient: Values, _ first: Floats) throws(KluereError) {
+    guard plan.features.count > 1 else {
+      guard let firstRows = run.memory.firstRows else { throw ClassificationHead.unprepared }
+      return try run.pass.backend.scatterAddRows(
+        hiddenGradient, first, firstRows, count: run.rows, width: run.width)
+    }
+    try run.pass.backend.poolSpansBackward(
+      hiddenGradient, first, largest: run.memory.largest.map { UnsafePointer($0) }, try spans(run), width: run.width)
+  }
+
+  private func backward(
+    _ run: Run, _ step: HeadStep, _ own: HeadMemory.Step, _ gradients: Floats, _ parameters: Floats
+  ) throws(KluereError) {
+    let count = step.input.count
+    let block = run.rows * run.width
+    let layer = slots.layers[step.layer]
+    let outer = run.values(run.gradient(gradients, step.result))
+    if let site = step.outputDropout { try run.dropout(outer.floats, outer.floats, columns: run.width, site) }
+    if step.activation != .none {
+      guard let pre = own.pre else { throw ClassificationHead.unprepared }
+      // tanh's slope follows from its result, which no step with tanh drops.
+      let at = run.values(step.activation == .tanh ? run.block(step.result) : pre)
+      try run.pass.backend.activateBackward(outer, outer, at, count: step.resultCount * block, step.activation)
+    }
+    let read = own.input ?? run.block(step.input.lowerBound)
+    try run.pass.linearBackwardWeight(
+      parameters, outer, run.values(read), layer, rows: run.rows * step.resultCount)
+    let target = run.gradient(gradients, step.input.lowerBound)
+    if step.isJoined {
+      // The joined input has been read for the last time: it takes its own gradient.
+      try run.pass.linearBackwardInput(run.values(read), outer, layer, rows: run.rows, accumulate: false)
+      return try run.split(target, read, count: count)
+    }
+    let inner = run.values(target)
+    try run.pass.linearBackwardInput(inner, outer, layer, rows: run.rows * count, accumulate: false)
+    if step.takesTanh {
+      try run.pass.backend.activateBackward(inner, inner, run.values(read), count: count * block, .tanh)
+    }
+    guard let site = step.inputDropout else { return }
+    for number in 0..<count {
+      let part = target + number * block
+      try run.dropout(part, part, columns: run.width, site + UInt32(clamping: number))
+    }
   }
 }

@@ -20,9 +20,13 @@ struct CompiledTemplate: Sendable {
   init(
     _ template: InputTemplate, _ rule: ParticleRule, formName: String, _ tokenizer: Tokenizer
   ) throws(KluereError) {
-    var specials = tokenizer.specialTokens
-    for (name, id) in [("[CLS]", tokenizer.clsID), ("[SEP]", tokenizer.sepID), ("[MASK]", tokenizer.maskID)]
-    where id >= 0 && !specials.contains(where: { $0.content == name }) { specials.append((name, id)) }
+    // Tokenizers that call them otherwise have BERT's names too. [SEP] is what stands between two texts.
+    var specials = tokenizer.specialTokens.map { (content: $0.content, ids: [$0.id]) }
+    let separator = tokenizer.pairSeparator
+    for (name, ids) in [("[CLS]", [tokenizer.clsID]), ("[SEP]", separator), ("[MASK]", [tokenizer.maskID])]
+    where ids.allSatisfy({ $0 >= 0 }) && !specials.contains(where: { $0.content == name }) {
+      specials.append((name, ids))
+    }
     var run: [InputTemplate.Part] = []
     func flush() {
       if !run.isEmpty { parts.append(.run(run)) }
@@ -40,9 +44,9 @@ struct CompiledTemplate: Sendable {
         parts.append(.marked(marks))
       case .literal(let text):
         for piece in CompiledTemplate.split(text, at: specials) {
-          if let id = piece.id {
+          if let ids = piece.ids {
             flush()
-            parts.append(.special(id))
+            parts += ids.map { .special($0) }
           } else {
             fixedCount += try pieces(of: piece.text, formName, tokenizer).count
             run.append(.literal(piece.text))
@@ -80,9 +84,9 @@ struct CompiledTemplate: Sendable {
 
   /// Stretches of `text` without and with a special token, the longest where several begin.
   private static func split(
-    _ text: String, at specials: [(content: String, id: Int32)]
-  ) -> [(text: String, id: Int32?)] {
-    var result: [(text: String, id: Int32?)] = []
+    _ text: String, at specials: [(content: String, ids: [Int32])]
+  ) -> [(text: String, ids: [Int32]?)] {
+    var result: [(text: String, ids: [Int32]?)] = []
     var rest = Array(text.utf8)[...]
     var plain: [UInt8] = []
     func flush() {
@@ -94,7 +98,7 @@ struct CompiledTemplate: Sendable {
         .max { $0.content.utf8.count < $1.content.utf8.count }
       if let found {
         flush()
-        result.append((found.content, found.id))
+        result.append((found.content, found.ids))
         rest = rest.dropFirst(found.content.utf8.count)
       } else {
         plain.append(byte)
@@ -126,7 +130,8 @@ struct CompiledMarks: Sendable {
   enum Mark: Sendable {
     case ids([Int32])
     case typed([Int32], untyped: Int32)
-    case type(before: [Int32], TypeWords, after: [Int32])
+    /// The type's words between two texts, tokenized as one; `fixedCount`: tokens of both, at most.
+    case type(before: String, TypeWords, after: String, fixedCount: Int)
   }
 
   let subject: (open: [Mark], close: [Mark])
@@ -151,7 +156,7 @@ struct CompiledMarks: Sendable {
       switch mark {
       case .ids(let ids): sum + ids.count
       case .typed: sum + 1
-      case .type(let before, _, let after): sum + before.count + after.count
+      case .type(_, _, _, let count): sum + count
       }
     }
   }
@@ -176,10 +181,13 @@ struct CompiledMarks: Sendable {
         for type in TypeWords.types { ids.append(try id(prefix + infix + type + suffix)) }
         result.append(.typed(ids, untyped: try id(prefix + suffix)))
       case .type(let before, let words, let after):
-        result.append(
-          .type(
-            before: try pieces(of: before, formName, tokenizer), words,
-            after: try pieces(of: after, formName, tokenizer)))
+        // A unigram model may cut them otherwise beside the words: at most into a space and characters.
+        var count = 0
+        for text in [before, after] {
+          let found = try pieces(of: text.filter { $0 != " " }, formName, tokenizer).count
+          count += tokenizer.isWordPiece ? found : max(found, text.utf8.count + 1)
+        }
+        result.append(.type(before: before, words, after: after, fixedCount: count))
       }
     }
     return result

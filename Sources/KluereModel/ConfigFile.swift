@@ -100,7 +100,9 @@ struct ConfigFile {
     let roberta = c.family.countsPositionsFromPadding
     let names = labels ?? []
     var file = JSONText()
-    file.add("architectures", [c.family.className + c.task.classSuffix])
+    // With a head that transformers does not have it opens the encoder.
+    let task = c.task == .classification && c.head != .cls ? ModelTask.encoder : c.task
+    file.add("architectures", [c.family.className + task.classSuffix])
     file.add("attention_probs_dropout_prob", c.attentionDropout)
     if roberta { file.add("bos_token_id", Int(bosTokenID)) }
     if let dropout = c.classifierDropout {

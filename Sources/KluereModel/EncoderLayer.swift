@@ -35,10 +35,11 @@ struct Pass {
     }
   }
 
-  /// Gradients of weights and bias +=.
+  /// Gradients of weights and bias +=; nil: nobody wants them.
   func linearBackwardWeight(
-    _ gradients: Floats, _ dy: Values, _ x: Values, _ slot: LinearSlot, rows: Int
+    _ gradients: Floats?, _ dy: Values, _ x: Values, _ slot: LinearSlot, rows: Int
   ) throws(KluereError) {
+    guard let gradients else { return }
     try backend.linearBackwardWeight(
       gradients + slot.weight, gradients + slot.bias, dy, x, rows: rows, out: slot.out, in: slot.width)
   }
@@ -58,6 +59,8 @@ struct LayerScratch {
   var activation: Values
   /// Backward only: widest gradient, [max(3 hidden, intermediate)].
   var wide: Values?
+  /// Takes the gradients of a frozen layer's norms, which come along with those of their inputs. [2 hidden]
+  var unwanted: Floats?
 }
 
 /// One post-norm transformer layer (BERT, Devlin et al. 2019): attention and feed-forward, each followed by
@@ -92,25 +95,31 @@ struct EncoderLayer {
       pass.mask(pass.dropout.hidden, DropoutSite.output(layer: number)))
   }
 
-  /// `gradient` holds the gradient of memory.output and then that of memory.input. Gradients of parameters +=.
+  /// `gradient` holds the gradient of memory.output and then, if `needsInput`, that of memory.input. Gradients of
+  /// parameters +=; nil: the layer is frozen.
   func backward(
-    _ pass: Pass, _ memory: LayerMemory, _ scratch: LayerScratch, gradient: Values, parameters: Floats
+    _ pass: Pass, _ memory: LayerMemory, _ scratch: LayerScratch, gradient: Values, parameters: Floats?,
+    needsInput: Bool
   ) throws(KluereError) {
     let c = pass.configuration
     guard let lse = memory.lse, let attentionXhat = memory.attentionXhat, let attentionRstd = memory.attentionRstd,
       let pre = memory.pre, let outputXhat = memory.outputXhat, let outputRstd = memory.outputRstd,
       let wide = scratch.wide
     else { throw KluereError(.internal, "layer \(number): its memory is that of inference") }
+    let attentionNorm = try places(slots.attentionNorm, parameters, scratch, width: c.hiddenSize)
+    let outputNorm = try places(slots.outputNorm, parameters, scratch, width: c.hiddenSize)
 
     // Second norm: afterwards `projection` is the gradient of the feed-forward result, `gradient` that of the residual.
     try pass.backend.residualNormBackward(
-      dx: scratch.projection, dsum: gradient, dgain: parameters + slots.outputNorm.gain,
-      dbias: parameters + slots.outputNorm.bias, gradient, xhat: outputXhat, rstd: outputRstd,
+      dx: scratch.projection, dsum: gradient, dgain: outputNorm.gain, dbias: outputNorm.bias, gradient,
+      xhat: outputXhat, rstd: outputRstd,
       gain: pass.weights.floats + slots.outputNorm.gain, rows: pass.tokens, width: c.hiddenSize,
       pass.mask(pass.dropout.hidden, DropoutSite.output(layer: number)))
-    // The activation is cheaper to compute again than to keep for every layer.
-    try pass.backend.activate(
-      scratch.activation, pre, count: pass.tokens * c.intermediateSize, c.activation)
+    if parameters != nil {
+      // The activation is cheaper to compute again than to keep for every layer.
+      try pass.backend.activate(
+        scratch.activation, pre, count: pass.tokens * c.intermediateSize, c.activation)
+    }
     try pass.linearBackwardWeight(parameters, scratch.projection, scratch.activation, slots.output, rows: pass.tokens)
     try pass.linearBackwardInput(wide, scratch.projection, slots.output, rows: pass.tokens, accumulate: false)
     try pass.backend.activateBackward(wide, wide, pre, count: pass.tokens * c.intermediateSize, c.activation)
@@ -118,8 +127,8 @@ struct EncoderLayer {
     try pass.linearBackwardInput(gradient, wide, slots.intermediate, rows: pass.tokens, accumulate: true)
 
     try pass.backend.residualNormBackward(
-      dx: scratch.projection, dsum: gradient, dgain: parameters + slots.attentionNorm.gain,
-      dbias: parameters + slots.attentionNorm.bias, gradient, xhat: attentionXhat, rstd: attentionRstd,
+      dx: scratch.projection, dsum: gradient, dgain: attentionNorm.gain, dbias: attentionNorm.bias, gradient,
+      xhat: attentionXhat, rstd: attentionRstd,
       gain: pass.weights.floats + slots.attentionNorm.gain, rows: pass.tokens, width: c.hiddenSize,
       pass.mask(pass.dropout.hidden, DropoutSite.attentionOutput(layer: number)))
     try pass.linearBackwardWeight(
@@ -131,6 +140,14 @@ struct EncoderLayer {
       wide, memory.middle, memory.context, lse: lse, memory.qkv, pass.packedSequences, heads: c.headCount,
       headWidth: c.headWidth, pass.mask(pass.dropout.attention, DropoutSite.attention(layer: number)))
     try pass.linearBackwardWeight(parameters, wide, memory.input, slots.qkv, rows: pass.tokens)
-    try pass.linearBackwardInput(gradient, wide, slots.qkv, rows: pass.tokens, accumulate: true)
+    if needsInput { try pass.linearBackwardInput(gradient, wide, slots.qkv, rows: pass.tokens, accumulate: true) }
+  }
+
+  private func places(
+    _ norm: NormSlot, _ parameters: Floats?, _ scratch: LayerScratch, width: Int
+  ) throws(KluereError) -> (gain: Floats, bias: Floats) {
+    if let parameters { return (parameters + norm.gain, parameters + norm.bias) }
+    guard let unwanted = scratch.unwanted else { throw KluereError(.internal, "layer \(number): it is not frozen") }
+    return (unwanted, unwanted + width)
   }
 }

@@ -75,6 +75,14 @@ struct JSONFields {
     }
   }
 
+  func doubles(_ name: String) throws(KluereError) -> [Double]? {
+    try member(name, "an array of numbers") { array in
+      guard array.kind == .array else { return nil }
+      let numbers = array.elements.map(\.double)
+      return numbers.contains(nil) ? nil : numbers.compactMap { $0 }
+    }
+  }
+
   /// Calls `body` for every pair [text, number] of the array `name`.
   func forEachScored(_ name: String, _ body: (String, Double) -> Void) throws(KluereError) {
     guard let list = value[name], list.kind == .array else {
@@ -128,6 +136,8 @@ enum JSONItem {
   case string(String)
   case integer(Int)
   case bool(Bool)
+  case number(Double)
+  case numbers([Double])
   case object([(String, JSONItem)])
 }
 
@@ -166,6 +176,11 @@ struct JSONText {
     case .string(let value): writer.string(value)
     case .integer(let value): writer.integer(value)
     case .bool(let value): writer.bool(value)
+    case .number(let value): writer.number(value)
+    case .numbers(let values):
+      writer.beginArray()
+      for value in values { writer.number(value) }
+      writer.endArray()
     case .object(let members):
       writer.beginObject()
       for (name, item) in members { add(name, item) }

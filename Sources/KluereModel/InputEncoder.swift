@@ -9,6 +9,7 @@ package struct InputEncoder: Sendable {
   private let afterMarker: AfterMarker
   private let maxTokens: Int
   private let secondType: Int32
+  private let entitySegments: Bool
 
   /// Throws `.invalidArgument` if the vocabulary has no pieces for the form's markers, or they leave no room.
   package init(_ tokenizer: Tokenizer, _ configuration: ModelConfiguration) throws(KluereError) {
@@ -23,7 +24,9 @@ package struct InputEncoder: Sendable {
       try configuration.parsedTemplate(), configuration.particles, formName: configuration.inputForm.name, tokenizer)
     afterMarker = configuration.afterMarkerInUse
     maxTokens = configuration.maxTokens
-    secondType = configuration.typeVocabularySize > 1 ? 1 : 0
+    entitySegments = configuration.entitySegments
+    // Types that say what an entity is do not say what a segment is.
+    secondType = configuration.typeVocabularySize > 1 && !entitySegments ? 1 : 0
     guard template.fixedCount <= maxTokens else {
       throw KluereError(
         .invalidArgument,
@@ -66,8 +69,20 @@ package struct InputEncoder: Sendable {
         for place in start..<scratch.pieces.count { scratch.pieces[place].type = secondType }
       }
     }
+    if entitySegments { setEntityTypes(&scratch.pieces) }
     out.croppedCount = Cropping.apply(&scratch.pieces, maximum: maxTokens)
     out.store(scratch.pieces)
+  }
+
+  /// 1 the subject's pieces, 2 the object's, where they stand in the sentence, else where the template names them; a piece of
+  /// both is the subject's.
+  private func setEntityTypes(_ pieces: inout [Piece]) {
+    func mark(_ inSentence: Piece.Roles, _ named: Piece.Roles, _ type: Int32) {
+      let role = pieces.contains { $0.roles.contains(inSentence) } ? inSentence : named
+      for place in pieces.indices where pieces[place].roles.contains(role) { pieces[place].type = type }
+    }
+    mark(.object, .namedObject, 2)
+    mark(.subject, .namedSubject, 1)
   }
 
   // MARK: Text beside the sentence
@@ -100,7 +115,8 @@ package struct InputEncoder: Sendable {
     var counts = (entity: 0, type: 0)
     for token in scratch.tokens {
       var piece = Piece(id: token.id)
-      for stretch in scratch.stretches where stretch.begin < token.end && stretch.end > token.begin {
+      let reach = scratch.text.withUnsafeBufferPointer { token.reach(in: $0) }
+      for stretch in scratch.stretches where stretch.begin < reach.end && stretch.end > reach.begin {
         switch stretch.kind {
         case .literal: break
         case .type: piece.roles.insert(.typeWord)
@@ -108,7 +124,7 @@ package struct InputEncoder: Sendable {
           piece.roles.insert(stretch.kind == .subject ? .namedSubject : .namedObject)
           piece.inserted = false
           piece.begin = stretch.source + max(token.begin, stretch.begin) - stretch.begin
-          piece.end = stretch.source + min(token.end, stretch.end) - stretch.begin
+          piece.end = stretch.source + max(min(token.end, stretch.end), stretch.begin) - stretch.begin
         }
       }
       // Of a long entity or type the beginning stays; the template's own text stays whole.
@@ -163,18 +179,26 @@ package struct InputEncoder: Sendable {
       case .typed(let ids, let untyped):
         let index = entity.type.flatMap(TypeWords.index)
         append([index.flatMap { ids.indices.contains($0) ? ids[$0] : nil } ?? untyped], role, &scratch)
-      case .type(let before, let words, let after):
+      case .type(let before, let words, let after, _):
         guard let type = entity.type, !type.isEmpty else { continue }
-        append(before, role, &scratch)
         scratch.text.removeAll(keepingCapacity: true)
+        scratch.text += before.utf8
         words.append(type, to: &scratch.text)
+        let end = scratch.text.count
+        scratch.text += after.utf8
         scratch.tokens.removeAll(keepingCapacity: true)
         scratch.text.withUnsafeBufferPointer { tokenizer.tokenize($0, allowSpecial: false, into: &scratch.tokens) }
-        for (index, token) in scratch.tokens.enumerated() {
-          scratch.pieces.append(
-            Piece(id: token.id, priority: Cropping.entityPriority(index), anchor: true, roles: [role, .typeWord]))
+        // Of a long type the beginning stays; what stands around it stays whole.
+        var count = 0
+        for token in scratch.tokens {
+          var piece = Piece(id: token.id, anchor: true, roles: role)
+          if token.begin < end, token.end > before.utf8.count {
+            piece.roles.insert(.typeWord)
+            piece.priority = Cropping.entityPriority(count)
+            count += 1
+          }
+          scratch.pieces.append(piece)
         }
-        append(after, role, &scratch)
       }
     }
   }
@@ -224,8 +248,9 @@ package struct InputEncoder: Sendable {
     }
     for (index, token) in scratch.tokens.enumerated() {
       var piece = Piece(id: token.id, begin: token.begin + begin, end: token.end + begin, inserted: false)
-      if example.subject.touches(piece) { piece.roles.insert(.subject) }
-      if example.object.touches(piece) { piece.roles.insert(.object) }
+      let reach = token.reach(in: part)
+      if example.subject.touches(reach.begin + begin, reach.end + begin) { piece.roles.insert(.subject) }
+      if example.object.touches(reach.begin + begin, reach.end + begin) { piece.roles.insert(.object) }
       piece.anchor = !piece.roles.isEmpty
       piece.priority = piece.anchor ? Cropping.entityPriority(index) : Cropping.contextPriority
       scratch.pieces.append(piece)
@@ -234,7 +259,15 @@ package struct InputEncoder: Sendable {
 }
 
 extension Entity {
-  fileprivate func touches(_ piece: Piece) -> Bool { piece.begin < end && piece.end > begin }
+  fileprivate func touches(_ first: Int, _ behind: Int) -> Bool { first < end && behind > begin }
+}
+
+extension Token {
+  /// The bytes that it belongs to. SentencePiece's piece of a space alone belongs to the word that it begins, as the first
+  /// bytes of a character without a piece belong to the character.
+  fileprivate func reach(in text: UnsafeBufferPointer<UInt8>) -> (begin: Int, end: Int) {
+    begin >= end || text[begin..<end].allSatisfy { $0 == 0x20 } ? (end, end + 1) : (begin, end)
+  }
 }
 
 /// An end of an entity. In order; where several meet, what closes comes before what opens and the inner entity is inside.

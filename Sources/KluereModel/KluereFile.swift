@@ -10,6 +10,7 @@ struct KluereFile {
   var labels: [String]
   var input: Input
   var maxTokens: Int
+  var head: RelationHead
   var extras: ModelExtras
 
   /// The input form and its options.
@@ -18,6 +19,7 @@ struct KluereFile {
     var template: String?
     var particles: ParticleRule
     var afterMarker: AfterMarker?
+    var entitySegments: Bool
   }
 
   init(_ configuration: ModelConfiguration, labels: [String], extras: ModelExtras) {
@@ -25,8 +27,9 @@ struct KluereFile {
     self.extras = extras
     input = Input(
       form: configuration.inputForm, template: configuration.inputTemplate, particles: configuration.particles,
-      afterMarker: configuration.afterMarker)
+      afterMarker: configuration.afterMarker, entitySegments: configuration.entitySegments)
     maxTokens = configuration.maxTokens
+    head = configuration.head
   }
 
   func apply(to configuration: inout ModelConfiguration) {
@@ -35,6 +38,8 @@ struct KluereFile {
     configuration.particles = input.particles
     configuration.afterMarker = input.afterMarker
     configuration.maxTokens = maxTokens
+    configuration.head = head
+    configuration.entitySegments = input.entitySegments
   }
 
   init(_ bytes: [UInt8], path: String) throws(KluereError) {
@@ -63,9 +68,12 @@ struct KluereFile {
     input = Input(
       form: form, template: try file.string("input_template"),
       particles: try KluereFile.named("particles", file, path) ?? .fixed,
-      afterMarker: try KluereFile.named("after_marker", file, path))
+      afterMarker: try KluereFile.named("after_marker", file, path),
+      entitySegments: try file.bool("entity_segments") ?? false)
+    head = try KluereFile.named("head", file, path) ?? .cls
     extras = ModelExtras()
     extras.recipe = try file.string("recipe")
+    extras.decoding = try DecodingJSON.read(file, "decoding", classes: labels.count, path: path)
   }
 
   private static func named<Choice: NamedChoice>(
@@ -86,9 +94,12 @@ struct KluereFile {
     if let template = input.template { file.add("input_template", template) }
     if input.particles != .fixed { file.add("particles", input.particles.name) }
     if let afterMarker = input.afterMarker { file.add("after_marker", afterMarker.name) }
+    if input.entitySegments { file.add("entity_segments", true) }
     file.add("max_tokens", maxTokens)
+    if head != .cls { file.add("head", head.name) }
     file.add("labels", labels)
     if let recipe = extras.recipe { file.add("recipe", recipe) }
+    if let decoding = extras.decoding { file.addObject("decoding", DecodingJSON.members(decoding)) }
     return file.finish()
   }
 }

@@ -41,9 +41,9 @@ enum MarkerStyle: String, Sendable, CaseIterable {
         [.typed(prefix: choose("[/SUBJ", "[/OBJ"), infix: "-", suffix: "]")]
       )
     case .typedMarkerPunct:
-      return ([.text(punct), .type(before: inner, .korean, after: inner)], [.text(punct)])
+      return ([.text(punct), .type(before: inner + " ", .korean, after: " " + inner)], [.text(punct)])
     case .typedMarkerPunctEnglish:
-      return ([.text(punct), .type(before: inner, .english, after: inner)], [.text(punct)])
+      return ([.text(punct), .type(before: inner + " ", .english, after: " " + inner)], [.text(punct)])
     case .klue: return ([.token(choose("<subj>", "<obj>"))], [.token(choose("</subj>", "</obj>"))])
     case .rBERT:
       let mark = choose("$", "#")

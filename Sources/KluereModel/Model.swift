@@ -1,6 +1,7 @@
 package import KluereBase
 package import KluereCompute
 package import KluereData
+internal import KluereDecoding
 internal import KluereFormats
 package import KluereText
 
@@ -55,7 +56,8 @@ package final class Model: Sendable {
     let tokenizer = try tokenizer.with(specialTokens: tokens)
     configuration.vocabularySize = tokenizer.vocabularySize
     configuration.padTokenID = tokenizer.padID
-    configuration.typeVocabularySize = configuration.family.countsPositionsFromPadding ? 1 : 2
+    let types = configuration.family.countsPositionsFromPadding ? 1 : 2
+    configuration.typeVocabularySize = configuration.entitySegments ? ModelConfiguration.entitySegmentTypes : types
     try configuration.validate()
     let layout = try ParameterLayout(configuration, labelCount: labels.count)
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
@@ -72,12 +74,21 @@ package final class Model: Sendable {
     try Model(
       context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
       weights: ModelWeights(arena: weights, layout, on: context.backend),
-      newlyInitialized: layout.tensors.map { _ in false }, extras: extras)
+      newlyInitialized: layout.tensors.map { _ in false }, extras: extras.withoutFitted)
   }
 
   /// The same model, its weights shared, with other extras.
   package func with(extras: ModelExtras) throws(KluereError) -> Model {
-    try Model(
+    if let decoding = extras.decoding {
+      guard decoding.classes == labels.count else {
+        throw KluereError(
+          .invalidArgument, "decoding of \(decoding.classes) classes, but the model has \(labels.count) labels")
+      }
+      guard configuration.task == .classification else {
+        throw KluereError(.state, "decoding: the model has no classification head whose logits it could decode")
+      }
+    }
+    return try Model(
       context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
       weights: weights, newlyInitialized: newlyInitialized, unusedTensors: unusedTensors, copies: copies,
       extras: extras)

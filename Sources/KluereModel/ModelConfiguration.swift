@@ -81,6 +81,10 @@ package struct ModelConfiguration: Equatable, Sendable {
   package var typeVocabularySize = 1
   package var padTokenID: Int32 = 1
   package var inputForm: InputForm = .typedMarkerPunct
+  /// Of a classifier.
+  package var head: RelationHead = .cls
+  /// Token types say what belongs to an entity: 1 subject, 2 object; there are three of them then.
+  package var entitySegments = false
   /// Of the form `.template`.
   package var inputTemplate: String?
   package var particles: ParticleRule = .fixed
@@ -143,7 +147,8 @@ package struct ModelConfiguration: Equatable, Sendable {
     try check("intermediate_size", intermediateSize, 1...1_048_576)
     try check("max_positions", maxPositions, 8...1_048_576)
     try check("vocabulary", vocabularySize, 1...100_000_000)
-    try check("type_vocab_size", typeVocabularySize, 1...1024)
+    let fewestTypes = entitySegments ? ModelConfiguration.entitySegmentTypes : 1
+    try check("type_vocab_size", typeVocabularySize, fewestTypes...1024)
     try check("max_tokens", maxTokens, 8...maxPositions)
     _ = try parsedTemplate()
     guard padTokenID >= 0, Int(padTokenID) < vocabularySize else {
@@ -161,6 +166,9 @@ package struct ModelConfiguration: Equatable, Sendable {
       throw KluereError(.invalidArgument, "initializer_range: \(initializerRange), expected 0 to 10")
     }
   }
+
+  /// Token types that entity segments need.
+  static let entitySegmentTypes = 3
 
   /// The template of the form, read.
   package func parsedTemplate() throws(KluereError) -> InputTemplate {

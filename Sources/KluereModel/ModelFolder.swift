@@ -11,6 +11,8 @@ package struct ModelOpenOptions: Sendable {
   package var inputTemplate: String?
   package var particles: ParticleRule?
   package var afterMarker: AfterMarker?
+  package var entitySegments: Bool?
+  package var head: RelationHead?
   package var maxTokens: Int?
   package var readIntoMemory = false
   package var seed: UInt64 = 42
@@ -34,12 +36,13 @@ package struct ModelOpenOptions: Sendable {
     }
     if let particles { configuration.particles = particles }
     if let afterMarker { configuration.afterMarker = afterMarker }
+    if let entitySegments { configuration.entitySegments = entitySegments }
     if let maxTokens { configuration.maxTokens = maxTokens }
   }
 }
 
 extension Model {
-  static let weightsName = WeightFiles.safetensors
+  package static let weightsName = WeightFiles.safetensors
   /// Every file that a model folder of ours may hold; others in a folder to be replaced are refused rather than lost.
   package static let fileNames = Set([ConfigFile.name, KluereFile.name, weightsName] + TokenizerFolder.names)
 
@@ -57,13 +60,25 @@ extension Model {
     var config = try ConfigFile(try Files.readAll(configPath), path: configPath)
     var extras = ModelExtras()
     let kluerePath = directory + "/" + KluereFile.name
-    if ks_path_kind(kluerePath) == 1 {
+    let hasKluereFile = ks_path_kind(kluerePath) == 1
+    if hasKluereFile {
       let file = try KluereFile(try Files.readAll(kluerePath), path: kluerePath)
       config.labels = file.labels
       file.apply(to: &config.configuration)
       extras = file.extras
+      if extras.decoding != nil, let labels = options.labels, labels != file.labels {
+        context.log(.warning, "\(kluerePath): decoding is for the labels there, others were asked for: left out")
+        extras.decoding = nil
+      }
+      if options.task != .classification { extras.decoding = nil }
     }
     options.applyInput(to: &config.configuration)
+    let storedHead = config.configuration.head
+    config.configuration.head = options.head ?? storedHead
+    let oldTypes = config.configuration.typeVocabularySize
+    if config.configuration.entitySegments {
+      config.configuration.typeVocabularySize = max(oldTypes, ModelConfiguration.entitySegmentTypes)
+    }
     var tokenizer = try TokenizerFolder.open(directory, addedSpecialTokens: options.addedSpecialTokens)
     var newSpecialTokens = options.addedSpecialTokens
     if options.task == .classification {
@@ -84,14 +99,15 @@ extension Model {
     try config.configuration.validate()
 
     let files = try WeightFiles(directory: directory, readIntoMemory: options.readIntoMemory)
-    let labels = try chooseLabels(config, options, files)
     let names = TensorNames(config.configuration)
+    let labels = try chooseLabels(config, options, files, names)
     config.configuration.hasPooler = names.alternatives(names.pooler + ".weight").contains { files.tensor($0) != nil }
     let layout = try ParameterLayout(config.configuration, labelCount: labels.count)
-    let growth =
-      newTokens.isEmpty
-      ? nil : VocabularyGrowth(from: oldRows, names, tied: config.configuration.tiesDecoder)
-    let sources = try findTensors(files, layout, names, growth)
+    let growth = tableGrowth(
+      config.configuration, names, oldRows: newTokens.isEmpty ? nil : oldRows, oldTypes: oldTypes)
+    // Tensors of another head may bear the names and have the shapes of this one.
+    let sources = try findTensors(
+      files, layout, names, growth, isOtherHead: hasKluereFile && storedHead != config.configuration.head)
     let weights = try makeWeights(
       sources, files.path, layout, config.configuration, context, seed: options.seed, growth)
     let used = Set(sources.compactMap { $0.map { Array($0.name.utf8) } })
@@ -101,17 +117,17 @@ extension Model {
       context: context, configuration: config.configuration, tokenizer: tokenizer, labels: labels, layout: layout,
       weights: weights, newlyInitialized: sources.map { $0 == nil },
       unusedTensors: others.filter { !(hasDecoder && names.isCopy($0.name)) }.map(\.name),
-      copies: growth == nil ? others.filter { hasDecoder && names.isCopy($0.name) } : [], extras: extras)
+      copies: newTokens.isEmpty ? others.filter { hasDecoder && names.isCopy($0.name) } : [], extras: extras)
   }
 
   /// The caller's labels, else kluere.json's or config.json's names, else KLUE's 30 for a folder without a head, else
   /// generic names for a head whose labels nobody named.
   private static func chooseLabels(
-    _ config: ConfigFile, _ options: ModelOpenOptions, _ files: WeightFiles
+    _ config: ConfigFile, _ options: ModelOpenOptions, _ files: WeightFiles, _ names: TensorNames
   ) throws(KluereError) -> LabelSet {
     if let names = options.labels ?? config.labels { return try LabelSet(names) }
-    let head = config.configuration.family == .bert ? "classifier.weight" : "classifier.out_proj.weight"
-    guard let tensor = files.tensor(head) else { return .klue }
+    let head = names.headOutput(config.configuration.head) + ".weight"
+    guard let tensor = names.alternatives(head).lazy.compactMap({ files.tensor($0) }).first else { return .klue }
     let rows = tensor.shape.first ?? 0
     if rows == LabelSet.klue.count { return .klue }
     guard rows > 0, rows <= 100_000 else {
@@ -120,13 +136,29 @@ extension Model {
     return try LabelSet((0..<rows).map { "LABEL_\($0)" })
   }
 
+  /// The tables that get rows which the folder does not have: for new tokens (oldRows), for entity segments.
+  private static func tableGrowth(
+    _ configuration: ModelConfiguration, _ names: TensorNames, oldRows: Int?, oldTypes: Int
+  ) -> [VocabularyGrowth] {
+    var growth: [VocabularyGrowth] = []
+    if let oldRows { growth.append(VocabularyGrowth(from: oldRows, names, tied: configuration.tiesDecoder)) }
+    if configuration.typeVocabularySize > oldTypes { growth.append(VocabularyGrowth(fromTypes: oldTypes, names)) }
+    return growth
+  }
+
   /// Where each tensor of the layout stands; nil for those of a head that are missing. All are looked up before memory is
-  /// taken: a configuration that claims a huge model without having it is refused at no cost.
+  /// taken: a configuration that claims a huge model without having it is refused at no cost. isOtherHead: the folder's
+  /// head is not asked for.
   private static func findTensors(
-    _ files: WeightFiles, _ layout: ParameterLayout, _ names: TensorNames, _ growth: VocabularyGrowth?
+    _ files: WeightFiles, _ layout: ParameterLayout, _ names: TensorNames, _ growth: [VocabularyGrowth],
+    isOtherHead: Bool
   ) throws(KluereError) -> [StoredTensor?] {
     var sources: [StoredTensor?] = []
     for slot in layout.tensors {
+      if isOtherHead, names.isRelationHead(slot.name) {
+        sources.append(nil)
+        continue
+      }
       guard let tensor = names.alternatives(slot.name).lazy.compactMap({ files.tensor($0) }).first else {
         guard names.isHead(slot.name) else {
           throw KluereError(.badFormat, "\(files.path): tensor \(slot.name) is missing")
@@ -135,7 +167,7 @@ extension Model {
         continue
       }
       var rows = slot.rows
-      if let growth, growth.concerns(slot) { rows = growth.oldRows }
+      if let growth = growth.first(where: { $0.concerns(slot) }) { rows = growth.oldRows }
       let expected = slot.rank == 1 ? [rows] : [rows, slot.columns]
       guard tensor.shape == expected else {
         throw KluereError(
@@ -154,7 +186,7 @@ extension Model {
   /// The weights, most of them still in the file. Those that are missing are made at random, and named in the log.
   private static func makeWeights(
     _ sources: [StoredTensor?], _ path: String, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
-    _ context: Context, seed: UInt64, _ growth: VocabularyGrowth?
+    _ context: Context, seed: UInt64, _ growth: [VocabularyGrowth]
   ) throws(KluereError) -> ModelWeights {
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
     var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
@@ -168,9 +200,9 @@ extension Model {
         .warning, "\(path): not in the file and initialised at random: \(missing.joined(separator: ", "))")
     }
     var pending = sources
-    if let growth {
-      // A sequence of its own: a new head is the same with and without new tokens.
-      var generator = WeightInitializer(seed: ~seed, deviation: 1)
+    // A sequence of its own: a new head is the same with and without new tokens.
+    var generator = WeightInitializer(seed: ~seed, deviation: 1)
+    for growth in growth {
       for (number, slot) in layout.tensors.enumerated() where growth.concerns(slot) {
         guard let source = sources[number] else { continue }
         try growth.fill(slot, from: source, in: weights, on: context.backend, &generator)
@@ -217,7 +249,8 @@ extension Model {
       config.encoded(
         bosTokenID: tokenizer.clsID, eosTokenID: tokenizer.sepID,
         tokenizerClass: tokenizer.configuration.tokenizerClass))
-    let file = KluereFile(configuration, labels: labels.names, extras: extras)
+    let file = KluereFile(
+      configuration, labels: labels.names, extras: other == nil ? extras : extras.withoutFitted)
     try target.add(KluereFile.name, file.encoded(libraryVersion: libraryVersion))
     for file in TokenizerFolder.files(tokenizer) { try target.add(file.name, file.bytes) }
     if let other {

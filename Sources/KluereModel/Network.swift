@@ -10,6 +10,9 @@ package final class Network {
   private let backend: any Backend
   private let precision: Precision
   private let training: Bool
+  /// Dropout masks of the head's output in training; each gives logits of its own.
+  package let dropoutSamples: Int
+  private let plan: BackwardPlan
   private let layers: [EncoderLayer]
   private let classifier: ClassificationHead?
   private var maskedLM: MaskedLMHead?
@@ -20,28 +23,32 @@ package final class Network {
   private var shape = BatchShape()
   private var dropout = DropoutPlan.off
 
-  /// `training` keeps what a backward pass needs. The device has been asked whether it supports `precision`.
+  /// `training` keeps what a backward pass needs, `plan` says of what. The device has been asked whether it supports
+  /// `precision`.
   package init(
     _ configuration: ModelConfiguration, _ layout: ParameterLayout, on context: Context,
-    precision: Precision = .float32,
-    training: Bool
+    precision: Precision = .float32, training: Bool, dropoutSamples: Int = 1, plan: BackwardPlan = BackwardPlan()
   ) {
     self.configuration = configuration
     self.layout = layout
     self.backend = context.backend
     self.precision = precision
     self.training = training
+    self.dropoutSamples = training ? max(1, dropoutSamples) : 1
+    self.plan = plan
     labelCount = layout.classifier?.output.out ?? 0
     layers = layout.layers.enumerated().map { EncoderLayer(number: $0.offset, slots: $0.element) }
-    classifier = layout.classifier.map { ClassificationHead($0) }
+    classifier = layout.classifier.map { ClassificationHead(HeadPlan(configuration.head, configuration.family), $0) }
     maskedLM = layout.maskedLM.map { MaskedLMHead($0) }
   }
 
   /// Makes room for batches up to this size, so that later passes allocate nothing.
   package func reserve(tokens: Int, sequences: Int) throws(KluereError) {
+    let head = HeadMemory.Shape(
+      plan: classifier?.plan, hidden: configuration.hiddenSize, labels: labelCount, sentences: sequences,
+      dropoutSamples: dropoutSamples, training: training)
     try memory.prepare(
-      configuration, precision, labelCount: labelCount, tokens: tokens, sequences: sequences, training: training,
-      on: backend)
+      configuration, precision, tokens: tokens, head: head, backward: training ? plan : nil, on: backend)
   }
 
   /// Last hidden states [tokens, hidden] in device memory, valid until the next call; fp32 where the residual path is.
@@ -54,19 +61,20 @@ package final class Network {
     return try hiddenStates()
   }
 
-  /// Logits [sequences, labels] in device memory, valid until the next call.
+  /// Logits [dropoutSamples, sequences, labels] in device memory, valid until the next call.
   package func forward(
     _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
   ) throws(KluereError) -> UnsafeMutablePointer<Float> {
     guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
     try begin(batch, dropout)
+    try loader.loadSpans(batch, shape, of: classifier.plan, into: memory.head, on: backend)
     let pass = try makePass(weights)
-    let head = try headMemory()
     try recorded(.classify, weights) { () throws(KluereError) in
       try runEncoder(pass)
-      try classifier.forward(pass, try hiddenStates(), head)
+      try classifier.forward(pass, try hiddenStates(), memory.head, copies: dropoutSamples)
     }
-    return head.logits
+    guard let logits = memory.head.logits else { throw Network.unprepared }
+    return logits
   }
 
   private func begin(_ batch: TokenBatch, _ dropout: DropoutPlan) throws(KluereError) {
@@ -107,15 +115,16 @@ package final class Network {
 
   /// BERT's tanh pooler over the hidden states that the last `encode` gave: [sequences, hidden] in device memory.
   package func pool(_ weights: NetworkWeights) throws(KluereError) -> ConstantFloats {
-    let dense = layout.pooler ?? (configuration.family == .bert ? layout.classifier?.dense : nil)
+    let dense = layout.pooler
     guard let dense else { throw KluereError(.unsupported, "pooler: the model has none") }
-    let head = try headMemory()
+    guard let gathered = memory.head.blocks, let firstRows = memory.head.firstRows else { throw Network.unprepared }
     let pass = try makePass(weights)
+    let pooled = gathered + shape.sequences * configuration.hiddenSize
     try backend.gatherRows(
-      head.gathered, try hiddenStates(), head.firstRows, count: shape.sequences, width: configuration.hiddenSize)
-    let (input, output) = (Values(head.gathered, precision.ofHead), Values(head.dense, precision.ofHead))
-    try pass.linear(output, input, dense, rows: shape.sequences, .tanh)
-    return UnsafePointer(head.dense)
+      gathered, try hiddenStates(), firstRows, count: shape.sequences, width: configuration.hiddenSize)
+    try pass.linear(
+      Values(pooled, precision.ofHead), Values(gathered, precision.ofHead), dense, rows: shape.sequences, .tanh)
+    return UnsafePointer(pooled)
   }
 
   /// Logits [rows, vocabulary] of the masked-LM head at these rows of the last `encode`, in device memory.
@@ -147,40 +156,65 @@ package final class Network {
       pass, hidden, rows: rows, labels: labels, scale: scale, update, parameters: gradients.pointer)
   }
 
-  /// Adds the sum of the rows' losses of the last forward pass to `update` and prepares the backward pass with gradients
-  /// times `scale`. `labels`: one per sequence, inside the labels.
-  package func loss(_ labels: [Int32], scale: Float, _ update: UpdateStorage) throws(KluereError) {
-    guard labels.count == shape.sequences, let device = memory.labels else {
+  /// Adds the sum of the rows' losses of the last forward pass to `update`, over all dropout samples, and prepares the
+  /// backward pass with gradients of their mean over those samples times `scale`. `labels`: one per sequence, inside the
+  /// labels. `rule`: nil for cross entropy.
+  package func loss(
+    _ labels: [Int32], _ rule: LossRule? = nil, scale: Float, _ update: UpdateStorage
+  ) throws(KluereError) {
+    guard labels.count == shape.sequences, let device = memory.head.labels, let logits = memory.head.logits else {
       throw KluereError(.internal, "loss: \(labels.count) labels for \(shape.sequences) sequences")
     }
-    try backend.copyIn(device, labels)
-    let head = try headMemory()
-    try backend.crossEntropy(
-      head.logitsGradient, head.logits, labels: device, rows: shape.sequences, classes: labelCount, scale: scale,
-      update)
+    for copy in 0..<dropoutSamples { try backend.copyIn(device + copy * labels.count, labels) }
+    let scale = scale / Float(dropoutSamples)
+    guard let rule, let gradient = memory.head.logitsGradient else {
+      return try backend.crossEntropy(
+        memory.head.logitsGradient, logits, labels: device, rows: dropoutSamples * shape.sequences,
+        classes: labelCount, scale: scale, update)
+    }
+    // One at a time: the rule's teacher has a row for each sentence, not for each of its samples.
+    for copy in 0..<dropoutSamples {
+      let start = copy * shape.sequences * labelCount
+      try backend.classificationLoss(
+        gradient + start, logits + start, labels: device, rows: shape.sequences, classes: labelCount, scale: scale,
+        rule, update)
+    }
   }
 
-  /// Gradients of all parameters += those of the last `loss`.
+  /// Gradients of all parameters that are not frozen += those of the last `loss`.
   package func backward(_ weights: NetworkWeights, gradients: FloatStorage) throws(KluereError) {
     let pass = try makePass(weights)
-    guard let gradient = memory.gradient, let xhat = memory.embeddingXhat, let rstd = memory.embeddingRstd,
-      let embeddingTokens
-    else { throw Network.unprepared }
+    guard let gradient = memory.gradient else { throw Network.unprepared }
     try backend.fill(gradient.floats, 0, count: shape.tokens * configuration.hiddenSize)
     if let maskedLM {
       try maskedLM.backward(pass, hiddenGradient: gradient, parameters: gradients.pointer)
     } else {
       guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
-      try classifier.backward(pass, try headMemory(), hiddenGradient: gradient, parameters: gradients.pointer)
+      try classifier.backward(
+        pass, memory.head, copies: dropoutSamples, hiddenGradient: gradient, parameters: gradients.pointer)
     }
+    try backwardEncoder(pass, gradient, gradients: gradients.pointer)
+  }
+
+  /// From the gradient of the last hidden states down to the lowest parameters that want one.
+  private func backwardEncoder(_ pass: Pass, _ gradient: Values, gradients: Floats) throws(KluereError) {
     let scratch = try layerScratch()
-    for (layer, layerMemory) in zip(layers, memory.layers).reversed() {
-      try layer.backward(pass, layerMemory, scratch, gradient: gradient, parameters: gradients.pointer)
+    for number in layers.indices.reversed() where number >= plan.firstLayer {
+      let layer = layers[number]
+      // The top layer's values are still those of the forward pass.
+      if plan.recomputesLayers, number < layers.count - 1 { try layer.forward(pass, memory.layers[number], scratch) }
+      try layer.backward(
+        pass, memory.layers[number], scratch, gradient: gradient,
+        parameters: number < plan.frozenLayers ? nil : gradients,
+        needsInput: number > plan.firstLayer || !plan.freezesEmbeddings)
+    }
+    if plan.freezesEmbeddings { return }
+    guard let xhat = memory.embeddingXhat, let rstd = memory.embeddingRstd, let embeddingTokens else {
+      throw Network.unprepared
     }
     try backend.embeddingBackward(
-      tables(gradients.pointer), dgain: gradients.pointer + layout.embeddingNorm.gain,
-      dbias: gradients.pointer + layout.embeddingNorm.bias,
-      try backwardThroughProjection(pass, gradient, scratch, parameters: gradients.pointer), xhat: xhat, rstd: rstd,
+      tables(gradients), dgain: gradients + layout.embeddingNorm.gain, dbias: gradients + layout.embeddingNorm.bias,
+      try backwardThroughProjection(pass, gradient, scratch, parameters: gradients), xhat: xhat, rstd: rstd,
       gain: pass.weights.floats + layout.embeddingNorm.gain, embeddingTokens, rows: shape.tokens,
       width: configuration.embeddingWidth, pass.mask(dropout.hidden, DropoutSite.embedding))
   }
@@ -226,7 +260,7 @@ package final class Network {
     return EmbeddingTokens(ids: ids, positions: positions, types: types)
   }
 
-  private func unsigned(_ pointer: UnsafeMutablePointer<Int32>) -> UnsafePointer<UInt32> {
+  static func unsigned(_ pointer: UnsafeMutablePointer<Int32>) -> UnsafePointer<UInt32> {
     UnsafePointer(UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: UInt32.self))
   }
 
@@ -238,24 +272,13 @@ package final class Network {
       offsets: offsets, count: shape.sequences, rows: shape.tokens, longest: shape.longest)
     return Pass(
       backend: backend, configuration: configuration, weights: weights.base, packed: weights.packed, dropout: dropout,
-      tokens: shape.tokens, sequences: shape.sequences, packedSequences: sequences, samples: unsigned(samples),
-      positions: unsigned(positions), headPrecision: precision.ofHead)
+      tokens: shape.tokens, sequences: shape.sequences, packedSequences: sequences, samples: Network.unsigned(samples),
+      positions: Network.unsigned(positions), headPrecision: precision.ofHead)
   }
 
   private func layerScratch() throws(KluereError) -> LayerScratch {
     guard let projection = memory.projection, let activation = memory.activation else { throw Network.unprepared }
-    return LayerScratch(projection: projection, activation: activation, wide: memory.wide)
-  }
-
-  private func headMemory() throws(KluereError) -> HeadMemory {
-    guard let gathered = memory.head, let dropped = memory.headDropped, let dense = memory.headDense,
-      let denseDropped = memory.headDenseDropped, let logits = memory.logits, let firstRows = memory.firstRows,
-      let samples = memory.sequenceSamples, let zeros = memory.zeros
-    else { throw Network.unprepared }
-    return HeadMemory(
-      gathered: gathered, dropped: dropped, dense: dense, densePre: memory.headDensePre, denseDropped: denseDropped,
-      logits: logits,
-      gradient: memory.headGradient, logitsGradient: memory.logitsGradient, firstRows: firstRows,
-      samples: unsigned(samples), zeros: unsigned(zeros))
+    return LayerScratch(
+      projection: projection, activation: activation, wide: memory.wide, unwanted: memory.unwantedNorm)
   }
 }

@@ -31,7 +31,8 @@ struct LayerMemory {
 }
 
 /// Memory of one forward (and backward) pass, carved from two blocks that only grow. In inference all layers share one
-/// set of buffers.
+/// set of buffers, and so do the frozen layers that no gradient passes. Layers that are computed again share all but
+/// their outputs.
 struct NetworkMemory {
   private(set) var layers: [LayerMemory] = []
   private(set) var embedded: Values?
@@ -46,15 +47,9 @@ struct NetworkMemory {
   /// Gradients: of a layer's input (fp32 where the residual path is), of a projection, of the widest value.
   private(set) var gradient: Values?
   private(set) var wide: Values?
-  /// Head, one row per sequence: gathered [CLS] rows, dropped, dense output, dropped, logits, their gradient.
-  private(set) var head: Floats?
-  private(set) var headDropped: Floats?
-  private(set) var headDense: Floats?
-  private(set) var headDensePre: Floats?
-  private(set) var headDenseDropped: Floats?
-  private(set) var headGradient: Floats?
-  private(set) var logits: Floats?
-  private(set) var logitsGradient: Floats?
+  /// What becomes of the gradients of frozen layer norms. [2 hidden]
+  private(set) var unwantedNorm: Floats?
+  private(set) var head = HeadMemory()
 
   private(set) var ids: UnsafeMutablePointer<Int32>?
   private(set) var positions: UnsafeMutablePointer<Int32>?
@@ -62,17 +57,12 @@ struct NetworkMemory {
   private(set) var samples: UnsafeMutablePointer<Int32>?
   private(set) var positionsInSentence: UnsafeMutablePointer<Int32>?
   private(set) var offsets: UnsafeMutablePointer<Int32>?
-  /// Row of each sequence's first token, and its dropout coordinates.
-  private(set) var firstRows: UnsafeMutablePointer<Int32>?
-  private(set) var sequenceSamples: UnsafeMutablePointer<Int32>?
-  private(set) var zeros: UnsafeMutablePointer<Int32>?
-  private(set) var labels: UnsafeMutablePointer<Int32>?
 
   private var floats = GrowingStorage<Float>(for: "activations")
   private var ints = GrowingStorage<Int32>(for: "token numbers")
 
   /// Hands out 64-byte aligned pieces; with no base it only counts.
-  private struct Carver<Element> {
+  struct Carver<Element> {
     var base: UnsafeMutablePointer<Element>?
     var used = 0
 
@@ -85,26 +75,31 @@ struct NetworkMemory {
   /// Where the blocks are now: recorded passes are good for these addresses alone.
   var addresses: [UInt] { [UInt(bitPattern: embedded?.address), UInt(bitPattern: ids)] }
 
-  /// Lays out memory for a batch. Pointers are those of the present blocks; content is undefined.
+  /// Lays out memory for a batch; `backward`: nil in inference. Pointers are those of the present blocks; content is
+  /// undefined.
   mutating func prepare(
-    _ c: ModelConfiguration, _ precision: Precision, labelCount: Int, tokens: Int, sequences: Int, training: Bool,
+    _ c: ModelConfiguration, _ precision: Precision, tokens: Int, head: HeadMemory.Shape, backward: BackwardPlan?,
     on backend: any Backend
   ) throws(KluereError) {
     var counting = Carver<Float>(base: nil)
-    carve(&counting, c, precision, labelCount, tokens, sequences, training)
+    carve(&counting, c, precision, tokens, head, backward)
     var carver = Carver<Float>(base: try floats.reserve(counting.used, on: backend))
-    carve(&carver, c, precision, labelCount, tokens, sequences, training)
+    carve(&carver, c, precision, tokens, head, backward)
 
     var countingInts = Carver<Int32>(base: nil)
-    carveInts(&countingInts, tokens, sequences)
+    carveInts(&countingInts, tokens, head)
     var carverInts = Carver<Int32>(base: try ints.reserve(countingInts.used, on: backend))
-    carveInts(&carverInts, tokens, sequences)
+    carveInts(&carverInts, tokens, head)
   }
 
   private mutating func carve(
-    _ carver: inout Carver<Float>, _ c: ModelConfiguration, _ precision: Precision, _ labelCount: Int, _ tokens: Int,
-    _ sequences: Int, _ training: Bool
+    _ carver: inout Carver<Float>, _ c: ModelConfiguration, _ precision: Precision, _ tokens: Int,
+    _ headShape: HeadMemory.Shape, _ backward: BackwardPlan?
   ) {
+    let training = backward != nil
+    // Layers whose values nobody reads again.
+    let transient = backward?.firstLayer ?? c.layerCount
+    let reachesEmbeddings = backward.map { !$0.freezesEmbeddings } ?? false
     func values(_ count: Int) -> Values? {
       let floats = carver.take(precision.isHalf ? (count + 1) / 2 : count)
       return floats.map { Values(UnsafeMutableRawPointer($0), precision) }
@@ -116,38 +111,51 @@ struct NetworkMemory {
     // A projection (ELECTRA) comes between the embedding and the first residual sum: that one adds to its result.
     let isProjected = c.embeddingWidth != c.hiddenSize
     embeddedStream = isProjected ? nil : stream(embedding)
-    embeddingXhat = training ? values(embedding) : nil
-    embeddingRstd = training ? carver.take(tokens) : nil
+    embeddingXhat = reachesEmbeddings ? values(embedding) : nil
+    embeddingRstd = reachesEmbeddings ? carver.take(tokens) : nil
     projection = values(wide)
     activation = values(tokens * c.intermediateSize)
     if training {
       gradient = precision.isHalf ? carver.take(wide).map { Values($0) } : values(wide)
       self.wide = values(tokens * max(3 * c.hiddenSize, c.intermediateSize, c.embeddingWidth))
+      unwantedNorm = carver.take(2 * c.hiddenSize)
     }
     layers.removeAll(keepingCapacity: true)
     projected = isProjected ? values(wide) : nil
     let first = projected ?? embedded
     var (input, inputStream) = (first, embeddedStream)
     for number in 0..<c.layerCount {
-      if !training, number > 0 {
-        // Inference: the same buffers again; the first layer already writes over its own input.
+      if number < transient, number > 0 {
+        // The same buffers again; the first layer already writes over its own input.
         if var layer = layers.first {
           layer.inputStream = layer.outputStream
           layers.append(layer)
         }
         continue
       }
+      if backward?.recomputesLayers == true, number > transient {
+        // The lowest of these layers has the buffers that all share.
+        let (output, outputStream) = (values(wide), stream(wide))
+        if var layer = layers.last, let input, let output {
+          (layer.input, layer.inputStream) = (input, inputStream)
+          (layer.output, layer.outputStream) = (output, outputStream)
+          layers.append(layer)
+        }
+        (input, inputStream) = (output, outputStream)
+        continue
+      }
+      let isKept = number >= transient
       let qkv = values(3 * wide)
       let context = values(wide)
-      let lse = training ? carver.take(c.headCount * tokens) : nil
-      let attentionXhat = training ? values(wide) : nil
-      let attentionRstd = training ? carver.take(tokens) : nil
+      let lse = isKept ? carver.take(c.headCount * tokens) : nil
+      let attentionXhat = isKept ? values(wide) : nil
+      let attentionRstd = isKept ? carver.take(tokens) : nil
       let middle = values(wide)
       let middleStream = stream(wide)
-      let pre = training ? values(tokens * c.intermediateSize) : nil
-      let outputXhat = training ? values(wide) : nil
-      let outputRstd = training ? carver.take(tokens) : nil
-      let output = training ? values(wide) : first
+      let pre = isKept ? values(tokens * c.intermediateSize) : nil
+      let outputXhat = isKept ? values(wide) : nil
+      let outputRstd = isKept ? carver.take(tokens) : nil
+      let output = isKept ? values(wide) : first
       let outputStream = stream(wide)
       // The counting pass has no addresses.
       guard let layerInput = input, let qkv, let context, let middle, let output else { continue }
@@ -158,27 +166,16 @@ struct NetworkMemory {
           pre: pre, outputXhat: outputXhat, outputRstd: outputRstd, output: output, outputStream: outputStream))
       (input, inputStream) = (output, outputStream)
     }
-    let rows = sequences * c.hiddenSize
-    head = carver.take(rows)
-    headDropped = carver.take(rows)
-    headDense = carver.take(rows)
-    headDensePre = training ? carver.take(rows) : nil
-    headDenseDropped = carver.take(rows)
-    headGradient = training ? carver.take(rows) : nil
-    logits = carver.take(sequences * labelCount)
-    logitsGradient = training ? carver.take(sequences * labelCount) : nil
+    head.carve(&carver, headShape)
   }
 
-  private mutating func carveInts(_ carver: inout Carver<Int32>, _ tokens: Int, _ sequences: Int) {
+  private mutating func carveInts(_ carver: inout Carver<Int32>, _ tokens: Int, _ headShape: HeadMemory.Shape) {
     ids = carver.take(tokens)
     positions = carver.take(tokens)
     types = carver.take(tokens)
     samples = carver.take(tokens)
     positionsInSentence = carver.take(tokens)
-    offsets = carver.take(sequences + 1)
-    firstRows = carver.take(sequences)
-    sequenceSamples = carver.take(sequences)
-    zeros = carver.take(sequences)
-    labels = carver.take(sequences)
+    offsets = carver.take(headShape.sentences + 1)
+    head.carveInts(&carver, headShape)
   }
 }

@@ -54,9 +54,10 @@ package struct LayerSlots: Sendable {
   package var outputNorm: NormSlot
 }
 
-/// The [CLS] heads of sequence classifiers.
+/// A classifier's head.
 package struct ClassifierSlots: Sendable {
-  package var dense: LinearSlot
+  /// In the order of the head's plan.
+  package var layers: [LinearSlot]
   package var output: LinearSlot
 }
 
@@ -82,7 +83,7 @@ package struct ParameterLayout: Sendable {
   package let layers: [LayerSlots]
   /// From the embedding's width to the layers', where they differ (ELECTRA).
   package let projection: LinearSlot?
-  /// The dense layer over [CLS] of a model without a head, if it has one.
+  /// The encoder's dense layer over [CLS], if it has one.
   package let pooler: LinearSlot?
   package let classifier: ClassifierSlots?
   package let maskedLM: MaskedLMSlots?
@@ -106,11 +107,12 @@ package struct ParameterLayout: Sendable {
     var pooler = c.task == .encoder && c.hasPooler ? plan.linear(names.pooler, hidden, hidden) : nil
     var classifier: ClassifierSlots?
     var maskedLM: MaskedLMSlots?
+    let head = HeadPlan(c.head, c.family)
     switch c.task {
     case .classification:
       classifier = ClassifierSlots(
-        dense: plan.linear(names.classifierDense, hidden, hidden),
-        output: plan.linear(names.classifierOutput, labelCount, hidden))
+        layers: head.layers.map { plan.linear(names.headLayer($0.name), hidden, $0.blocks * hidden) },
+        output: plan.linear(names.headOutput(c.head), labelCount, head.output.count * hidden))
     case .maskedLM:
       let dense = plan.linear(names.maskedLMDense, width, hidden)
       var decoder = LinearSlot(weight: word, bias: 0, out: c.vocabularySize, width: width)
@@ -126,8 +128,15 @@ package struct ParameterLayout: Sendable {
     projection?.bias = plan.bias(names.projection, hidden)
     for number in layers.indices { plan.biases(names.layer(number), c, &layers[number]) }
     pooler?.bias = plan.bias(names.pooler, hidden)
-    classifier?.dense.bias = plan.bias(names.classifierDense, hidden)
-    classifier?.output.bias = plan.bias(names.classifierOutput, labelCount)
+    if classifier != nil {
+      for (number, layer) in head.layers.enumerated() {
+        classifier?.layers[number].bias = plan.bias(names.headLayer(layer.name), hidden)
+        // That of BERT's own classifier is its pooler.
+        let isPooler = names.headLayer(layer.name) == names.pooler
+        if isPooler { pooler = classifier?.layers[number] }
+      }
+      classifier?.output.bias = plan.bias(names.headOutput(c.head), labelCount)
+    }
     if maskedLM != nil {
       maskedLM?.dense.bias = plan.bias(names.maskedLMDense, width)
       maskedLM?.norm = plan.norm(names.maskedLMNorm, width)
@@ -150,9 +159,8 @@ package struct ParameterLayout: Sendable {
   /// Every linear layer.
   var linears: [LinearSlot] {
     var all = layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] }
-    all += [projection, pooler, classifier?.dense, classifier?.output, maskedLM?.dense, maskedLM?.decoder].compactMap {
-      $0
-    }
+    if let classifier { all += classifier.layers + [classifier.output] } else { all += [pooler].compactMap { $0 } }
+    all += [projection, maskedLM?.dense, maskedLM?.decoder].compactMap { $0 }
     return all
   }
 

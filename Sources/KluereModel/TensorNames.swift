@@ -19,9 +19,22 @@ struct TensorNames {
   func layer(_ number: Int) -> String { prefix + "encoder.layer.\(number)." }
   var pooler: String { prefix + "pooler.dense" }
 
-  /// BERT's classifier goes through the pooler.
-  var classifierDense: String { family == .bert ? pooler : "classifier.dense" }
-  var classifierOutput: String { family == .bert ? "classifier" : "classifier.out_proj" }
+  private static let head = "relation_head."
+
+  func headLayer(_ layer: HeadPlan.HeadLayer) -> String {
+    switch layer {
+    // BERT's classifier goes through the pooler.
+    case .classifierDense: family == .bert ? pooler : "classifier.dense"
+    case .pooler: pooler
+    case .own(let name): TensorNames.head + name
+    }
+  }
+
+  /// transformers' name for its own head.
+  func headOutput(_ head: RelationHead) -> String {
+    guard head == .cls else { return TensorNames.head + "output" }
+    return family == .bert ? "classifier" : "classifier.out_proj"
+  }
 
   var maskedLMDense: String {
     switch family {
@@ -59,11 +72,15 @@ struct TensorNames {
   /// Whether the encoder is complete without this tensor: it belongs to a head or to the pooler.
   func isHead(_ name: String) -> Bool {
     name.hasPrefix(prefix + "pooler.")
-      || ["classifier.", "cls.", "lm_head.", "generator_"].contains { name.hasPrefix($0) }
+      || [TensorNames.head, "classifier.", "cls.", "lm_head.", "generator_"].contains { name.hasPrefix($0) }
   }
 
+  /// Whether it belongs to a head of this library's own, of which each has its own meaning under the same names.
+  func isRelationHead(_ name: String) -> Bool { name.hasPrefix(TensorNames.head) }
+
   /// Names under which a tensor may stand: its own, without the family's prefix (a base model saves so), with the older
-  /// LayerNorm.gamma and beta, and the second name that masked-LM heads give their bias.
+  /// LayerNorm.gamma and beta, and the second name that masked-LM heads give their bias; then as the report's team saved
+  /// its models: an encoder, and a torch.nn.Sequential of dense, activation, dropout, output.
   func alternatives(_ name: String) -> [String] {
     var names = [name]
     if name.hasPrefix(prefix) { names.append(String(name.dropFirst(prefix.count))) }
@@ -72,6 +89,11 @@ struct TensorNames {
       if name.hasSuffix("LayerNorm.bias") { names.append(name.dropLast("bias".count) + "beta") }
     }
     if name == decoderBias { names.append(otherBias) }
+    if name.hasPrefix(prefix) { names.append("encoder." + name.dropFirst(prefix.count)) }
+    for (own, theirs) in [("dense.", "classifier.0."), ("output.", "classifier.3.")]
+    where name.hasPrefix(TensorNames.head + own) {
+      names.append(theirs + name.dropFirst((TensorNames.head + own).count))
+    }
     return names
   }
 

@@ -8,6 +8,8 @@ package struct TokenBatch {
   package private(set) var samples: [UInt32] = []
   package private(set) var positionsInSentence: [UInt32] = []
   package private(set) var offsets: [Int32] = [0]
+  /// Rows [begin, end) of each feature of the head, sentence after sentence; empty where it takes [CLS] alone.
+  package private(set) var spans: [Int32] = []
   private let firstPosition: Int32
 
   package init(_ configuration: ModelConfiguration) { firstPosition = configuration.firstPosition }
@@ -23,11 +25,14 @@ package struct TokenBatch {
     positionsInSentence.removeAll(keepingCapacity: true)
     offsets.removeAll(keepingCapacity: true)
     offsets.append(0)
+    spans.removeAll(keepingCapacity: true)
   }
 
   /// The caller has encoded the sentence with `Model.encode`, so every id and type is inside its table and the length
-  /// within the positions.
-  package mutating func append(ids: [Int32], types: [Int32], sample: UInt32) {
+  /// within the positions. spans: begin and end of the head's features among the sentence's tokens.
+  package mutating func append(ids: [Int32], types: [Int32], spans: [Int32] = [], sample: UInt32) {
+    let start = Int32(clamping: self.ids.count)
+    for place in spans { self.spans.append(start + place) }
     self.ids.append(contentsOf: ids)
     self.types.append(contentsOf: types)
     for position in 0..<UInt32(clamping: ids.count) {
@@ -62,7 +67,12 @@ package struct DropoutPlan: Sendable {
 enum DropoutSite {
   static let embedding: UInt32 = 0
   static let beforeHead: UInt32 = 1
+  /// Before the output layer.
   static let insideHead: UInt32 = 2
+  /// Others of a head: a step's, of its first block.
+  static func head(_ number: UInt32) -> UInt32 { 16 + number }
+  /// Before the output layer, one for each sample of its dropout (at most 64).
+  static func output(copy: Int) -> UInt32 { copy == 0 ? insideHead : 1024 + UInt32(clamping: copy) }
   /// A layer owns 4096 numbers: two for its outputs, the rest for attention heads (at most 1024).
   static func attentionOutput(layer: Int) -> UInt32 { base(layer) }
   static func output(layer: Int) -> UInt32 { base(layer) + 1 }

@@ -2,10 +2,10 @@ internal import KluereBase
 internal import KluereCompute
 internal import KluereFormats
 
-/// Rows for the tokens that an opened model gets beyond its file's vocabulary. As transformers' resize_token_embeddings
-/// (mean_resizing, its default since version 4.46): new rows of the embeddings and of an untied decoder are the mean of the
-/// old ones plus noise of 1e-9 times their variance, column by column; so is the bias of an untied decoder, while that of
-/// a tied one starts at 0. The noise only keeps rows apart.
+/// Rows for the tokens, or the token types, that an opened model gets beyond its file's tables. As transformers'
+/// resize_token_embeddings (mean_resizing, its default since version 4.46): new rows of the embeddings and of an untied
+/// decoder are the mean of the old ones plus noise of 1e-9 times their variance, column by column; so is the bias of an untied
+/// decoder, while that of a tied one starts at 0. The noise only keeps rows apart.
 struct VocabularyGrowth {
   private static let noise = 1e-9
 
@@ -18,6 +18,13 @@ struct VocabularyGrowth {
     self.oldRows = oldRows
     self.names = [names.word, names.decoderWeight, names.decoderBias]
     zeroName = tied ? names.decoderBias : nil
+  }
+
+  /// Rows of token types.
+  init(fromTypes oldRows: Int, _ names: TensorNames) {
+    self.oldRows = oldRows
+    self.names = [names.type]
+    zeroName = nil
   }
 
   func concerns(_ slot: TensorSlot) -> Bool { names.contains(slot.name) }

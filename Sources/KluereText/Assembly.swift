@@ -70,6 +70,20 @@ package struct SpecialTemplate: Sendable, Equatable {
 }
 
 extension Tokenizer {
+  /// What the template puts between two texts: [SEP], or </s> </s> of XLM-R; [SEP] alone where it puts nothing.
+  package var pairSeparator: [Int32] {
+    var ids: [Int32] = []
+    var isBetween = false
+    for item in template.pair {
+      switch item {
+      case .text(0, _): isBetween = true
+      case .text: isBetween = false
+      case .special(let id, _): if isBetween { ids.append(id) }
+      }
+    }
+    return isBetween || ids.isEmpty ? [sepID] : ids
+  }
+
   /// Appends the tokens of one text, or of two, with the template's special tokens if `addSpecial`. `maximum` counts all
   /// tokens. Texts are valid UTF-8.
   package func encode(

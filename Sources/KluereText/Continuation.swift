@@ -5,15 +5,7 @@ extension Tokenizer {
     guard let base = text.baseAddress else { return }
     let start = tokens.count
     switch segmenter {
-    case .sentencePiece(let pieces):
-      var word: Int32 = 0
-      var scratch = SentencePiece.Scratch()
-      pieces.tokenize(base, 0, text.count, continues: true, word: &word, scratch: &scratch, into: &tokens)
-    case .unigram:
-      var own: [Token] = []
-      tokenize(text, allowSpecial: false, into: &own)
-      continueFirstPiece(of: &own)
-      tokens += own
+    case .sentencePiece, .unigram: tokenize(text, allowSpecial: false, continues: true, into: &tokens)
     case .wordPiece(let words):
       tokenize(text, allowSpecial: false, into: &tokens)
       guard start < tokens.count, !isAdded(tokens[start].id) else { return }

@@ -96,6 +96,8 @@ package struct MetaspaceUnigram: Sendable {
   }
 
   struct Scratch {
+    /// The next word goes on with one: no mark at its front. Taken back once it is tokenized.
+    var continues = false
     var normalized = NormalizedText()
     fileprivate var other = NormalizedText()
     fileprivate var word = NormalizedText()
@@ -145,6 +147,8 @@ package struct MetaspaceUnigram: Sendable {
     _ normalized: NormalizedText, _ base: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ word: inout Int32,
     _ scratch: inout Scratch, into tokens: inout [Token]
   ) {
+    let continues = scratch.continues
+    scratch.continues = false
     guard let metaspace else {
       segment(normalized, base, begin, end, word, &scratch, into: &tokens)
       word &+= 1
@@ -162,7 +166,7 @@ package struct MetaspaceUnigram: Sendable {
       let (scalar, length) = UTF8.decode(base, position, end)
       let (from, to) = (normalized.begins[position], normalized.ends[position])
       let marked = scalar == 0x20 ? MetaspaceUnigram.mark : scalar
-      if position == begin, prepends, marked != MetaspaceUnigram.mark {
+      if position == begin, prepends, !continues, marked != MetaspaceUnigram.mark {
         scratch.word.append(MetaspaceUnigram.mark, from, to)
       }
       scratch.word.append(marked, from, to)

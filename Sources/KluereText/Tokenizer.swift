@@ -230,6 +230,8 @@ package final class Tokenizer: Sendable {
     added.tokens.filter(\.special).map { ($0.content, $0.id ?? unknownID) }
   }
 
+  package var isWordPiece: Bool { if case .wordPiece = segmenter { true } else { false } }
+
   /// This tokenizer with more special tokens; those that it has stay as they are.
   package func with(specialTokens wanted: [String]) throws(KluereError) -> Tokenizer {
     let missing = wanted.filter { id(of: $0) == nil }
@@ -259,9 +261,17 @@ package final class Tokenizer: Sendable {
   /// unless `allowSpecial`: then "[SEP]" in the text is that token, as by default in Hugging Face. Added tokens that are
   /// not special are always matched. `text` is valid UTF-8; the pieces of anything else mean nothing.
   package func tokenize(_ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, into tokens: inout [Token]) {
+    tokenize(text, allowSpecial: allowSpecial, continues: false, into: &tokens)
+  }
+
+  /// `continues`: the text goes on with a word, so that a unigram model puts no space before it.
+  func tokenize(
+    _ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, continues: Bool, into tokens: inout [Token]
+  ) {
     guard let base = text.baseAddress else { return }
     var word: Int32 = 0
     var scratch = Scratch()
+    scratch.unigram.continues = continues
     if !rawMatcher.canMatch(allowSpecial: allowSpecial) {
       return tokenizeStretch(
         base, 0, text.count, allowSpecial: allowSpecial, word: &word, scratch: &scratch, into: &tokens)
@@ -270,6 +280,7 @@ package final class Tokenizer: Sendable {
       if let id {
         tokens.append(Token(id: id, begin: begin, end: end, word: word))
         word &+= 1
+        scratch.unigram.continues = false
       } else {
         tokenizeStretch(base, begin, end, allowSpecial: allowSpecial, word: &word, scratch: &scratch, into: &tokens)
       }
@@ -286,7 +297,9 @@ package final class Tokenizer: Sendable {
       tokenizeWords(
         words, text, begin, end, allowSpecial: allowSpecial, word: &word, scratch: &scratch.words, into: &tokens)
     case .sentencePiece(let pieces):
-      pieces.tokenize(text, begin, end, word: &word, scratch: &scratch.pieces, into: &tokens)
+      pieces.tokenize(
+        text, begin, end, continues: scratch.unigram.continues, word: &word, scratch: &scratch.pieces, into: &tokens)
+      scratch.unigram.continues = false
     case .unigram(let unigram):
       tokenize(
         unigram, text, begin, end, allowSpecial: allowSpecial, word: &word, scratch: &scratch.unigram, into: &tokens)
@@ -314,6 +327,7 @@ package final class Tokenizer: Sendable {
         if let id {
           tokens.append(Token(id: id, begin: normalized.begins[from], end: normalized.ends[to - 1], word: word))
           word &+= 1
+          scratch.continues = false
         } else {
           unigram.tokenize(from, to, word: &word, scratch: &scratch, into: &tokens)
         }

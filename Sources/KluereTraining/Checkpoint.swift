@@ -5,11 +5,14 @@ package import KluereData
 internal import KluereFormats
 internal import KluereModel
 
-/// A checkpoint is a model folder with two files more: optimizer.safetensors (AdamW's moments, named as torch names
-/// them) and trainer_state.json (configuration, position, and what the other pieces must be).
+/// A checkpoint is a model folder with two files more: optimizer.safetensors (AdamW's moments of what is trained, named as
+/// torch names them) and trainer_state.json (configuration, position, and what the other pieces must be). Of a run that
+/// averages, the model is the average once there is one, and a third file has the weights that training goes on with;
+/// with distillation soft_targets.safetensors is there too.
 extension Trainer {
   static let stateName = "trainer_state.json"
   static let momentsName = "optimizer.safetensors"
+  static let liveName = "training_weights.safetensors"
 
   // MARK: Writing
 
@@ -20,28 +23,37 @@ extension Trainer {
 
   func writeCheckpoint(_ directory: String) throws(KluereError) {
     let backend = live.context.backend
+    let average = presentAverage?.arena
+    var averageChecksum: UInt64?
+    if let average { averageChecksum = try Trainer.checksum(average, backend) }
     let state = CheckpointState(
       libraryVersion: libraryVersion, configuration: configuration, totalSteps: totalSteps, progress: progress,
       train: objective.train, evaluation: objective.evaluation, masking: objective.masking,
       labels: live.labels.names, weights: try Trainer.checksum(live.weights.arena, backend),
       firstMoments: try Trainer.checksum(moments.first, backend),
-      secondMoments: try Trainer.checksum(moments.second, backend))
+      secondMoments: try Trainer.checksum(moments.second, backend), softTargets: softTargetsChecksum,
+      average: averageChecksum)
     let bytes = state.encoded()
-    let (live, moments) = (live, moments)
+    let (live, moments, trained) = (live, moments, groups.trained)
     try live.save(
       directory, libraryVersion: libraryVersion,
       extra: [
         Model.ExtraFile(Trainer.momentsName) { (target) throws(KluereError) in
-          try Trainer.writeMoments(moments, of: live, to: target)
+          try Trainer.writeMoments(moments, trained, of: live, to: target)
+        },
+        // Named also where there is none: one of another run is replaced.
+        Model.ExtraFile(Trainer.liveName) { (target) throws(KluereError) in
+          if average == nil { return }
+          try live.writeTensors(Trainer.liveName, to: target, named: live.layout, from: live.weights.arena)
         },
         Model.ExtraFile(Trainer.stateName) { (target) throws(KluereError) in
           try target.add(Trainer.stateName, bytes)
         },
-      ])
+      ] + softTargetsFile, weights: average)
   }
 
   private static func writeMoments(
-    _ moments: Moments, of model: Model, to target: AtomicDirectory
+    _ moments: Moments, _ trained: [Int], of model: Model, to target: AtomicDirectory
   ) throws(KluereError) {
     var tensors: [Safetensors.OutputTensor] = []
     let backend = model.context.backend
@@ -50,7 +62,7 @@ extension Trainer {
       (".exp_avg_sq", try HostFloats(moments.second, on: backend)),
     ]
     defer { withExtendedLifetime(arenas) {} }
-    for slot in model.layout.tensors {
+    for slot in trained.map({ model.layout.tensors[$0] }) {
       for (suffix, arena) in arenas {
         tensors.append(
           Safetensors.OutputTensor(
@@ -77,17 +89,19 @@ extension Trainer {
     context: Context, directory: String, train: Dataset, evaluation: Dataset?, libraryVersion: String
   ) throws(KluereError) -> Trainer {
     let given = (CheckpointState.Rows(train), evaluation.map { CheckpointState.Rows($0) })
-    return try resume(context, directory, given, masked: false, libraryVersion) { (live, state) throws(KluereError) in
-      try ClassificationObjective(live, train, evaluation, state.configuration.precision)
+    return try resume(context, directory, given, masked: false, libraryVersion) {
+      (live, state, checkpoint) throws(KluereError) in
+      let soft = try readSoftTargets(checkpoint, state, rows: train.count, classes: live.labels.count)
+      return try ClassificationObjective(live, train, evaluation, state.configuration) { _ in soft }
     }
   }
 
   /// `masked`: whether the rows are those of masked-LM training. `makeObjective` is called for the checkpoint of such rows,
-  /// with the model whose weights the trainer changes.
+  /// with the model whose weights the trainer changes and the checkpoint's folder.
   static func resume(
     _ context: Context, _ directory: String, _ given: (train: CheckpointState.Rows, evaluation: CheckpointState.Rows?),
     masked: Bool, _ libraryVersion: String,
-    objective makeObjective: (Model, CheckpointState) throws(KluereError) -> any Objective
+    objective makeObjective: (Model, CheckpointState, String) throws(KluereError) -> any Objective
   ) throws(KluereError) -> Trainer {
     let (checkpoint, parent) = try locate(directory)
     let path = checkpoint + "/" + stateName
@@ -111,21 +125,17 @@ extension Trainer {
     var options = ModelOpenOptions()
     if masked { options.task = .maskedLM }
     let opened = try Model.open(context: context, directory: checkpoint, options: options)
-    let live = try opened.with(weights: try opened.copyWeights())
-    guard live.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
+    guard opened.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
       throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
     }
-    guard try checksum(live.weights.arena, context.backend) == state.weights else {
-      throw KluereError(
-        .badFormat, "\(checkpoint)/model.safetensors: its weights are not those that \(stateName) was written with")
-    }
-    let objective = try makeObjective(live, state)
-    let moments = try readMoments(checkpoint + "/" + momentsName, live, state)
+    let (live, average) = try readWeights(checkpoint, opened, state)
     var configuration = state.configuration
     if state.writesCheckpoints { configuration.outputDirectory = parent }
+    let objective = try makeObjective(live, state, checkpoint)
     try BatchRule(configuration).validate(lengths: objective.lengths)
+    let moments = try readMoments(checkpoint + "/" + momentsName, live, state)
     let trainer = try Trainer(
-      live: live, objective: objective, configuration: configuration, totalSteps: state.totalSteps,
+      live: live, average: average, objective: objective, configuration: configuration, totalSteps: state.totalSteps,
       progress: state.progress, moments: moments, libraryVersion: libraryVersion)
     guard try trainer.restorePosition() else {
       throw KluereError(.badFormat, "\(path): the position is not one that its configuration leads to")
@@ -157,24 +167,42 @@ extension Trainer {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
+  /// What training goes on with, and the average, if the model in the folder is that.
+  private static func readWeights(
+    _ checkpoint: String, _ opened: Model, _ state: CheckpointState
+  ) throws(KluereError) -> (Model, FloatStorage?) {
+    let backend = opened.context.backend
+    func require(_ arena: FloatStorage, _ expected: UInt64, _ name: String) throws(KluereError) {
+      if try checksum(arena, backend) == expected { return }
+      throw KluereError(
+        .badFormat, "\(checkpoint)/\(name): its weights are not those that \(stateName) was written with")
+    }
+    let weights = try opened.copyWeights()
+    guard let expected = state.average else {
+      try require(weights, state.weights, Model.weightsName)
+      return (try opened.with(weights: weights), nil)
+    }
+    try require(weights, expected, Model.weightsName)
+    let path = checkpoint + "/" + liveName
+    let file = try Safetensors(file: try MappedFile(path: path, readIntoMemory: false), name: path)
+    let live = try FloatStorage(count: opened.layout.count, on: backend, for: "weights")
+    for slot in opened.layout.tensors { try read(file, slot.name, slot, into: live, on: backend, path) }
+    try require(live, state.weights, liveName)
+    return (try opened.with(weights: live), weights)
+  }
+
   private static func readMoments(
     _ path: String, _ model: Model, _ state: CheckpointState
   ) throws(KluereError) -> Moments {
     let file = try Safetensors(file: try MappedFile(path: path, readIntoMemory: false), name: path)
     let moments = try Moments(model)
-    for slot in model.layout.tensors {
+    let backend = model.context.backend
+    for number in ParameterGroups(model.layout, state.configuration.extras).trained {
+      let slot = model.layout.tensors[number]
       for (suffix, arena) in momentArenas(moments) {
-        let name = slot.name + suffix
-        guard let tensor = file.tensor(name) else {
-          throw KluereError(.badFormat, "\(path): tensor \(name) is missing")
-        }
-        guard tensor.shape == shape(slot) else {
-          throw KluereError(.badFormat, "\(path): \(name): shape \(tensor.shape), the model needs \(shape(slot))")
-        }
-        try read(file, name, slot, into: arena, on: model.context.backend)
+        try read(file, slot.name + suffix, slot, into: arena, on: backend, path)
       }
     }
-    let backend = model.context.backend
     guard try checksum(moments.first, backend) == state.firstMoments,
       try checksum(moments.second, backend) == state.secondMoments
     else {
@@ -184,8 +212,15 @@ extension Trainer {
   }
 
   private static func read(
-    _ file: Safetensors, _ name: String, _ slot: TensorSlot, into arena: FloatStorage, on backend: any Backend
+    _ file: Safetensors, _ name: String, _ slot: TensorSlot, into arena: FloatStorage, on backend: any Backend,
+    _ path: String
   ) throws(KluereError) {
+    guard let tensor = file.tensor(name) else {
+      throw KluereError(.badFormat, "\(path): tensor \(name) is missing")
+    }
+    guard tensor.shape == shape(slot) else {
+      throw KluereError(.badFormat, "\(path): \(name): shape \(tensor.shape), the model needs \(shape(slot))")
+    }
     var values = Workspace<Float>(for: name)
     try values.resize(slot.count)
     try file.readFloats(name, into: values.elements)

@@ -24,6 +24,10 @@ struct CheckpointState: Equatable {
   var weights: UInt64
   var firstMoments: UInt64
   var secondMoments: UInt64
+  /// Of the soft targets; nil: there are none.
+  var softTargets: UInt64?
+  /// nil: there is none, and the model folder's weights are those of the training.
+  var average: UInt64?
 
   /// What a data set must be to resume with it.
   struct Rows: Equatable {
@@ -50,7 +54,7 @@ struct CheckpointState: Equatable {
   init(
     libraryVersion: String, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, train: Rows,
     evaluation: Rows?, masking: MaskingOptions? = nil, labels: [String], weights: UInt64, firstMoments: UInt64,
-    secondMoments: UInt64
+    secondMoments: UInt64, softTargets: UInt64?, average: UInt64?
   ) {
     self.libraryVersion = libraryVersion
     self.configuration = configuration
@@ -65,6 +69,8 @@ struct CheckpointState: Equatable {
     self.weights = weights
     self.firstMoments = firstMoments
     self.secondMoments = secondMoments
+    self.softTargets = softTargets
+    self.average = average
   }
 }
 
@@ -92,7 +98,8 @@ extension CheckpointState {
       best: try progress.optionalDouble("best"), bestStep: try progress.count("best_step"),
       evaluationsWithoutImprovement: try progress.count("evaluations_without_improvement"),
       lossScale: Float(try progress.double("loss_scale")),
-      goodUpdates: UInt32(clamping: try progress.count("good_updates")), skipped: try progress.count("skipped"))
+      goodUpdates: UInt32(clamping: try progress.count("good_updates")), skipped: try progress.count("skipped"),
+      averaged: try progress.count("averaged"))
     train = try Rows(try file.object("train"))
     evaluation = nil
     if let rows = try file.optionalObject("evaluation") { evaluation = try Rows(rows) }
@@ -102,17 +109,25 @@ extension CheckpointState {
     weights = try file.hexadecimal("weights_checksum")
     firstMoments = try file.hexadecimal("first_moments_checksum")
     secondMoments = try file.hexadecimal("second_moments_checksum")
+    softTargets = try file.optionalHexadecimal("soft_targets_checksum")
+    average = try file.optionalHexadecimal("average_checksum")
     // Before anything else is believed: a damaged digit would otherwise train on from somewhere else.
     guard try file.hexadecimal("checksum") == ownChecksum else {
       throw KluereError(.badFormat, "\(path): its checksum is not that of its content: it is damaged or was edited")
     }
-    guard self.progress.step <= totalSteps, self.progress.skipped <= self.progress.step,
+    // A long count would overflow where the next one is added.
+    guard self.progress.step <= totalSteps, self.progress.averaged <= self.progress.step,
+      self.progress.skipped <= self.progress.step,
       self.progress.lossScale > 0, self.progress.lossScale.isFinite
     else {
       throw KluereError(
         .badFormat,
         "\(path): update \(self.progress.step) of \(totalSteps), \(self.progress.skipped) skipped, loss scale "
           + "\(self.progress.lossScale)")
+    }
+    guard (average == nil) == (self.progress.averaged == 0) else {
+      throw KluereError(
+        .badFormat, "\(path): \(self.progress.averaged) weights averaged, found the average or lack of it")
     }
     do throws(KluereError) {
       try configuration.validate()
@@ -170,7 +185,7 @@ extension TrainingConfiguration {
     weightDecay = try object.double("weight_decay")
     maxGradNorm = try object.double("max_grad_norm")
     guard let schedule = ScheduleKind(name: try object.string("schedule")) else {
-      throw object.wrong("schedule", "linear, cosine or constant")
+      throw object.wrong("schedule", ScheduleKind.names)
     }
     self.schedule = schedule
     groupByLength = try object.bool("group_by_length")
@@ -179,6 +194,7 @@ extension TrainingConfiguration {
     hiddenDropout = try object.optionalDouble("hidden_dropout").map { Float($0) }
     attentionDropout = try object.optionalDouble("attention_dropout").map { Float($0) }
     classifierDropout = try object.optionalDouble("classifier_dropout").map { Float($0) }
+    multiSampleDropout = try object.count("multi_sample_dropout")
     guard let metric = BestMetric(name: try object.string("best_metric")) else {
       throw object.wrong("best_metric", "micro_f1, auprc or loss")
     }
@@ -191,6 +207,9 @@ extension TrainingConfiguration {
     }
     self.precision = precision
     splitsOnOutOfMemory = try object.bool("split_on_out_of_memory")
+    loss = nil
+    if let own = try object.optionalObject("loss") { loss = try LossConfiguration(own) }
+    extras = try TrainingExtras(object)
   }
 }
 
@@ -221,6 +240,7 @@ extension CheckpointState {
     json.field("loss_scale", Double(progress.lossScale))
     json.field("good_updates", Int(progress.goodUpdates))
     json.field("skipped", progress.skipped)
+    json.field("averaged", progress.averaged)
     json.endObject()
     json.key("train")
     train.write(to: &json)
@@ -235,6 +255,10 @@ extension CheckpointState {
     json.field("weights_checksum", hexadecimal(weights))
     json.field("first_moments_checksum", hexadecimal(firstMoments))
     json.field("second_moments_checksum", hexadecimal(secondMoments))
+    json.key("soft_targets_checksum")
+    if let softTargets { json.string(hexadecimal(softTargets)) } else { json.null() }
+    json.key("average_checksum")
+    if let average { json.string(hexadecimal(average)) } else { json.null() }
     if let checksum { json.field("checksum", hexadecimal(checksum)) }
     json.endObject()
     return json.finish()
@@ -273,34 +297,38 @@ extension TrainingConfiguration {
     json.field("hidden_dropout", hiddenDropout.map { Double($0) })
     json.field("attention_dropout", attentionDropout.map { Double($0) })
     json.field("classifier_dropout", classifierDropout.map { Double($0) })
+    json.field("multi_sample_dropout", multiSampleDropout)
     json.field("best_metric", bestMetric.name)
     json.field("evaluate_every", evaluateEvery)
     json.field("checkpoint_every", checkpointEvery)
     json.field("patience", patience)
     json.field("precision", precision.name)
     json.field("split_on_out_of_memory", splitsOnOutOfMemory)
+    json.key("loss")
+    if let loss { loss.write(to: &json) } else { json.null() }
+    extras.write(to: &json)
     json.endObject()
   }
 }
 
 extension JSONWriter {
-  fileprivate mutating func field(_ name: String, _ value: Int) {
+  mutating func field(_ name: String, _ value: Int) {
     key(name)
     integer(value)
   }
 
-  fileprivate mutating func field(_ name: String, _ value: Bool) {
+  mutating func field(_ name: String, _ value: Bool) {
     key(name)
     bool(value)
   }
 
-  fileprivate mutating func field(_ name: String, _ value: String) {
+  mutating func field(_ name: String, _ value: String) {
     key(name)
     string(value)
   }
 
   /// nil is null.
-  fileprivate mutating func field(_ name: String, _ value: Double?) {
+  mutating func field(_ name: String, _ value: Double?) {
     key(name)
     if let value { number(value) } else { null() }
   }

@@ -16,20 +16,32 @@ final class ClassificationObjective: Objective {
   /// Rows of the update, and the labels of those in the pass.
   private var chosen: ArraySlice<UInt32> = []
   private var labels: [Int32] = []
+  /// The training rows of the pass, copies counted.
+  private var batchRows: [Int] = []
+  /// nil: cross entropy.
+  let loss: TrainingLoss?
   private var unpacked = EncodedRows.Unpacked()
 
-  init(_ model: Model, _ train: Dataset, _ evaluation: Dataset?, _ precision: Precision) throws(KluereError) {
+  /// `softTargets`: those of the rows, as the loss compares with them; empty: none.
+  init(
+    _ model: Model, _ train: Dataset, _ evaluation: Dataset?, _ configuration: TrainingConfiguration,
+    softTargets: (Int) throws(KluereError) -> [Float]
+  ) throws(KluereError) {
     guard model.layout.classifier != nil else {
       throw KluereError(.state, "trainer: the model has no classification head; open it with that task")
     }
+    try configuration.validate(for: model.configuration)
     self.model = model
     rows = try TrainingRows(train, model, "train")
     // Not Optional.map: its closure carries no typed error.
     var held: TrainingRows?
     if let evaluation { held = try TrainingRows(evaluation, model, "evaluation") }
     self.held = held
-    lengths = rows.lengths
-    evaluator = Evaluator(model, precision)
+    loss = try TrainingLoss.make(
+      configuration.loss, softTargets: try softTargets(rows.count), labels: rows.labels, classes: model.labels.count,
+      on: model.context.backend)
+    lengths = rows.lengths(copies: loss?.copies ?? 1)
+    evaluator = Evaluator(model, configuration.precision)
   }
 
   var train: CheckpointState.Rows { CheckpointState.Rows(count: rows.count, contentHash: rows.contentHash) }
@@ -37,24 +49,36 @@ final class ClassificationObjective: Objective {
     held.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) }
   }
 
-  func reserve(rows: Int) throws(KluereError) -> Int { rows }
-
-  func begin(_ rows: ArraySlice<UInt32>, _ position: UpdatePosition) throws(KluereError) -> Int {
-    chosen = rows
-    return rows.count
+  func reserve(rows: Int) throws(KluereError) -> Int {
+    let sequences = rows.product(loss?.copies ?? 1) ?? .max
+    try loss?.reserve(rows: sequences)
+    return sequences
   }
 
-  func beginPass() { labels.removeAll(keepingCapacity: true) }
+  func begin(_ chosen: ArraySlice<UInt32>, _ position: UpdatePosition) throws(KluereError) -> Int {
+    self.chosen = chosen
+    loss?.begin(rows: chosen, labels: rows.labels, step: position.step, totalSteps: position.totalSteps)
+    return chosen.count
+  }
+
+  func beginPass() {
+    labels.removeAll(keepingCapacity: true)
+    batchRows.removeAll(keepingCapacity: true)
+  }
 
   func load(_ place: Int, into batch: inout TokenBatch) {
     let row = Int(chosen[chosen.startIndex + place])
-    rows.encoded.load(row, sample: place, into: &batch, &unpacked)
-    labels.append(rows.labels[row])
+    let copies = loss?.copies ?? 1
+    for copy in 0..<copies {
+      rows.encoded.load(row, sample: place * copies + copy, into: &batch, &unpacked)
+      labels.append(rows.labels[row])
+      batchRows.append(row)
+    }
   }
 
   func add(_ pass: UpdatePass) throws(KluereError) {
     _ = try pass.network.forward(pass.weights, pass.batch, pass.dropout)
-    try pass.network.loss(labels, scale: pass.scale, pass.numbers)
+    try pass.network.loss(labels, try loss?.rule(rows: batchRows), scale: pass.scale, pass.numbers)
     try pass.network.backward(pass.weights, gradients: pass.gradients)
   }
 

@@ -10,14 +10,19 @@ final class EncodedRows {
   private var wideIDs = GrowingBuffer<Int32>(for: "token ids")
   private var types = GrowingBuffer<UInt8>(for: "token types")
   private var starts = GrowingBuffer<Int>(for: "rows")
+  /// Of the head's features, as many numbers for each row; none if it takes [CLS] alone.
+  private var spans = GrowingBuffer<Int32>(for: "places of entities")
   private let narrow: Bool
   private var scratch = InputEncoder.Scratch()
   private var example = EncodedExample()
+  private let places: HeadPlaces
+  private var rowSpans: [Int32] = []
   /// Rows that were longer than the model's maximum.
   private(set) var croppedRows = 0
 
   init(_ model: Model) {
     self.model = model
+    places = HeadPlaces(model.configuration)
     narrow = model.configuration.vocabularySize <= 65_536
   }
 
@@ -28,6 +33,7 @@ final class EncodedRows {
     wideIDs.removeAll()
     types.removeAll()
     starts.removeAll()
+    spans.removeAll()
     croppedRows = 0
   }
 
@@ -40,6 +46,8 @@ final class EncodedRows {
     }
     for type in example.types { try types.append(UInt8(truncatingIfNeeded: type)) }
     try starts.append(types.count)
+    places.read(example, into: &rowSpans)
+    for number in rowSpans { try spans.append(number) }
     if example.croppedCount > 0 { croppedRows += 1 }
   }
 
@@ -59,12 +67,16 @@ final class EncodedRows {
       unpacked.ids.append(narrow ? Int32(narrowIDs.elements[place]) : wideIDs.elements[place])
       unpacked.types.append(Int32(types.elements[place]))
     }
-    batch.append(ids: unpacked.ids, types: unpacked.types, sample: UInt32(clamping: sample))
+    unpacked.spans.removeAll(keepingCapacity: true)
+    for place in row * places.count..<(row + 1) * places.count { unpacked.spans.append(spans.elements[place]) }
+    batch.append(
+      ids: unpacked.ids, types: unpacked.types, spans: unpacked.spans, sample: UInt32(clamping: sample))
   }
 
   /// Room for one row on its way into a batch, kept between rows.
   struct Unpacked {
     fileprivate var ids: [Int32] = []
     fileprivate var types: [Int32] = []
+    fileprivate var spans: [Int32] = []
   }
 }

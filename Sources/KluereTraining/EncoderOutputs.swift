@@ -113,6 +113,11 @@ final class EncoderOutputs {
     _ rows: TokenRows, probabilities: Bool, into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) {
     let classes = model.labels.count
+    let head = model.configuration.head
+    guard !head.needsPlaces else {
+      throw KluereError(
+        .unsupported, "head \(head.name): token ids alone do not tell where the entities are; predict from examples")
+    }
     try batches(rows) { (sequences, weights) throws(KluereError) in
       let logits = try network.forward(weights, batch)
       if probabilities {

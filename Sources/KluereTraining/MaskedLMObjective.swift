@@ -23,7 +23,7 @@ final class MaskedLMObjective: Objective {
     guard model.layout.maskedLM != nil else {
       throw KluereError(.state, "trainer: the model has no masked-LM head; open or create it with the task masked LM")
     }
-    try MaskedLMObjective.check(configuration)
+    try MaskedLMObjective.check(configuration, model)
     try MaskedLMEvaluator.check(corpus, model, "corpus")
     if let evaluation { try MaskedLMEvaluator.check(evaluation, model, "evaluation") }
     self.corpus = corpus
@@ -35,7 +35,7 @@ final class MaskedLMObjective: Objective {
     evaluator = try MaskedLMEvaluator(model, configuration.precision)
   }
 
-  private static func check(_ configuration: TrainingConfiguration) throws(KluereError) {
+  private static func check(_ configuration: TrainingConfiguration, _ model: Model) throws(KluereError) {
     guard configuration.bestMetric == .loss else {
       throw KluereError(
         .invalidArgument, "best_metric: \(configuration.bestMetric.name) with masked-LM training, expected loss")
@@ -44,6 +44,19 @@ final class MaskedLMObjective: Objective {
       throw KluereError(
         .invalidArgument,
         "classifier_dropout: given with masked-LM training, which has no classifier; expected -1 (the model's)")
+    }
+    guard configuration.multiSampleDropout == 1 else {
+      throw KluereError(
+        .invalidArgument,
+        "multi_sample_dropout: \(configuration.multiSampleDropout) with masked-LM training, expected 1")
+    }
+    guard configuration.loss.map({ $0.isPlain }) ?? true else {
+      throw KluereError(.invalidArgument, "loss: given with masked-LM training, which has cross entropy alone")
+    }
+    guard !(configuration.extras.freezesEmbeddings && model.configuration.tiesDecoder) else {
+      throw KluereError(
+        .invalidArgument,
+        "freeze_embeddings: 1 with masked-LM training of a decoder that is tied to them, expected 0 or an untied one")
     }
   }
 

@@ -23,7 +23,7 @@ extension Trainer {
       CheckpointState.Rows(count: corpus.count, contentHash: corpus.contentHash)
     }
     let given = (train: rows(corpus), evaluation: evaluation.map { rows($0) })
-    return try resume(context, directory, given, masked: true, libraryVersion) { (live, state) throws(KluereError) in
+    return try resume(context, directory, given, masked: true, libraryVersion) { (live, state, _) throws(KluereError) in
       guard let masking = state.masking else { throw KluereError(.internal, "checkpoint: no masking options") }
       return try MaskedLMObjective(live, corpus, evaluation, masking, state.configuration)
     }
@@ -36,7 +36,7 @@ extension Trainer {
         throw KluereError(.state, "trainer: it learns relations, which are measured on a data set")
       }
       try MaskedLMEvaluator.check(corpus, live, "corpus")
-      return try objective.measure(corpus, evaluationWeights, stop: freshStop())
+      return try objective.measure(corpus, try weightsToEvaluate(half), stop: freshStop())
     }
   }
 }

@@ -1,6 +1,7 @@
 package import KluereBase
 package import KluereCompute
 package import KluereData
+internal import KluereDecoding
 package import KluereModel
 
 package struct PredictorOptions: Sendable, Equatable {
@@ -8,6 +9,8 @@ package struct PredictorOptions: Sendable, Equatable {
   /// Tokens worked on at once; bounds memory.
   package var batchTokens = 8192
   package var precision = Precision.float32
+  /// Whether probabilities are what the model's decoding makes of the logits, where it has one, or their softmax.
+  package var usesDecoding = true
 
   package init() {}
 
@@ -78,7 +81,10 @@ package final class Predictor {
 
   /// [inputs, labels]
   package func classify(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    try outputs.classify(rows, probabilities: options.output == .probabilities, into: out)
+    let decoding = decoding
+    try outputs.classify(rows, probabilities: options.output == .probabilities && decoding == nil, into: out)
+    guard let decoding, let cells = rows.count.product(model.labels.count), cells <= out.count else { return }
+    decode(UnsafeMutableBufferPointer(rebasing: out[..<cells]), decoding)
   }
 
   /// [positions, vocabulary]
@@ -97,9 +103,21 @@ package final class Predictor {
   }
 
   private func run(_ target: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    let probabilities = options.output == .probabilities
+    let decoding = decoding
+    let probabilities = options.output == .probabilities && decoding == nil
     try pass.run(
       rows, { () throws(KluereError) in try model.weightsForInference(options.precision) },
       logits: probabilities ? nil : target, probabilities: probabilities ? target : nil)
+    if let decoding { decode(target, decoding) }
+  }
+
+  /// What makes probabilities of logits in place of the softmax, if something does.
+  private var decoding: Decoding? {
+    options.output == .probabilities && options.usesDecoding ? model.extras.decoding : nil
+  }
+
+  /// Logits become probabilities where they are: nothing that could fail.
+  private func decode(_ table: UnsafeMutableBufferPointer<Float>, _ decoding: Decoding) {
+    decoding.apply(UnsafeBufferPointer(table), areLogits: true, into: table)
   }
 }

@@ -20,6 +20,8 @@ struct Progress: Equatable, Sendable {
   var lossScale: Float = 1
   var goodUpdates: UInt32 = 0
   var skipped = 0
+  /// Times that the weights entered their average.
+  var averaged = 0
 
   /// Whether an evaluation is due after this update, in a run of `totalSteps`.
   func isEvaluationPoint(_ configuration: TrainingConfiguration, totalSteps: Int) -> Bool {

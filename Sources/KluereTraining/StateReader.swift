@@ -62,12 +62,31 @@ struct StateReader {
     return strings
   }
 
-  /// 16 hexadecimal digits.
+  /// nil for null.
+  func optionalDoubles(_ name: String) throws(KluereError) -> [Double]? {
+    if object[name]?.isNull == true { return nil }
+    guard let list = object[name], list.kind == .array else { throw wrong(name, "a list of numbers") }
+    var numbers: [Double] = []
+    for element in list.elements {
+      guard let number = element.double else { throw wrong(name, "a list of numbers") }
+      numbers.append(number)
+    }
+    return numbers
+  }
+
+  /// 16 hexadecimal digits, as they are written: a letter whose case changed is damage too.
   func hexadecimal(_ name: String) throws(KluereError) -> UInt64 {
-    guard let text = object[name]?.string, text.utf8.count == 16, let value = UInt64(text, radix: 16) else {
+    guard let text = object[name]?.string, let value = UInt64(text, radix: 16),
+      KluereTraining.hexadecimal(value) == text
+    else {
       throw wrong(name, "16 hexadecimal digits")
     }
     return value
+  }
+
+  /// nil for null.
+  func optionalHexadecimal(_ name: String) throws(KluereError) -> UInt64? {
+    object[name]?.isNull == true ? nil : try hexadecimal(name)
   }
 
   func object(_ name: String) throws(KluereError) -> StateReader {

@@ -17,6 +17,8 @@ package final class Trainer {
   let live: Model
   /// What it learns from its rows.
   let objective: any Objective
+  /// nil: cross entropy.
+  var loss: TrainingLoss? { (objective as? ClassificationObjective)?.loss }
   var progress: Progress
   /// The last update, or where a resumed run stands.
   var lastInfo = StepInfo()
@@ -32,7 +34,7 @@ package final class Trainer {
   private var batch: TokenBatch
   private let gradients: FloatStorage
   /// What products read in 16-bit precisions; written by each update.
-  private let half: HalfWeights?
+  let half: HalfWeights?
   private let numbers: UpdateStorage
   /// Tokens of a pass; falls when the device's memory does not hold more and the configuration allows to split.
   private var passTokens = Int.max
@@ -40,6 +42,8 @@ package final class Trainer {
   private var lastLossScale: Float = 1
   private var lossDivisor = 1
   let moments: Moments
+  let groups: ParameterGroups
+  let average: WeightAverage?
   private var gradientIsWhole = false
   /// A device failed between the two halves of an update.
   private var isDamaged = false
@@ -61,11 +65,16 @@ package final class Trainer {
 
   /// Copies the weights of `model`, which stays as it is.
   package convenience init(
-    model: Model, train: Dataset, evaluation: Dataset?, configuration: TrainingConfiguration, libraryVersion: String
+    model: Model, train: Dataset, evaluation: Dataset?, configuration: TrainingConfiguration,
+    softTargets: UnsafeBufferPointer<Float>? = nil, libraryVersion: String
   ) throws(KluereError) {
     try self.init(model: model, configuration: configuration, libraryVersion: libraryVersion) {
       (live) throws(KluereError) in
-      try ClassificationObjective(live, train, evaluation, configuration.precision)
+      try ClassificationObjective(live, train, evaluation, configuration) { (rows) throws(KluereError) in
+        guard let softTargets, let loss = configuration.loss else { return [] }
+        return try SoftTargets.soften(
+          softTargets, rows: rows, classes: live.labels.count, temperature: loss.teacherTemperature)
+      }
     }
   }
 
@@ -86,14 +95,14 @@ package final class Trainer {
         epochs: configuration.epochs, accumulation: configuration.accumulation, lengths: lengths)
     }
     try self.init(
-      live: live, objective: objective, configuration: configuration, totalSteps: totalSteps,
+      live: live, average: nil, objective: objective, configuration: configuration, totalSteps: totalSteps,
       progress: Progress(configuration.precision), moments: try Moments(live), libraryVersion: libraryVersion)
   }
 
-  /// `live`'s weights are this trainer's own from here on. Everything has been validated.
+  /// `live`'s weights and `average` (nil: none yet) are this trainer's own from here on. Everything has been validated.
   init(
-    live: Model, objective: any Objective, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress,
-    moments: Moments, libraryVersion: String
+    live: Model, average: FloatStorage?, objective: any Objective, configuration: TrainingConfiguration,
+    totalSteps: Int, progress: Progress, moments: Moments, libraryVersion: String
   ) throws(KluereError) {
     self.live = live
     self.objective = objective
@@ -111,12 +120,25 @@ package final class Trainer {
       throw KluereError(
         .unsupported, "precision: \(precision.name) on \(live.context.deviceName), expected one that the device can do")
     }
+    let extras = configuration.extras
+    guard extras.frozenLayers <= live.layout.layers.count else {
+      throw KluereError(
+        .invalidArgument, "freeze_layers: \(extras.frozenLayers), the model has \(live.layout.layers.count) layers")
+    }
+    groups = ParameterGroups(live.layout, extras)
+    self.average = try Trainer.makeAverage(live, average, configuration, totalSteps: totalSteps)
     gradients = try FloatStorage(count: live.layout.count, on: backend, for: "gradients")
     half = precision.isHalf ? try HalfWeights(count: live.layout.count, precision, on: backend) : nil
     try half?.fill(from: live.weights.arena, on: backend)
     numbers = try UpdateStorage(count: 1, on: backend, for: "numbers of an update")
     try backend.startUpdates(numbers, lossScale: progress.lossScale, goodUpdates: progress.goodUpdates)
-    network = Network(live.configuration, live.layout, on: live.context, precision: precision, training: true)
+    var backward = BackwardPlan()
+    backward.freezesEmbeddings = extras.freezesEmbeddings
+    backward.frozenLayers = extras.frozenLayers
+    backward.recomputesLayers = extras.recomputesLayers
+    network = Network(
+      live.configuration, live.layout, on: live.context, precision: precision, training: true,
+      dropoutSamples: configuration.multiSampleDropout, plan: backward)
     batch = TokenBatch(live.configuration)
     guard let memory = ks_allocate(MemoryLayout<ks_flag>.size) else {
       throw KluereError(.outOfMemory, "trainer: memory for its stop flag is not to be had")
@@ -175,12 +197,14 @@ package final class Trainer {
     var info = StepInfo()
     info.sentences = plan.bounds[batches.upperBound] - plan.bounds[batches.lowerBound]
     info.learningRate = schedule.rate(progress.step)
+    var isAveraged = false
     let numbers = try live.context.exclusive { () throws(KluereError) in
       try computeGradients(batches, tokens: &info.tokens, stop: stop)
-      return try apply(learningRate: info.learningRate)
+      return try apply(learningRate: info.learningRate, &isAveraged)
     }
     try note(numbers, &info)
     progress.step += 1
+    if isAveraged { progress.averaged += 1 }
     progress.nextBatch = batches.upperBound
     if progress.nextBatch == plan.batchCount {
       progress.epoch += 1
@@ -198,7 +222,7 @@ package final class Trainer {
 
   /// What the device says of an update. Throws if it made none, unless only the loss scale was too large.
   private func note(_ numbers: UpdateNumbers, _ info: inout StepInfo) throws(KluereError) {
-    info.loss = numbers.lossSum / Double(lossDivisor)
+    info.loss = numbers.lossSum / Double(lossDivisor) / Double(network.dropoutSamples)
     info.gradNorm = numbers.gradNorm
     info.skipped = numbers.skip != 0
     info.lossScale = Double(lastLossScale)
@@ -287,10 +311,9 @@ package final class Trainer {
       seed: mix(configuration.seed, UInt64(truncatingIfNeeded: progress.step)),
       hidden: configuration.hiddenDropout ?? live.configuration.hiddenDropout,
       attention: configuration.attentionDropout ?? live.configuration.attentionDropout,
-      classifier: configuration.classifierDropout ?? live.configuration.classifierDropout
-        ?? live.configuration.hiddenDropout)
+      classifier: configuration.classifierDropout(of: live.configuration))
     let backend = live.context.backend
-    try backend.fill(gradients.pointer, 0, count: gradients.count)
+    try backend.fill(gradients.pointer + groups.start, 0, count: gradients.count - groups.start)
     try backend.beginUpdate(numbers)
     lastLossScale = progress.lossScale
     let places = plan.bounds[batches.lowerBound]..<plan.bounds[batches.upperBound]
@@ -328,28 +351,27 @@ package final class Trainer {
     return place
   }
 
-  /// AdamW on the decaying part and on the rest, after clipping by global norm as torch.nn.utils.clip_grad_norm_ does; not
-  /// where loss or gradients are not finite.
-  private func apply(learningRate: Double) throws(KluereError) -> UpdateNumbers {
+  /// AdamW group by group, after clipping by global norm as torch.nn.utils.clip_grad_norm_ does; not where loss or
+  /// gradients are not finite. The new weights then enter their average, if there is one and they are due.
+  private func apply(learningRate: Double, _ isAveraged: inout Bool) throws(KluereError) -> UpdateNumbers {
     let backend = live.context.backend
     try backend.prepareUpdate(
-      numbers, gradients: gradients.pointer, count: gradients.count, maxNorm: configuration.maxGradNorm,
-      dynamic: configuration.precision == .float16)
+      numbers, gradients: gradients.pointer + groups.start, count: gradients.count - groups.start,
+      maxNorm: configuration.maxGradNorm, dynamic: configuration.precision == .float16)
     // Updates that were skipped moved no moments.
     let number = Double(progress.step + 1 - progress.skipped)
-    // The corrections belong to the betas as the backend applies them: rounded to fp32.
-    let beta1 = Float(configuration.beta1)
-    let beta2 = Float(configuration.beta2)
-    var rule = AdamWUpdate(
-      learningRate: Float(learningRate), beta1: beta1, beta2: beta2, epsilon: Float(configuration.epsilon),
-      weightDecay: Float(configuration.weightDecay), correction1: 1 - pow(Double(beta1), number),
-      correction2: 1 - pow(Double(beta2), number))
-    let decaying = live.layout.decayingCount
     do throws(KluereError) {
-      try applyRange(0..<decaying, rule)
-      rule.weightDecay = 0
-      try applyRange(decaying..<live.layout.count, rule)
-      return try backend.readUpdate(numbers)
+      for group in groups.groups {
+        try applyRange(
+          group.range,
+          configuration.adamW(learningRate: learningRate * group.factor, decays: group.decays, number: number))
+      }
+      let read = try backend.readUpdate(numbers)
+      if let average, read.skip == 0 {
+        isAveraged = try average.add(
+          live.weights.arena, step: progress.step + 1, averaged: progress.averaged, from: groups.start, on: backend)
+      }
+      return read
     } catch {
       isDamaged = true
       throw error
@@ -367,22 +389,14 @@ package final class Trainer {
 
   // MARK: Looking at it
 
-  /// Weights that change with every update are not worth packing.
-  var evaluationWeights: NetworkWeights { NetworkWeights(live.weights.arena, half: half) }
-
-  /// The present weights on labelled rows, without dropout.
+  /// The weights that count on labelled rows, without dropout.
   package func evaluate(_ dataset: Dataset) throws(KluereError) -> Metrics {
     try alone { () throws(KluereError) in
       guard let objective = objective as? ClassificationObjective else {
         throw KluereError(.state, "trainer: it learns masked-LM, which is measured on a corpus")
       }
-      return try objective.measure(dataset, evaluationWeights, stop: freshStop())
+      return try objective.measure(dataset, try weightsToEvaluate(half), stop: freshStop())
     }
-  }
-
-  /// A model with a copy of the present weights.
-  package func exportModel() throws(KluereError) -> Model {
-    try alone { () throws(KluereError) in try live.with(weights: try live.copyWeights()) }
   }
 
   /// Gradient of the last update before clipping; the first floats of `out` are overwritten.
@@ -399,6 +413,8 @@ package final class Trainer {
       guard out.count >= slot.count, let base = out.baseAddress else {
         throw KluereError(.bufferTooSmall, "\(slot.name): room for \(out.count) floats, expected \(slot.count)")
       }
+      // A decoder tied to frozen embeddings leaves something in their place.
+      guard groups.trained.contains(tensor) else { return out[..<slot.count].update(repeating: 0) }
       try live.context.backend.copyOut(
         base, gradients.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
       // Powers of two: exact.

@@ -56,7 +56,7 @@ extension Trainer {
 
   private func evaluateIfDue(_ onEvent: (TrainEvent) -> Bool) throws(KluereError) {
     guard objective.evaluation != nil, isEvaluationPoint, progress.evaluatedStep < progress.step else { return }
-    let metrics = try objective.measure(evaluationWeights, stop: takeStop)
+    let metrics = try objective.measure(try weightsToEvaluate(half), stop: takeStop)
     let isBest = progress.note(metrics, configuration.bestMetric)
     try emit(TrainEvent(kind: .evaluation, step: lastInfo, metrics: metrics, isBest: isBest), onEvent)
   }

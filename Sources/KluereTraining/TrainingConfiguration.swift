@@ -1,11 +1,17 @@
 package import KluereBase
 package import KluereCompute
+internal import KluereModel
 
 /// The shape of the learning rate after warm-up. Raw values are those of KLUERE_SCHEDULE_*.
 package enum ScheduleKind: Int32, Sendable {
   case linear = 0
   case cosine = 1
   case constant = 2
+  case cosineWithRestarts = 3
+  case polynomial = 4
+  case inverseSquareRoot = 5
+
+  static let names = "linear, cosine, constant, cosine_with_restarts, polynomial or inverse_sqrt"
 
   /// The value in trainer_state.json.
   var name: String {
@@ -13,6 +19,9 @@ package enum ScheduleKind: Int32, Sendable {
     case .linear: "linear"
     case .cosine: "cosine"
     case .constant: "constant"
+    case .cosineWithRestarts: "cosine_with_restarts"
+    case .polynomial: "polynomial"
+    case .inverseSquareRoot: "inverse_sqrt"
     }
   }
 
@@ -21,6 +30,9 @@ package enum ScheduleKind: Int32, Sendable {
     case ScheduleKind.linear.name: self = .linear
     case ScheduleKind.cosine.name: self = .cosine
     case ScheduleKind.constant.name: self = .constant
+    case ScheduleKind.cosineWithRestarts.name: self = .cosineWithRestarts
+    case ScheduleKind.polynomial.name: self = .polynomial
+    case ScheduleKind.inverseSquareRoot.name: self = .inverseSquareRoot
     default: return nil
     }
   }
@@ -85,6 +97,8 @@ package struct TrainingConfiguration: Sendable, Equatable {
   package var hiddenDropout: Float?
   package var attentionDropout: Float?
   package var classifierDropout: Float?
+  /// Masks of the dropout before the head's output layer; the loss is the mean of theirs.
+  package var multiSampleDropout = 1
   package var bestMetric = BestMetric.microF1
   /// Updates between evaluations in `run`; 0: at the end of each epoch.
   package var evaluateEvery = 0
@@ -97,6 +111,9 @@ package struct TrainingConfiguration: Sendable, Equatable {
   package var precision = Precision.float32
   /// Passes are split where the device's memory does not hold a whole micro-batch.
   package var splitsOnOutOfMemory = false
+  /// nil: cross entropy.
+  package var loss: LossConfiguration?
+  package var extras = TrainingExtras()
 
   package init() {}
 
@@ -134,8 +151,25 @@ package struct TrainingConfiguration: Sendable, Equatable {
     try checkDropout("hidden_dropout", hiddenDropout)
     try checkDropout("attention_dropout", attentionDropout)
     try checkDropout("classifier_dropout", classifierDropout)
+    try loss?.validate(labels: nil)
+    try check("multi_sample_dropout", multiSampleDropout, 1...64)
+    try extras.validate(self)
     if let outputDirectory, outputDirectory.isEmpty || outputDirectory.utf8.contains(0) {
       throw KluereError(.invalidArgument, "output_directory: expected a path, found an empty one or one with a NUL")
+    }
+  }
+
+  /// The head's dropout in use.
+  func classifierDropout(of model: ModelConfiguration) -> Float {
+    classifierDropout ?? model.classifierDropout ?? model.hiddenDropout
+  }
+
+  /// What no model of this configuration can be trained with.
+  func validate(for model: ModelConfiguration) throws(KluereError) {
+    guard multiSampleDropout == 1 || classifierDropout(of: model) > 0 else {
+      throw KluereError(
+        .invalidArgument,
+        "multi_sample_dropout: \(multiSampleDropout) with classifier_dropout 0, expected 1 or a dropout to sample")
     }
   }
 

@@ -28,7 +28,10 @@ struct TrainingRows {
 
   var count: Int { labels.count }
 
-  var lengths: [Int32] { (0..<count).map { Int32(clamping: encoded.length($0)) } }
+  /// Tokens of each row, `copies` times.
+  func lengths(copies: Int) -> [Int32] {
+    (0..<count).map { Int32(clamping: encoded.length($0).product(copies) ?? .max) }
+  }
 
   private static func labels(
     _ dataset: Dataset, _ model: Model, _ purpose: String

@@ -73,3 +73,21 @@ import Testing
     #expect(result[0].dropLast().allSatisfy { $0 == -2.5 } && result[0].last == 1, "\(isa)")
   }
 }
+
+@Test(arguments: [0, 1, 29, 50_001]) func `lerp is torch's, and weight 1 copies`(count: Int) throws {
+  var numbers = Numbers(UInt64(count + 3))
+  let start = numbers.floats(count)
+  let x = numbers.floats(count, scale: 2)
+  for weight: Float in [0, 0.001, 0.25, 0.5, 0.75, 1] {
+    let expected = zip(start, x).map { Double($0) + Double(weight) * (Double($1) - Double($0)) }
+    try onEveryEngine { engine in
+      var y = start + [7]
+      kk_lerp(engine, &y, x, weight, count)
+      return [y]
+    } check: { isa, result in
+      expectClose(Array(result[0].dropLast()), expected, 1e-6, "\(weight), \(isa)")
+      #expect(result[0].last == 7, "\(isa)")
+      if weight == 1 { #expect(Array(result[0].dropLast()) == x, "\(isa)") }
+    }
+  }
+}

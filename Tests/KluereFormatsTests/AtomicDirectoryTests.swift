@@ -125,6 +125,33 @@ private func read(_ path: String) throws -> String { String(decoding: try Files.
     #expect(folder.names() == ["m", "m.old-7"])
   }
 
+  @Test func `folders in the folder come and go with it, and files of others in them are refused`() throws {
+    let folder = try TemporaryFolder()
+    func saveBoth(_ content: String) throws(KluereError) {
+      let target = try AtomicDirectory(folder.path + "/m", replacing: ["index"], foldersOf: ["a.txt", "b.txt"])
+      try save(target.folder("one"), content)
+      try target.add("index", Array(content.utf8))
+      try target.commit()
+    }
+    // A writer that was killed while it wrote the folder inside.
+    mkdir(folder.path + "/.m.tmp-7-0", 0o777)
+    mkdir(folder.path + "/.m.tmp-7-0/.one.tmp-7-0", 0o777)
+    try folder.write(".m.tmp-7-0/.one.tmp-7-0/a.txt", [1])
+    try folder.write(".m.tmp-7-0/.one.tmp-7-0.lock", [])
+    try folder.write(".m.tmp-7-0.lock", [])
+    for content in ["one", "two"] {
+      try saveBoth(content)
+      #expect(try read(folder.path + "/m/one/a.txt") == content)
+      #expect(folder.names() == ["m"])
+      #expect(folder.names(in: "m") == ["index", "one"])
+    }
+    try folder.write("m/one/thesis.txt", [1])
+    #expect(failure { () throws(KluereError) in try saveBoth("three") }?.message.contains("thesis.txt") == true)
+    #expect(failure { () throws(KluereError) in try save(folder.path + "/m", "x", names: ["index"]) }?.status == .state)
+    #expect(try read(folder.path + "/m/one/a.txt") == "two")
+    #expect(folder.names() == ["m"])
+  }
+
   @Test func `a file that is not one of the folder's is refused`() throws {
     let folder = try TemporaryFolder()
     let target = try AtomicDirectory(folder.path + "/m", replacing: ["a.txt"])

@@ -21,10 +21,14 @@ int main(int argc, char **argv) {
   bad_encoder(&fixture);
   bad_shapes(&fixture);
   bad_templates(&fixture);
+  bad_heads(&fixture);
   bad_arguments(&fixture);
   bad_evaluation(&fixture);
+  bad_decoding(&fixture);
+  bad_pipelines(&fixture);
   bad_training(&fixture);
   bad_pretraining(&fixture);
+  bad_losses(&fixture);
   bad_data_work(&fixture);
   bad_augmentation(&fixture);
   fixture_still_works(&fixture);

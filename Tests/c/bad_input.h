@@ -11,10 +11,14 @@ void bad_rows(struct fixture *fixture);
 void bad_encoder(struct fixture *fixture);
 void bad_shapes(struct fixture *fixture);
 void bad_templates(struct fixture *fixture);
+void bad_heads(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_evaluation(struct fixture *fixture);
+void bad_decoding(struct fixture *fixture);
+void bad_pipelines(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
 void bad_pretraining(struct fixture *fixture);
+void bad_losses(struct fixture *fixture);
 void bad_data_work(struct fixture *fixture);
 void bad_augmentation(struct fixture *fixture);
 /* A dataset of these rows with the fixture's labels. */

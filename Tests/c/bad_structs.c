@@ -11,6 +11,7 @@ static uint32_t first_size(const char *type, size_t now) {
   if (strcmp(type, "kluere_model_open_options") == 0) return 40;
   if (strcmp(type, "kluere_train_options") == 0) return 160;
   if (strcmp(type, "kluere_step_info") == 0) return 80;
+  if (strcmp(type, "kluere_predictor_options") == 0) return 16;
   return (uint32_t)now;
 }
 #define FIRST_SIZE(type) first_size(#type, sizeof(type))
@@ -91,7 +92,12 @@ static void inits(void) {
   BAD_INIT(kluere_resampling_options_init, kluere_resampling_options);
   BAD_INIT(kluere_calibration_options_init, kluere_calibration_options);
   BAD_INIT(kluere_ensemble_options_init, kluere_ensemble_options);
+  BAD_INIT(kluere_decoding_options_init, kluere_decoding_options);
+  BAD_INIT(kluere_select_options_init, kluere_select_options);
+  BAD_INIT(kluere_pipeline_options_init, kluere_pipeline_options);
   BAD_INIT(kluere_train_options_init, kluere_train_options);
+  BAD_INIT(kluere_loss_options_init, kluere_loss_options);
+  BAD_INIT(kluere_pseudo_label_options_init, kluere_pseudo_label_options);
   BAD_INIT(kluere_audit_options_init, kluere_audit_options);
   BAD_INIT(kluere_clean_options_init, kluere_clean_options);
   BAD_INIT(kluere_split_options_init, kluere_split_options);
@@ -114,6 +120,7 @@ static void options_of_calls(struct fixture *f) {
   size_t count;
   float scores[2] = {0.25f, 0.75f};
   int32_t labels[1] = {1};
+  float sure[FIXTURE_ROWS * FIXTURE_LABELS] = {1.0f};
   kluere_metrics metrics = {0};
   metrics.struct_size = sizeof metrics;
   row.label = NULL;
@@ -146,8 +153,28 @@ static void options_of_calls(struct fixture *f) {
               kluere_metrics_calibration(scores, labels, 1, 2, NULL, options, &calibration, NULL, 0), (void)0);
   BAD_OPTIONS(kluere_ensemble_options_init, kluere_ensemble_options,
               kluere_ensemble_combine(members, 1, NULL, 1, 2, options, combined, 2), (void)0);
+  float table[4] = {1, -1, -1, 1};
+  int32_t truths[2] = {0, 1};
+  kluere_decoding *decoding = NULL;
+  BAD_OPTIONS(kluere_decoding_options_init, kluere_decoding_options,
+              (newer.known.folds = 2, kluere_decoding_fit(table, truths, NULL, 2, 2, options, NULL, &decoding)),
+              kluere_decoding_destroy(decoding));
+  BAD_OPTIONS(kluere_select_options_init, kluere_select_options,
+              kluere_dataset_select(f->train, options, &dataset), kluere_dataset_destroy(dataset));
+  kluere_pipeline_member one = {0};
+  kluere_pipeline *pipeline = NULL;
+  one.model = f->model;
+  BAD_OPTIONS(kluere_pipeline_options_init, kluere_pipeline_options,
+              kluere_pipeline_create(&one, sizeof one, 1, options, NULL, &pipeline), kluere_pipeline_destroy(pipeline));
   BAD_OPTIONS(kluere_train_options_init, kluere_train_options,
               kluere_trainer_create(f->model, f->train, NULL, options, &trainer), kluere_trainer_destroy(trainer));
+  kluere_train_options with_loss = fixture_train_options();
+  BAD_OPTIONS(kluere_loss_options_init, kluere_loss_options,
+              (with_loss.loss = options, kluere_trainer_create(f->model, f->train, NULL, &with_loss, &trainer)),
+              kluere_trainer_destroy(trainer));
+  BAD_OPTIONS(kluere_pseudo_label_options_init, kluere_pseudo_label_options,
+              kluere_dataset_pseudo_label(f->train, sure, FIXTURE_ROWS * FIXTURE_LABELS, options, &dataset, NULL, 0, NULL),
+              kluere_dataset_destroy(dataset));
   BAD_OPTIONS(kluere_model_config_init, kluere_model_config,
               kluere_model_create(f->context, f->tokenizer, options, fixture_labels, FIXTURE_LABELS, &model),
               kluere_model_destroy(model));
@@ -196,6 +223,18 @@ static void structs_to_fill(struct fixture *f) {
   two_folds.folds = 2;
   BAD_OUT(kluere_calibration, kluere_metrics_calibration(scores, labels, 1, 2, NULL, NULL, out, NULL, 0));
   BAD_OUT(kluere_coverage, kluere_metrics_coverage(scores, labels, 1, 2, NULL, out, NULL, 0));
+  kluere_decoding *decoding = NULL;
+  SUCCEEDS(kluere_decoding_create(2, 1, NULL, NULL, NULL, &decoding));
+  BAD_OUT(kluere_decoding_info, kluere_decoding_describe(decoding, out));
+  kluere_decoding_destroy(decoding);
+  kluere_pipeline_member one = {0};
+  kluere_pipeline *pipeline = NULL;
+  one.model = f->model;
+  if (SUCCEEDS(kluere_pipeline_create(&one, sizeof one, 1, NULL, NULL, &pipeline))) {
+    BAD_OUT(kluere_pipeline_info, kluere_pipeline_describe(pipeline, out));
+    BAD_OUT(kluere_pipeline_member_info, kluere_pipeline_describe_member(pipeline, 0, out));
+  }
+  kluere_pipeline_destroy(pipeline);
   BAD_OUT(kluere_weight_search,
           kluere_ensemble_search(members, 1, truth, NULL, 2, 2, &two_folds, out, &weight, NULL));
   if (!SUCCEEDS(kluere_trainer_create(f->model, f->train, NULL, &options, &trainer))) return;

@@ -29,6 +29,35 @@ static void apply(kluere_train_options *options, const struct change *change) {
   if (change->size == 8) memcpy(place, &change->bits, sizeof change->bits);
 }
 
+/* Each by itself is right; the message names both. */
+static void contradictions(struct fixture *f) {
+  const struct {
+    struct change first, second;
+    const char *words[2];
+  } pairs[] = {
+      {DOUBLE(ema_decay, 0.9), DOUBLE(swa_start, 0.5), {"ema_decay", "swa_start"}},
+      {WORD(schedule, KLUERE_SCHEDULE_COSINE_WITH_RESTARTS), DOUBLE(schedule_cycles, 1.5),
+       {"schedule_cycles", "cosine_with_restarts"}},
+      {WORD(schedule, KLUERE_SCHEDULE_COSINE), DOUBLE(schedule_power, 2.0), {"schedule_power", "cosine"}},
+      {WORD(schedule, KLUERE_SCHEDULE_POLYNOMIAL), DOUBLE(learning_rate, 1e-8), {"end_learning_rate", "learning_rate"}},
+      {WORD(schedule, KLUERE_SCHEDULE_POLYNOMIAL), DOUBLE(end_learning_rate, 1e30),
+       {"end_learning_rate", "learning_rate"}},
+      {WORD(optimizer, KLUERE_OPTIMIZER_ADAMW_HF), DOUBLE(weight_decay, 1e30), {"weight_decay", "adamw_hf"}},
+      {DOUBLE(learning_rate, 1e38), DOUBLE(head_learning_rate_factor, 1e6),
+       {"head_learning_rate_factor", "learning rate"}}};
+  for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+    kluere_train_options train = fixture_train_options();
+    kluere_trainer *trainer = NULL;
+    apply(&train, &pairs[i].first);
+    apply(&train, &pairs[i].second);
+    REFUSES_CASE(pairs[i].second.name, BAD, kluere_trainer_create(f->model, f->train, NULL, &train, &trainer));
+    char message[512] = "";
+    kluere_last_error(message, sizeof message);
+    HOLDS(strstr(message, pairs[i].words[0]) && strstr(message, pairs[i].words[1]));
+    kluere_trainer_destroy(trainer);
+  }
+}
+
 static void options(struct fixture *f) {
   const struct change changes[] = {
       WORD(batch_sentences, 0), WORD(batch_sentences, 0xFFFFFFFF), WORD(batch_tokens, 0xFFFFFFFF),
@@ -39,13 +68,26 @@ static void options(struct fixture *f) {
       DOUBLE(beta1, NAN), DOUBLE(beta2, 1.0), DOUBLE(beta2, 2.0), DOUBLE(beta2, NAN), DOUBLE(epsilon, 0.0),
       DOUBLE(epsilon, -1e-8), DOUBLE(epsilon, NAN), DOUBLE(epsilon, 1e-300), DOUBLE(weight_decay, -0.1),
       DOUBLE(weight_decay, NAN), DOUBLE(weight_decay, INFINITY), DOUBLE(max_grad_norm, -1.0),
-      DOUBLE(max_grad_norm, NAN), WORD(schedule, 3), WORD(schedule, -1), WORD(group_by_length, 2),
+      DOUBLE(max_grad_norm, NAN), WORD(schedule, 6), WORD(schedule, -1), WORD(group_by_length, 2),
       LONG(warmup_steps, -1), DOUBLE(warmup_ratio, -0.1), DOUBLE(warmup_ratio, 1.1), DOUBLE(warmup_ratio, NAN),
       FLOAT(hidden_dropout, -0.5), FLOAT(hidden_dropout, 1.0), FLOAT(hidden_dropout, NAN),
       FLOAT(attention_dropout, -2.0), FLOAT(attention_dropout, 1.0), FLOAT(attention_dropout, INFINITY),
       FLOAT(classifier_dropout, -0.01), FLOAT(classifier_dropout, 1.5), FLOAT(classifier_dropout, NAN),
       WORD(best_metric, 3), WORD(best_metric, -1), LONG(evaluate_every, -1), LONG(checkpoint_every, -1),
-      LONG(patience, -1)};
+      LONG(patience, -1), WORD(multi_sample_dropout, 0), WORD(multi_sample_dropout, 65),
+      WORD(multi_sample_dropout, 0xFFFFFFFF),
+      DOUBLE(layer_decay, 0.0), DOUBLE(layer_decay, -0.5), DOUBLE(layer_decay, 1.01),
+      DOUBLE(layer_decay, NAN), DOUBLE(head_learning_rate_factor, 0.0), DOUBLE(head_learning_rate_factor, -1.0),
+      DOUBLE(head_learning_rate_factor, NAN), DOUBLE(head_learning_rate_factor, 1e7), WORD(freeze_embeddings, 2),
+      WORD(freeze_layers, 1000), WORD(freeze_layers, -1), DOUBLE(ema_decay, -0.1), DOUBLE(ema_decay, 1.0),
+      DOUBLE(ema_decay, NAN), DOUBLE(ema_decay, 2.0), DOUBLE(swa_start, -0.1), DOUBLE(swa_start, 1.0),
+      DOUBLE(swa_start, NAN), LONG(swa_every, 0), LONG(swa_every, 2), LONG(swa_every, -1),
+      DOUBLE(swa_learning_rate, 1e-3), DOUBLE(swa_learning_rate, -1.0), DOUBLE(swa_learning_rate, NAN),
+      DOUBLE(swa_learning_rate, INFINITY), WORD(ema_warmup, 1), WORD(ema_warmup, 2), WORD(checkpoint_activations, 2),
+      WORD(optimizer, 2), WORD(optimizer, -1), DOUBLE(schedule_cycles, 1.0),
+      DOUBLE(schedule_cycles, -1.0), DOUBLE(schedule_cycles, NAN), DOUBLE(schedule_cycles, INFINITY),
+      DOUBLE(schedule_power, 1.0), DOUBLE(schedule_power, -1.0), DOUBLE(schedule_power, NAN),
+      DOUBLE(end_learning_rate, 0.0), DOUBLE(end_learning_rate, -2.0), DOUBLE(end_learning_rate, NAN)};
   for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
     kluere_train_options train = fixture_train_options();
     kluere_trainer *trainer = NULL;
@@ -59,6 +101,7 @@ static void options(struct fixture *f) {
   train.max_steps = 0;
   train.epochs = 0;
   REFUSES(BAD, kluere_trainer_create(f->model, f->train, NULL, &train, &trainer));
+  contradictions(f);
   train = fixture_train_options();
   train.output_directory = "";
   REFUSES(BAD, kluere_trainer_create(f->model, f->train, NULL, &train, &trainer));

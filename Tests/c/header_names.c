@@ -69,7 +69,7 @@ FIELD(kluere_token, begin, 8);
 FIELD(kluere_token, end, 16);
 FIELD(kluere_token, sequence, 24);
 FIELD(kluere_token, word, 28);
-SIZE(kluere_model_config, 96);
+SIZE(kluere_model_config, 104);
 FIELD(kluere_model_config, struct_size, 0);
 FIELD(kluere_model_config, family, 4);
 FIELD(kluere_model_config, hidden_size, 8);
@@ -92,7 +92,9 @@ FIELD(kluere_model_config, untied_decoder, 76);
 FIELD(kluere_model_config, input_template, 80);
 FIELD(kluere_model_config, particles, 88);
 FIELD(kluere_model_config, after_marker, 92);
-SIZE(kluere_model_open_options, 80);
+FIELD(kluere_model_config, head, 96);
+FIELD(kluere_model_config, entity_segments, 100);
+SIZE(kluere_model_open_options, 88);
 FIELD(kluere_model_open_options, struct_size, 0);
 FIELD(kluere_model_open_options, input_form, 4);
 FIELD(kluere_model_open_options, max_tokens, 8);
@@ -107,6 +109,8 @@ FIELD(kluere_model_open_options, added_special_token_count, 56);
 FIELD(kluere_model_open_options, input_template, 64);
 FIELD(kluere_model_open_options, particles, 72);
 FIELD(kluere_model_open_options, after_marker, 76);
+FIELD(kluere_model_open_options, head, 80);
+FIELD(kluere_model_open_options, entity_segments, 84);
 SIZE(kluere_entity_places, 32);
 FIELD(kluere_entity_places, marker_begin, 0);
 FIELD(kluere_entity_places, begin, 8);
@@ -126,11 +130,67 @@ FIELD(kluere_tensor_info, name, 8);
 FIELD(kluere_tensor_info, rank, 16);
 FIELD(kluere_tensor_info, reserved, 20);
 FIELD(kluere_tensor_info, shape, 24);
-SIZE(kluere_predictor_options, 16);
+SIZE(kluere_predictor_options, 20);
 FIELD(kluere_predictor_options, struct_size, 0);
 FIELD(kluere_predictor_options, output, 4);
 FIELD(kluere_predictor_options, batch_tokens, 8);
 FIELD(kluere_predictor_options, precision, 12);
+FIELD(kluere_predictor_options, decoding, 16);
+SIZE(kluere_select_options, 48);
+FIELD(kluere_select_options, exclude_labels, 4);
+FIELD(kluere_select_options, narrow_labels, 8);
+FIELD(kluere_select_options, subject_type, 16);
+FIELD(kluere_select_options, object_type, 24);
+FIELD(kluere_select_options, labels, 32);
+FIELD(kluere_select_options, label_count, 40);
+SIZE(kluere_pipeline_member, 32);
+FIELD(kluere_pipeline_member, model, 0);
+FIELD(kluere_pipeline_member, subject_type, 8);
+FIELD(kluere_pipeline_member, object_type, 16);
+FIELD(kluere_pipeline_member, role, 24);
+SIZE(kluere_pipeline_options, 40);
+FIELD(kluere_pipeline_options, kind, 4);
+FIELD(kluere_pipeline_options, rule, 8);
+FIELD(kluere_pipeline_options, vote, 12);
+FIELD(kluere_pipeline_options, threshold, 16);
+FIELD(kluere_pipeline_options, labels, 24);
+FIELD(kluere_pipeline_options, label_count, 32);
+SIZE(kluere_pipeline_info, 40);
+FIELD(kluere_pipeline_info, kind, 4);
+FIELD(kluere_pipeline_info, rule, 8);
+FIELD(kluere_pipeline_info, vote, 12);
+FIELD(kluere_pipeline_info, threshold, 16);
+FIELD(kluere_pipeline_info, members, 24);
+FIELD(kluere_pipeline_info, labels, 32);
+SIZE(kluere_pipeline_member_info, 32);
+FIELD(kluere_pipeline_member_info, role, 4);
+FIELD(kluere_pipeline_member_info, subject_type, 8);
+FIELD(kluere_pipeline_member_info, object_type, 16);
+FIELD(kluere_pipeline_member_info, folder, 24);
+SIZE(kluere_decoding_options, 64);
+FIELD(kluere_decoding_options, struct_size, 0);
+FIELD(kluere_decoding_options, temperature, 4);
+FIELD(kluere_decoding_options, class_weights, 8);
+FIELD(kluere_decoding_options, no_relation, 12);
+FIELD(kluere_decoding_options, missing_class, 16);
+FIELD(kluere_decoding_options, score_space, 20);
+FIELD(kluere_decoding_options, folds, 24);
+FIELD(kluere_decoding_options, prior_label, 28);
+FIELD(kluere_decoding_options, seed, 32);
+FIELD(kluere_decoding_options, prior_share, 40);
+FIELD(kluere_decoding_options, source_prior, 48);
+FIELD(kluere_decoding_options, target_prior, 56);
+SIZE(kluere_decoding_figures, 40);
+SIZE(kluere_decoding_report, 128);
+FIELD(kluere_decoding_report, keeps_weights, 4);
+FIELD(kluere_decoding_report, before, 8);
+FIELD(kluere_decoding_report, after, 48);
+FIELD(kluere_decoding_report, held_out, 88);
+SIZE(kluere_decoding_info, 32);
+FIELD(kluere_decoding_info, has_weights, 4);
+FIELD(kluere_decoding_info, has_priors, 8);
+FIELD(kluere_decoding_info, classes, 16);
+FIELD(kluere_decoding_info, temperature, 24);
 SIZE(kluere_token_batch, 40);
 FIELD(kluere_token_batch, struct_size, 0);
 FIELD(kluere_token_batch, reserved, 4);
@@ -237,7 +297,40 @@ FIELD(kluere_weight_search, folds, 4);
 FIELD(kluere_weight_search, value, 8);
 FIELD(kluere_weight_search, held_out, 16);
 FIELD(kluere_weight_search, equal_weights, 24);
-SIZE(kluere_train_options, 168);
+SIZE(kluere_pseudo_label_options, 48);
+FIELD(kluere_pseudo_label_options, struct_size, 0);
+FIELD(kluere_pseudo_label_options, reserved, 4);
+FIELD(kluere_pseudo_label_options, min_confidence, 8);
+FIELD(kluere_pseudo_label_options, max_per_label, 16);
+FIELD(kluere_pseudo_label_options, max_rows, 24);
+FIELD(kluere_pseudo_label_options, label_shares, 32);
+FIELD(kluere_pseudo_label_options, label_share_count, 40);
+SIZE(kluere_loss_options, 160);
+FIELD(kluere_loss_options, struct_size, 0);
+FIELD(kluere_loss_options, kind, 4);
+FIELD(kluere_loss_options, class_weight_rule, 8);
+FIELD(kluere_loss_options, class_weight_scale, 12);
+FIELD(kluere_loss_options, effective_beta, 16);
+FIELD(kluere_loss_options, class_weights, 24);
+FIELD(kluere_loss_options, class_weight_count, 32);
+FIELD(kluere_loss_options, weights_from, 40);
+FIELD(kluere_loss_options, weighted_mean, 48);
+FIELD(kluere_loss_options, smoothing_mode, 52);
+FIELD(kluere_loss_options, label_smoothing, 56);
+FIELD(kluere_loss_options, focal_gamma, 64);
+FIELD(kluere_loss_options, focal_alpha, 72);
+FIELD(kluere_loss_options, focal_alphas, 80);
+FIELD(kluere_loss_options, focal_alpha_count, 88);
+FIELD(kluere_loss_options, detach_pt, 96);
+FIELD(kluere_loss_options, reserved, 100);
+FIELD(kluere_loss_options, ldam_margin, 104);
+FIELD(kluere_loss_options, ldam_scale, 112);
+FIELD(kluere_loss_options, r_drop, 120);
+FIELD(kluere_loss_options, soft_targets, 128);
+FIELD(kluere_loss_options, soft_target_count, 136);
+FIELD(kluere_loss_options, temperature, 144);
+FIELD(kluere_loss_options, distill_share, 152);
+SIZE(kluere_train_options, 272);
 FIELD(kluere_train_options, struct_size, 0);
 FIELD(kluere_train_options, batch_sentences, 4);
 FIELD(kluere_train_options, batch_tokens, 8);
@@ -265,6 +358,22 @@ FIELD(kluere_train_options, patience, 144);
 FIELD(kluere_train_options, output_directory, 152);
 FIELD(kluere_train_options, precision, 160);
 FIELD(kluere_train_options, split_on_out_of_memory, 164);
+FIELD(kluere_train_options, loss, 168);
+FIELD(kluere_train_options, multi_sample_dropout, 176);
+FIELD(kluere_train_options, optimizer, 180);
+FIELD(kluere_train_options, layer_decay, 184);
+FIELD(kluere_train_options, head_learning_rate_factor, 192);
+FIELD(kluere_train_options, freeze_embeddings, 200);
+FIELD(kluere_train_options, freeze_layers, 204);
+FIELD(kluere_train_options, ema_decay, 208);
+FIELD(kluere_train_options, swa_start, 216);
+FIELD(kluere_train_options, swa_every, 224);
+FIELD(kluere_train_options, swa_learning_rate, 232);
+FIELD(kluere_train_options, ema_warmup, 240);
+FIELD(kluere_train_options, checkpoint_activations, 244);
+FIELD(kluere_train_options, schedule_cycles, 248);
+FIELD(kluere_train_options, schedule_power, 256);
+FIELD(kluere_train_options, end_learning_rate, 264);
 SIZE(kluere_step_info, 96);
 FIELD(kluere_step_info, struct_size, 0);
 FIELD(kluere_step_info, done, 4);
@@ -415,6 +524,9 @@ static const function functions[] = {
     (function)kluere_dataset_skipped_count,
     (function)kluere_dataset_skipped_reason,
     (function)kluere_dataset_subset,
+    (function)kluere_dataset_concat,
+    (function)kluere_pseudo_label_options_init,
+    (function)kluere_dataset_pseudo_label,
     (function)kluere_dataset_write,
     (function)kluere_dataset_split,
     (function)kluere_tokenizer_options_init,
@@ -477,6 +589,16 @@ static const function functions[] = {
     (function)kluere_predictor_mask_logits,
     (function)kluere_fill_options_init,
     (function)kluere_predictor_fill_in,
+    (function)kluere_decoding_options_init,
+    (function)kluere_decoding_fit,
+    (function)kluere_decoding_create,
+    (function)kluere_decoding_destroy,
+    (function)kluere_decoding_describe,
+    (function)kluere_decoding_read,
+    (function)kluere_decoding_prior,
+    (function)kluere_decoding_apply,
+    (function)kluere_model_with_decoding,
+    (function)kluere_model_decoding,
     (function)kluere_submission_write,
     (function)kluere_submission_write_table,
     (function)kluere_submission_read,
@@ -493,6 +615,21 @@ static const function functions[] = {
     (function)kluere_ensemble_combine,
     (function)kluere_ensemble_rank,
     (function)kluere_ensemble_search,
+    (function)kluere_loss_options_init,
+    (function)kluere_select_options_init,
+    (function)kluere_dataset_select,
+    (function)kluere_dataset_binary,
+    (function)kluere_pipeline_options_init,
+    (function)kluere_pipeline_create,
+    (function)kluere_pipeline_open,
+    (function)kluere_pipeline_save,
+    (function)kluere_pipeline_destroy,
+    (function)kluere_pipeline_describe,
+    (function)kluere_pipeline_describe_member,
+    (function)kluere_pipeline_label_count,
+    (function)kluere_pipeline_label,
+    (function)kluere_pipeline_predict,
+    (function)kluere_pipeline_predict_dataset,
     (function)kluere_train_options_init,
     (function)kluere_trainer_create,
     (function)kluere_trainer_resume,

@@ -100,6 +100,16 @@ int kk_embedding_backward(kk_engine *engine, float *dword, float *dposition, flo
 void kk_gather_rows(kk_engine *engine, float *y, const float *x, const int32_t *index, size_t count, size_t width);
 void kk_scatter_add_rows(kk_engine *engine, float *dx, const float *dy, const int32_t *index, size_t count, size_t width);
 
+/* ---- pool.c ------------------------------------------------------------------------------------------------------ */
+/* y[i] = mean, or maximum of each column, of rows spans[2 i] .. spans[2 i + 1] of x. y [count, width]. largest: NULL, or
+ * [count, width]: the row that each maximum comes from (the first of equals; NaN is larger than everything). A span without
+ * rows gives 0, and -1 in largest. */
+void kk_pool_spans(kk_engine *engine, float *y, int32_t *largest, const float *x, const int32_t *spans, size_t count,
+                   size_t width, int maximum);
+/* dx += its gradient, spans in order; they may overlap. largest: that of the maximum, NULL for the mean. */
+void kk_pool_spans_backward(kk_engine *engine, float *dx, const float *dy, const int32_t *largest, const int32_t *spans,
+                            size_t count, size_t width);
+
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ------------------ */
 /* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets [sequences + 1]:
  * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads,
@@ -118,6 +128,23 @@ int kk_attention_backward(kk_engine *engine, float *dqkv, const float *dout, con
 void kk_cross_entropy(kk_engine *engine, double *loss, float *dlogits, const float *logits, const int32_t *labels,
                       size_t rows, size_t classes, float scale);
 void kk_softmax(kk_engine *engine, float *y, const float *x, size_t rows, size_t classes); /* y may be x */
+/* What a row's loss is made of, H + K + R (classification_loss.c). With q = on_target for the label and off_target for the
+ * other classes, and p = softmax(sharpness * (logits - margins[label] at the label)):
+ *   H = hard * sum over j of weights[j] q_j (1 - p_j)^gamma (-log p_j)      detached: (1 - p_j)^gamma has no gradient
+ *   K = soft * KL(teacher[row] || softmax(logits / temperature))
+ *   R = agreement * (KL(a || b) + KL(b || a)) / 4, a and b = softmax(logits) of the row and of row ^ 1, the same sentence with
+ *       other dropout: two rows together count the pair once
+ * NULL: no margins, all weights 1. */
+typedef struct kk_loss_rule {
+  const float *weights, *margins; /* [classes] */
+  const float *teacher;           /* [rows, classes] */
+  double on_target, off_target, gamma, sharpness, temperature, hard, soft, agreement;
+  int detached;
+} kk_loss_rule;
+/* loss[row] and dlogits = scale * gradient, NULL if not wanted; not the logits themselves. Labels as above; with
+ * agreement both rows of a pair have the same. */
+void kk_classification_loss(kk_engine *engine, double *loss, float *dlogits, const float *logits, const int32_t *labels,
+                            size_t rows, size_t classes, float scale, const kk_loss_rule *rule);
 
 /* ---- optimizer.c ---------------------------------------------------------------------------------------------------- */
 double kk_sum_of_squares(kk_engine *engine, const float *x, size_t count); /* summed in double, in fixed blocks */
@@ -131,4 +158,6 @@ typedef struct kk_adamw {
 void kk_adamw_apply(kk_engine *engine, float *w, float *m, float *v, const float *gradient, size_t count,
                     const kk_adamw *options);
 void kk_fill(kk_engine *engine, float *x, float value, size_t count);
+/* torch.lerp: y += weight (x - y), weight in [0, 1]; 1 copies x. */
+void kk_lerp(kk_engine *engine, float *y, const float *x, float weight, size_t count);
 #endif

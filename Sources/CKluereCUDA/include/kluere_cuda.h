@@ -165,6 +165,14 @@ int kc_embedding_backward(kc_device *device, const kc_tables *gradients, float *
 int kc_gather_rows(kc_device *device, float *y, kc_array x, const int32_t *index, size_t count, size_t width);
 int kc_scatter_add_rows(kc_device *device, kc_array dx, const float *dy, const int32_t *index, size_t count,
                         size_t width);
+/* y[f, s] = mean, or maximum of each column, of rows spans[f, s, 0] .. spans[f, s, 1] of x [rows, width]: `features` spans
+ * for each of `count` sentences, which share no row. largest: NULL, or shaped as y: the row that each maximum comes from (the
+ * first of equals; NaN is larger than everything). A span without rows gives 0, and -1 in largest. */
+int kc_pool_spans(kc_device *device, float *y, int32_t *largest, const float *x, const int32_t *spans, size_t features,
+                  size_t count, size_t width, int maximum);
+/* dx += its gradient; a sentence's spans in order, they may overlap. largest: that of the maximum, NULL for the mean. */
+int kc_pool_spans_backward(kc_device *device, float *dx, const float *dy, const int32_t *largest, const int32_t *spans,
+                           size_t features, size_t count, size_t width);
 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ---- */
 /* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets (device) [sequences
@@ -191,12 +199,26 @@ typedef struct kc_update_state {
 int kc_update_start(kc_device *device, kc_update_state *state, float loss_scale, uint32_t good_updates);
 /* At the beginning of each update: loss_sum = 0. */
 int kc_update_begin(kc_device *device, kc_update_state *state);
-/* state->loss_sum += sum over rows of loss(row); dlogits (NULL if not wanted) = scale * loss_scale * gradient. fp32
- * logits. loss = -weight[label] (1 - p)^gamma log p, p = softmax(logits)[label] (gamma 0: cross-entropy; Lin et al.
- * 2017); weight may be NULL. The gradient is exact (gamma > 0: through (1 - p)^gamma too). A label outside [0, classes)
- * gives loss 0 and gradient 0. */
+/* state->loss_sum += sum over rows of -log softmax(logits)[label]; dlogits (NULL if not wanted) = scale * loss_scale *
+ * gradient. fp32 logits. A label outside [0, classes) gives loss 0 and gradient 0. */
 int kc_cross_entropy(kc_device *device, float *dlogits, const float *logits, const int32_t *labels, size_t rows,
-                     size_t classes, float scale, float gamma, const float *weight, kc_update_state *state);
+                     size_t classes, float scale, kc_update_state *state);
+/* What a row's loss is made of, H + K + R. With q = on_target for the label and off_target for the other classes, and
+ * p = softmax(sharpness * (logits - margins[label] at the label)):
+ *   H = hard * sum over j of weights[j] q_j (1 - p_j)^gamma (-log p_j)      detached: (1 - p_j)^gamma has no gradient
+ *   K = soft * KL(teacher[row] || softmax(logits / temperature))
+ *   R = agreement * (KL(a || b) + KL(b || a)) / 4, a and b = softmax(logits) of the row and of row ^ 1, the same sentence with
+ *       other dropout: two rows together count the pair once
+ * NULL: no margins, all weights 1. */
+typedef struct kc_loss_rule {
+  const float *weights, *margins; /* [classes] */
+  const float *teacher;           /* [rows, classes] */
+  double on_target, off_target, gamma, sharpness, temperature, hard, soft, agreement;
+  int detached;
+} kc_loss_rule;
+/* As kc_cross_entropy; dlogits is not the logits themselves. With agreement both rows of a pair have one label. */
+int kc_classification_loss(kc_device *device, float *dlogits, const float *logits, const int32_t *labels, size_t rows,
+                           size_t classes, float scale, const kc_loss_rule *rule, kc_update_state *state);
 int kc_softmax(kc_device *device, float *y, const float *x, size_t rows, size_t classes); /* y may be x */
 /* grad_norm, gradient_scale = min(1, max_norm / (norm + 1e-6)) / loss_scale (max_norm 0: 1 / loss_scale) and skip from
  * the gradients; dynamic: halves loss_scale on a skip, doubles it after growth_interval good updates
@@ -211,5 +233,7 @@ typedef struct kc_adamw {
 } kc_adamw;
 int kc_adamw_apply(kc_device *device, float *w, kc_array half, float *m, float *v, const float *gradient, size_t count,
                    const kc_adamw *options, const kc_update_state *state);
+/* torch.lerp: y += weight (x - y), weight in [0, 1]; 1 copies x. */
+int kc_lerp(kc_device *device, float *y, const float *x, float weight, size_t count);
 int kc_update_read(kc_device *device, const kc_update_state *state, kc_update_state *out); /* waits */
 #endif

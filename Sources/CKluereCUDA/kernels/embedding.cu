@@ -111,6 +111,70 @@ KC_DEVICE void scatter_rows(const kc_rows_parameters &p) {
   }
 }
 
+// A span's rows in their order, 8 columns a thread.
+KC_DEVICE void pool_spans(const kc_pool_parameters &p) {
+  const int begin = p.spans[2 * (kc_u64)blockIdx.x], end = p.spans[2 * (kc_u64)blockIdx.x + 1];
+  const kc_u64 to = (kc_u64)blockIdx.x * p.width;
+  for (unsigned column = threadIdx.x * 8; column < p.width; column += blockDim.x * 8) {
+    float result[8];
+    int from[8];
+    KC_UNROLL
+    for (int i = 0; i < 8; i++) {
+      result[i] = 0;
+      from[i] = begin < end ? begin : -1;
+    }
+    for (int row = begin; row < end; row++) {
+      float v[8];
+      kc_load8<kc_type_f32>(v, p.x, (kc_u64)row * p.width, column, p.width, p.vectors);
+      KC_UNROLL
+      for (int i = 0; i < 8; i++) {
+        const bool larger = row == begin || v[i] > result[i] || v[i] != v[i];
+        from[i] = larger ? row : from[i];
+        result[i] = p.maximum ? (larger ? v[i] : result[i]) : row == begin ? v[i] : result[i] + v[i];
+      }
+    }
+    if (!p.maximum && end - begin > 1) {
+      KC_UNROLL
+      for (int i = 0; i < 8; i++) result[i] = result[i] / (float)(end - begin);
+    }
+    kc_store8<kc_type_f32>(p.values, to, column, p.width, p.vectors, result);
+    if (p.largest == nullptr) continue;
+    KC_UNROLL
+    for (int i = 0; i < 8; i++) {
+      if (column + i < p.width) p.largest[to + column + i] = from[i];
+    }
+  }
+}
+
+// A block owns a sentence's rows, a thread 8 of their columns: overlapping spans are added one after the other.
+KC_DEVICE void pool_gradient(const kc_pool_parameters &p) {
+  for (unsigned column = threadIdx.x * 8; column < p.width; column += blockDim.x * 8) {
+    for (unsigned feature = 0; feature < p.features; feature++) {
+      const kc_u64 span = (kc_u64)feature * p.count + blockIdx.x, from = span * p.width;
+      const int begin = p.spans[2 * span], end = p.spans[2 * span + 1];
+      if (begin >= end) continue;
+      float v[8];
+      kc_load8<kc_type_f32>(v, p.values, from, column, p.width, p.vectors);
+      if (p.largest != nullptr) {
+        KC_UNROLL
+        for (int i = 0; i < 8; i++) {
+          if (column + i < p.width) p.x[(kc_u64)p.largest[from + column + i] * p.width + column + i] += v[i];
+        }
+        continue;
+      }
+      KC_UNROLL
+      for (int i = 0; i < 8; i++) v[i] = v[i] / (float)(end - begin);
+      for (int row = begin; row < end; row++) {
+        float old[8];
+        kc_load8<kc_type_f32>(old, p.x, (kc_u64)row * p.width, column, p.width, p.vectors);
+        KC_UNROLL
+        for (int i = 0; i < 8; i++) old[i] += v[i];
+        kc_store8<kc_type_f32>(p.x, (kc_u64)row * p.width, column, p.width, p.vectors, old);
+      }
+    }
+  }
+}
+
 KC_KERNEL(1024, 1, kc_embedding_f32, kc_embedding_parameters) { embedding<kc_type_f32>(p); }
 KC_KERNEL(1024, 1, kc_embedding_f16, kc_embedding_parameters) { embedding<kc_type_f16>(p); }
 KC_KERNEL(1024, 1, kc_table_gradient_f32, kc_table_parameters) { table_gradient<kc_type_f32>(p); }
@@ -119,6 +183,8 @@ KC_KERNEL(1024, 1, kc_gather_rows_f32, kc_rows_parameters) { gather_rows<kc_type
 KC_KERNEL(1024, 1, kc_gather_rows_f16, kc_rows_parameters) { gather_rows<kc_type_f16>(p); }
 KC_KERNEL(1024, 1, kc_scatter_rows_f32, kc_rows_parameters) { scatter_rows<kc_type_f32>(p); }
 KC_KERNEL(1024, 1, kc_scatter_rows_f16, kc_rows_parameters) { scatter_rows<kc_type_f16>(p); }
+KC_KERNEL(1024, 1, kc_pool_spans_f32, kc_pool_parameters) { pool_spans(p); }
+KC_KERNEL(1024, 1, kc_pool_gradient_f32, kc_pool_parameters) { pool_gradient(p); }
 #ifdef KC_HAS_BF16
 KC_KERNEL(1024, 1, kc_embedding_bf16, kc_embedding_parameters) { embedding<kc_type_bf16>(p); }
 KC_KERNEL(1024, 1, kc_table_gradient_bf16, kc_table_parameters) { table_gradient<kc_type_bf16>(p); }

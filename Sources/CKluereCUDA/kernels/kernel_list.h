@@ -36,7 +36,9 @@
   KC_EACH_TYPE(K, embedding, kc_embedding)          \
   KC_EACH_TYPE(K, embedding, kc_table_gradient)     \
   KC_EACH_TYPE(K, embedding, kc_gather_rows)        \
-  KC_EACH_TYPE(K, embedding, kc_scatter_rows)
+  KC_EACH_TYPE(K, embedding, kc_scatter_rows)       \
+  K(embedding, kc_pool_spans_f32)                   \
+  K(embedding, kc_pool_gradient_f32)
 #define KC_KERNELS_elementwise(K)                       \
   K(elementwise, kc_fill_f32)                           \
   KC_EACH_TYPE(K, elementwise, kc_activate)             \
@@ -50,13 +52,15 @@
   K(elementwise, kc_convert_bf16_from_f16)
 #define KC_KERNELS_loss(K)        \
   K(loss, kc_cross_entropy_f32)   \
+  K(loss, kc_classification_loss) \
   K(loss, kc_sum_losses)          \
   K(loss, kc_softmax_f32)
 #define KC_KERNELS_optimizer(K)   \
   K(optimizer, kc_update_start)   \
   K(optimizer, kc_squares)        \
   K(optimizer, kc_update_prepare) \
-  KC_EACH_TYPE(K, optimizer, kc_adamw)
+  KC_EACH_TYPE(K, optimizer, kc_adamw) \
+  K(optimizer, kc_lerp_f32)
 
 #define KC_KERNELS_selftest(K)    \
   K(selftest, kc_selftest_common) \

@@ -1,4 +1,5 @@
-// optimizer.cu - one update: the state that lives on the device, the norm of all gradients, the loss scale, AdamW.
+// optimizer.cu - one update: the state that lives on the device, the norm of all gradients, the loss scale, AdamW, and
+// averages of weights.
 #include "device.cuh"
 
 KC_KERNEL(32, 1, kc_update_start, kc_update_start_parameters) {
@@ -86,3 +87,18 @@ KC_KERNEL(256, 3, kc_adamw_f16, kc_adamw_parameters) { adamw<kc_type_f16>(p); }
 #ifdef KC_HAS_BF16
 KC_KERNEL(256, 3, kc_adamw_bf16, kc_adamw_parameters) { adamw<kc_type_bf16>(p); }
 #endif
+
+// From the nearer end, as torch.lerp: weight 1 gives x to the bit.
+KC_KERNEL(256, 4, kc_lerp_f32, kc_lerp_parameters) {
+  const kc_span span = kc_span_of_thread(p.count, p.vectors);
+  if (span.left == 0) return;
+  float y[8], x[8];
+  kc_load8<kc_type_f32>(y, p.y, span.first, 0, span.left, span.vectors);
+  kc_load8<kc_type_f32>(x, p.x, span.first, 0, span.left, span.vectors);
+  KC_UNROLL
+  for (int i = 0; i < 8; i++) {
+    const float way = x[i] - y[i];
+    y[i] = p.weight < 0.5f ? y[i] + way * p.weight : x[i] + way * (p.weight - 1.0f);
+  }
+  kc_store8<kc_type_f32>(p.y, span.first, 0, span.left, span.vectors, y);
+}

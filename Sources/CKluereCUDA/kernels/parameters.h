@@ -114,6 +114,19 @@ typedef struct kc_rows_parameters {
   int vectors;
 } kc_rows_parameters;
 
+/* One block per span forward, per sentence backward. values, largest [features, count, width], spans [features, count, 2];
+ * largest NULL: not wanted, or the mean. */
+typedef struct kc_pool_parameters {
+  float *x;                     /* backward: its gradient */
+  float *values;                /* backward: read only */
+  int *largest;
+  const int *spans;
+  unsigned long long count;
+  unsigned features, width;
+  int maximum;
+  int vectors;
+} kc_pool_parameters;
+
 /* ---- elementwise.cu --------------------------------------------------------------------------------------------------- */
 typedef struct kc_fill_parameters {
   float *x;
@@ -151,12 +164,25 @@ typedef struct kc_dropout_parameters {
 typedef struct kc_cross_entropy_parameters {
   float *dlogits;
   double *losses;
-  const float *logits, *weight;
+  const float *logits;
   const int *labels;
   unsigned classes;
-  float scale, gamma;
+  float scale;
   const kc_device_state *state;
 } kc_cross_entropy_parameters;
+
+/* One warp per row. The terms are those of kc_loss_rule (kluere_cuda.h). losses [rows]. */
+typedef struct kc_classification_loss_parameters {
+  float *dlogits;
+  double *losses;
+  const float *logits, *weights, *margins, *teacher;
+  const int *labels;
+  const kc_device_state *state;
+  double on_target, off_target, gamma, sharpness, temperature, hard, soft, agreement;
+  unsigned rows, classes;
+  float scale;
+  int detached;
+} kc_classification_loss_parameters;
 
 typedef struct kc_sum_losses_parameters {
   kc_device_state *state;
@@ -206,6 +232,14 @@ typedef struct kc_adamw_parameters {
   float root;   /* 1 / sqrt(correction2) */
   int vectors;
 } kc_adamw_parameters;
+
+typedef struct kc_lerp_parameters {
+  float *y;
+  const float *x;
+  float weight;
+  unsigned long long count;
+  int vectors;
+} kc_lerp_parameters;
 
 /* ---- selftest.cu ------------------------------------------------------------------------------------------------------ */
 /* A section is what one group of functions gives, 4 words for each of 32 lanes: S(name, units in the last place by which

@@ -142,10 +142,58 @@ static void rows_case(checks &t, int type, size_t width) {
   t.close(x.values(), values, rounding(type), name + " scattered");
 }
 
+/* Two spans for each of three sentences: one row, several, overlapping, none; with and without a maximum. */
+static void pool_case(checks &t, size_t width, bool maximum) {
+  random_values random(width + maximum);
+  const size_t rows = 12, features = 2, count = 3;
+  const std::vector<int32_t> spans = {0, 1, 4, 7, 9, 12, /* second feature: */ 1, 3, 5, 9, 11, 11};
+  const std::string name = std::string("pool ") + (maximum ? "maximum " : "mean ") + std::to_string(width);
+  const array x(KC_F32, random.many(rows * width));
+  const numbers values = x.values();
+  array y(KC_F32, features * count * width);
+  std::vector<int32_t> largest(features * count * width, -7);
+  numbers expected(features * count * width), dx(rows * width, 0.25);
+  const array dy(KC_F32, random.many(features * count * width));
+  const numbers gradient = dy.values();
+  bool places = true;
+  for (size_t i = 0; i < features * count; i++) {
+    const int32_t begin = spans[2 * i], end = spans[2 * i + 1];
+    for (size_t j = 0; j < width; j++) {
+      int32_t best = begin < end ? begin : -1;
+      double sum = 0;
+      for (int32_t row = begin; row < end; row++) {
+        const double v = values[(size_t)row * width + j];
+        sum += v;
+        if (v > values[(size_t)best * width + j]) best = row;
+      }
+      const double d = gradient[i * width + j];
+      if (begin >= end) continue;
+      expected[i * width + j] = maximum ? values[(size_t)best * width + j] : sum / (end - begin);
+      for (int32_t row = begin; row < end; row++)
+        if (!maximum || row == best) dx[(size_t)row * width + j] += maximum ? d : d / (end - begin);
+    }
+  }
+  int32_t *const where = maximum ? largest.data() : nullptr;
+  t.ok(kc_pool_spans(&t.device, y.f32(), where, x.f32(), spans.data(), features, count, width, maximum), name);
+  t.close(y.values(), expected, maximum ? 0 : 1e-6, name);
+  for (size_t i = 0; maximum && i < features * count; i++)
+    for (size_t j = 0; j < width; j++) {
+      const int32_t row = largest[i * width + j];
+      places = places && (i == features * count - 1 ? row == -1 : values[(size_t)row * width + j] == expected[i * width + j]);
+    }
+  t.close({places ? 1.0 : 0.0}, {1.0}, 0, name + " places");
+  array back(KC_F32, numbers(rows * width, 0.25));
+  t.ok(kc_pool_spans_backward(&t.device, back.f32(), dy.f32(), where, spans.data(), features, count, width), name);
+  t.close(back.values(), dx, 1e-6, name + " backward");
+}
+
 void add_embedding_cases() {
   const std::vector<shape> shapes = {
       {9, 256, 1, 0.1}, {30, 24, 2, 0.1}, {5, 13, 6, 0}, {4, 1024, 2, 0.2}, {2, 1100, 1, 0.1}};
   for (const shape &s : shapes) {
+    for (const bool maximum : {false, true})
+      all_cases().push_back({std::string("pool ") + std::to_string(s.width), "embedding", "f32",
+                             [=](checks &t) { pool_case(t, s.width, maximum); }});
     for (const int type : all_types) {
       all_cases().push_back({std::string("embedding ") + type_name(type) + " " + std::to_string(s.width), "embedding",
                              type_name(type), [=](checks &t) { forward_case(t, type, s.width != 24, s); }});

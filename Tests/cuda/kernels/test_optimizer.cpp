@@ -1,4 +1,4 @@
-// test_optimizer.cpp - norm of the gradients, loss scale, AdamW.
+// test_optimizer.cpp - norm of the gradients, loss scale, AdamW, averages of weights.
 #include "test_support.h"
 
 static double norm_of(const numbers &x) {
@@ -89,7 +89,23 @@ static void adamw_case(checks &t, int half_type, size_t count, size_t shift) {
   t.close(w.values(), before, 0, name + ", skipped");
 }
 
+static void lerp_case(checks &t, size_t count, size_t shift) {
+  random_values random(count + 3);
+  array average(KC_F32, numbers(count, 0), shift);
+  numbers expected(count, 0);
+  for (const float weight : {1.0f, 0.5f, 1.0f / 3, 0.01f, 0.9f, 0.0f}) {
+    const array x(KC_F32, random.many(count, 2), shift);
+    const numbers values = x.values();
+    t.ok(kc_lerp(&t.device, average.f32(), x.f32(), weight, count), "lerp");
+    for (size_t i = 0; i < count; i++) expected[i] += weight * (values[i] - expected[i]);
+    t.close(average.values(), expected, weight == 1 ? 0 : 1e-6, "average of weights");
+  }
+  t.ok(kc_lerp(&t.device, average.f32(), average.f32(), 0.5f, 0), "nothing to average");
+}
+
 void add_optimizer_cases() {
+  for (const size_t count : {1, 13, 5000})
+    all_cases().push_back({"average of weights", "optimizer", "", [=](checks &t) { lerp_case(t, count, count == 13); }});
   for (const size_t count : {1, 13, 5000, 70001})
     all_cases().push_back({"gradient norm", "optimizer", "", [=](checks &t) { norm_case(t, count, count == 5000); }});
   all_cases().push_back({"loss scale", "optimizer", "", scaling_case});

@@ -15,10 +15,12 @@ is importable, else lists of array.array. Failures raise KluereError.
 from ._library import library_path, library_version
 from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
 from .augmentation import RefusedParaphrase
+from .cascade import TrainedPipeline, train_cascade
 from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
 from .corpus import Corpus, CorpusInfo
 from .dataset import Dataset
+from .decoding import Decoding, DecodingFigures, DecodingReport, estimate_prior, fit_decoding
 from .ensemble import (
     Contribution,
     FoundWeights,
@@ -48,8 +50,11 @@ from .evaluation import (
 )
 from .example import Entity, Example, convert_offset
 from .masked_lm import MaskedLMFigures, MaskedLMTrainer, evaluate_masked_lm
+from .loss import Loss, read_probabilities
+from .folds import TrainedFolds, train_folds
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
 from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
+from .pipeline import MemberInfo, Pipeline, PipelineInfo, PipelineMember
 from .predictor import Predictor
 from .progress import ProgressBar, TrainingProgress
 from .tokenizer import Encoding, Tokenizer
@@ -72,6 +77,9 @@ __all__ = [
     "Coverage",
     "CoveragePoint",
     "Dataset",
+    "Decoding",
+    "DecodingFigures",
+    "DecodingReport",
     "Encoding",
     "Entity",
     "Example",
@@ -84,13 +92,18 @@ __all__ = [
     "Lengths",
     "MaskedLMFigures",
     "MaskedLMTrainer",
+    "Loss",
     "Metrics",
+    "MemberInfo",
     "Model",
     "ModelConfig",
     "EntityPlaces",
     "InputPlaces",
     "NotFinite",
     "OutOfMemory",
+    "Pipeline",
+    "PipelineInfo",
+    "PipelineMember",
     "Predictor",
     "ProgressBar",
     "Ranking",
@@ -102,6 +115,8 @@ __all__ = [
     "Tensors",
     "Tokenizer",
     "TrainEvent",
+    "TrainedFolds",
+    "TrainedPipeline",
     "Trainer",
     "TrainingProgress",
     "TypeCorrection",
@@ -114,15 +129,20 @@ __all__ = [
     "convert_offset",
     "coverage_risk",
     "default_context",
+    "estimate_prior",
     "evaluate",
     "evaluate_masked_lm",
+    "fit_decoding",
     "library_path",
     "library_version",
     "rank",
+    "read_probabilities",
     "read_submission",
     "rows_in",
     "score",
     "search_weights",
+    "train_cascade",
+    "train_folds",
     "type_pairs",
     "write_submission",
 ]

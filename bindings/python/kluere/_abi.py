@@ -137,9 +137,21 @@ KLUERE_PARTICLES_AGREE = 1
 KLUERE_AFTER_MARKER_NEW_WORD = 0
 KLUERE_AFTER_MARKER_CONTINUATION = 1
 KLUERE_AFTER_MARKER_KLUE_REPAIR = 2
+KLUERE_HEAD_CLS = 0
+KLUERE_HEAD_CLS_LINEAR = 1
+KLUERE_HEAD_ENTITY_START = 2
+KLUERE_HEAD_ENTITY_START_GELU = 3
+KLUERE_HEAD_ENTITY_START_LINEAR = 4
+KLUERE_HEAD_CLS_ENTITY_START = 5
+KLUERE_HEAD_MENTION_POOL = 6
+KLUERE_HEAD_R_BERT = 7
+KLUERE_HEAD_REPORT_4 = 8
+KLUERE_HEAD_REPORT_6 = 9
 KLUERE_TENSOR_NEWLY_INITIALIZED = 1
 KLUERE_OUTPUT_PROBABILITIES = 0
 KLUERE_OUTPUT_LOGITS = 1
+KLUERE_DECODING_AUTO = 0
+KLUERE_DECODING_OFF = 1
 KLUERE_POOLING_CLS = 0
 KLUERE_POOLING_MEAN = 1
 KLUERE_POOLING_POOLER = 2
@@ -157,12 +169,37 @@ KLUERE_BINS_WIDTH = 0
 KLUERE_BINS_MASS = 1
 KLUERE_VOTE_SOFT = 0
 KLUERE_VOTE_HARD = 1
+KLUERE_PIPELINE_MEAN = 0
+KLUERE_PIPELINE_CASCADE = 1
+KLUERE_PIPELINE_PAIRS = 2
+KLUERE_MEMBER_GENERAL = 0
+KLUERE_MEMBER_BINARY = 1
+KLUERE_MEMBER_SPECIFIC = 2
+KLUERE_CASCADE_THRESHOLD = 0
+KLUERE_CASCADE_PRODUCT = 1
 KLUERE_SCHEDULE_LINEAR = 0
 KLUERE_SCHEDULE_COSINE = 1
 KLUERE_SCHEDULE_CONSTANT = 2
+KLUERE_SCHEDULE_COSINE_WITH_RESTARTS = 3
+KLUERE_SCHEDULE_POLYNOMIAL = 4
+KLUERE_SCHEDULE_INVERSE_SQRT = 5
+KLUERE_OPTIMIZER_ADAMW = 0
+KLUERE_OPTIMIZER_ADAMW_HF = 1
 KLUERE_BEST_MICRO_F1 = 0
 KLUERE_BEST_AUPRC = 1
 KLUERE_BEST_LOSS = 2
+KLUERE_LOSS_CROSS_ENTROPY = 0
+KLUERE_LOSS_FOCAL = 1
+KLUERE_LOSS_LDAM = 2
+KLUERE_CLASS_WEIGHTS_NONE = 0
+KLUERE_CLASS_WEIGHTS_INVERSE = 1
+KLUERE_CLASS_WEIGHTS_SQRT = 2
+KLUERE_CLASS_WEIGHTS_EFFECTIVE = 3
+KLUERE_WEIGHT_SCALE_MEAN_CLASSES = 0
+KLUERE_WEIGHT_SCALE_MEAN_ROWS = 1
+KLUERE_WEIGHT_SCALE_AS_IS = 2
+KLUERE_SMOOTHING_ALL = 0
+KLUERE_SMOOTHING_OTHERS = 1
 KLUERE_EVENT_STEP = 0
 KLUERE_EVENT_EVALUATION = 1
 KLUERE_EVENT_CHECKPOINT = 2
@@ -318,6 +355,19 @@ class kluere_split_options(Structure):
     ]
 
 
+class kluere_select_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("exclude_labels", c_uint32),
+        ("narrow_labels", c_uint32),
+        ("reserved", c_uint32),
+        ("subject_type", c_char_p),
+        ("object_type", c_char_p),
+        ("labels", POINTER(c_char_p)),
+        ("label_count", c_size_t),
+    ]
+
+
 class kluere_augment_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -357,6 +407,8 @@ class kluere_model_config(Structure):
         ("input_template", c_char_p),
         ("particles", c_int32),
         ("after_marker", c_int32),
+        ("head", c_int32),
+        ("entity_segments", c_uint32),
     ]
 
 
@@ -376,6 +428,8 @@ class kluere_model_open_options(Structure):
         ("input_template", c_char_p),
         ("particles", c_int32),
         ("after_marker", c_int32),
+        ("head", c_int32),
+        ("entity_segments", c_int32),
     ]
 
 
@@ -416,6 +470,7 @@ class kluere_predictor_options(Structure):
         ("output", c_int32),
         ("batch_tokens", c_uint32),
         ("precision", c_int32),
+        ("decoding", c_int32),
     ]
 
 
@@ -439,6 +494,66 @@ class kluere_fill_options(Structure):
         ("word_share", c_double),
         ("keep_originals", c_uint32),
         ("reserved", c_uint32),
+    ]
+
+
+class kluere_decoding_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("temperature", c_uint32),
+        ("class_weights", c_uint32),
+        ("no_relation", c_int32),
+        ("missing_class", c_int32),
+        ("score_space", c_int32),
+        ("folds", c_uint32),
+        ("prior_label", c_int32),
+        ("seed", c_uint64),
+        ("prior_share", c_double),
+        ("source_prior", POINTER(c_double)),
+        ("target_prior", POINTER(c_double)),
+    ]
+
+
+class kluere_decoding_figures(Structure):
+    _fields_ = [
+        ("micro_f1", c_double),
+        ("auprc", c_double),
+        ("ece", c_double),
+        ("loss", c_double),
+        ("target_micro_f1", c_double),
+    ]
+
+
+class kluere_decoding_report(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("keeps_weights", c_uint32),
+        ("before", kluere_decoding_figures),
+        ("after", kluere_decoding_figures),
+        ("held_out", kluere_decoding_figures),
+    ]
+
+
+class kluere_decoding_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("has_weights", c_uint32),
+        ("has_priors", c_uint32),
+        ("reserved", c_uint32),
+        ("classes", c_uint64),
+        ("temperature", c_double),
+    ]
+
+
+class kluere_pseudo_label_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("min_confidence", c_double),
+        ("max_per_label", c_uint64),
+        ("max_rows", c_uint64),
+        ("label_shares", POINTER(c_double)),
+        ("label_share_count", c_size_t),
     ]
 
 
@@ -601,6 +716,79 @@ class kluere_weight_search(Structure):
     ]
 
 
+class kluere_pipeline_member(Structure):
+    _fields_ = [
+        ("model", c_void_p),
+        ("subject_type", c_char_p),
+        ("object_type", c_char_p),
+        ("role", c_int32),
+        ("reserved", c_int32),
+    ]
+
+
+class kluere_pipeline_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("rule", c_int32),
+        ("vote", c_int32),
+        ("threshold", c_double),
+        ("labels", POINTER(c_char_p)),
+        ("label_count", c_size_t),
+    ]
+
+
+class kluere_pipeline_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("rule", c_int32),
+        ("vote", c_int32),
+        ("threshold", c_double),
+        ("members", c_uint64),
+        ("labels", c_uint64),
+    ]
+
+
+class kluere_pipeline_member_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("role", c_int32),
+        ("subject_type", c_char_p),
+        ("object_type", c_char_p),
+        ("folder", c_char_p),
+    ]
+
+
+class kluere_loss_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("kind", c_int32),
+        ("class_weight_rule", c_int32),
+        ("class_weight_scale", c_int32),
+        ("effective_beta", c_double),
+        ("class_weights", POINTER(c_float)),
+        ("class_weight_count", c_size_t),
+        ("weights_from", c_double),
+        ("weighted_mean", c_uint32),
+        ("smoothing_mode", c_int32),
+        ("label_smoothing", c_double),
+        ("focal_gamma", c_double),
+        ("focal_alpha", c_double),
+        ("focal_alphas", POINTER(c_float)),
+        ("focal_alpha_count", c_size_t),
+        ("detach_pt", c_uint32),
+        ("reserved", c_uint32),
+        ("ldam_margin", c_double),
+        ("ldam_scale", c_double),
+        ("r_drop", c_double),
+        ("soft_targets", POINTER(c_float)),
+        ("soft_target_count", c_size_t),
+        ("temperature", c_double),
+        ("distill_share", c_double),
+    ]
+
+
 class kluere_train_options(Structure):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -630,6 +818,22 @@ class kluere_train_options(Structure):
         ("output_directory", c_char_p),
         ("precision", c_int32),
         ("split_on_out_of_memory", c_uint32),
+        ("loss", POINTER(kluere_loss_options)),
+        ("multi_sample_dropout", c_uint32),
+        ("optimizer", c_int32),
+        ("layer_decay", c_double),
+        ("head_learning_rate_factor", c_double),
+        ("freeze_embeddings", c_uint32),
+        ("freeze_layers", c_uint32),
+        ("ema_decay", c_double),
+        ("swa_start", c_double),
+        ("swa_every", c_uint64),
+        ("swa_learning_rate", c_double),
+        ("ema_warmup", c_uint32),
+        ("checkpoint_activations", c_uint32),
+        ("schedule_cycles", c_double),
+        ("schedule_power", c_double),
+        ("end_learning_rate", c_double),
     ]
 
 
@@ -745,6 +949,7 @@ FUNCTIONS = {
     "kluere_dataset_skipped_count": (c_size_t, (c_void_p,)),
     "kluere_dataset_skipped_reason": (c_char_p, (c_void_p, c_size_t)),
     "kluere_dataset_subset": (c_int32, (c_void_p, POINTER(c_size_t), c_size_t, POINTER(c_void_p))),
+    "kluere_dataset_concat": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
     "kluere_dataset_write": (c_int32, (c_void_p, c_char_p, c_int32)),
     "kluere_dataset_split": (c_int32, (c_void_p, c_double, c_uint64, POINTER(c_void_p), POINTER(c_void_p))),
     "kluere_tokenizer_options_init": (c_int32, (POINTER(kluere_tokenizer_options), c_size_t)),
@@ -796,6 +1001,9 @@ FUNCTIONS = {
         POINTER(c_void_p),
         POINTER(c_void_p),
     )),
+    "kluere_select_options_init": (c_int32, (POINTER(kluere_select_options), c_size_t)),
+    "kluere_dataset_select": (c_int32, (c_void_p, POINTER(kluere_select_options), POINTER(c_void_p))),
+    "kluere_dataset_binary": (c_int32, (c_void_p, POINTER(c_void_p))),
     "kluere_augment_options_init": (c_int32, (POINTER(kluere_augment_options), c_size_t)),
     "kluere_dataset_augment": (c_int32, (c_void_p, POINTER(kluere_augment_options), POINTER(c_void_p))),
     "kluere_dataset_add_paraphrases": (c_int32, (
@@ -897,9 +1105,63 @@ FUNCTIONS = {
         POINTER(kluere_fill_options),
         POINTER(c_void_p),
     )),
+    "kluere_decoding_options_init": (c_int32, (POINTER(kluere_decoding_options), c_size_t)),
+    "kluere_decoding_fit": (c_int32, (
+        POINTER(c_float),
+        POINTER(c_int32),
+        POINTER(c_int32),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_decoding_options),
+        POINTER(kluere_decoding_report),
+        POINTER(c_void_p),
+    )),
+    "kluere_decoding_create": (c_int32, (
+        c_size_t,
+        c_double,
+        POINTER(c_double),
+        POINTER(c_double),
+        POINTER(c_double),
+        POINTER(c_void_p),
+    )),
+    "kluere_decoding_destroy": (None, (c_void_p,)),
+    "kluere_decoding_describe": (c_int32, (c_void_p, POINTER(kluere_decoding_info))),
+    "kluere_decoding_read": (c_int32, (c_void_p, POINTER(c_double), POINTER(c_double), POINTER(c_double), c_size_t)),
+    "kluere_decoding_prior": (c_int32, (
+        POINTER(c_float),
+        c_size_t,
+        c_size_t,
+        c_int32,
+        c_double,
+        POINTER(c_double),
+        POINTER(c_double),
+        POINTER(c_uint32),
+    )),
+    "kluere_decoding_apply": (c_int32, (
+        c_void_p,
+        POINTER(c_float),
+        c_size_t,
+        c_size_t,
+        c_int32,
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_model_with_decoding": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
+    "kluere_model_decoding": (c_int32, (c_void_p, POINTER(c_void_p))),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_write_table": (c_int32, (c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_read": (c_int32, (c_void_p, c_char_p, POINTER(c_float), c_size_t, POINTER(c_int32))),
+    "kluere_pseudo_label_options_init": (c_int32, (POINTER(kluere_pseudo_label_options), c_size_t)),
+    "kluere_dataset_pseudo_label": (c_int32, (
+        c_void_p,
+        POINTER(c_float),
+        c_size_t,
+        POINTER(kluere_pseudo_label_options),
+        POINTER(c_void_p),
+        POINTER(c_size_t),
+        c_size_t,
+        POINTER(c_size_t),
+    )),
     "kluere_metrics_options_init": (c_int32, (POINTER(kluere_metrics_options), c_size_t)),
     "kluere_metrics_compute": (c_int32, (
         POINTER(c_float),
@@ -1006,6 +1268,33 @@ FUNCTIONS = {
         POINTER(c_double),
         POINTER(c_double),
     )),
+    "kluere_pipeline_options_init": (c_int32, (POINTER(kluere_pipeline_options), c_size_t)),
+    "kluere_pipeline_create": (c_int32, (
+        POINTER(kluere_pipeline_member),
+        c_size_t,
+        c_size_t,
+        POINTER(kluere_pipeline_options),
+        POINTER(kluere_predictor_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_pipeline_open": (c_int32, (c_void_p, c_char_p, POINTER(kluere_predictor_options), POINTER(c_void_p))),
+    "kluere_pipeline_save": (c_int32, (c_void_p, c_char_p)),
+    "kluere_pipeline_destroy": (None, (c_void_p,)),
+    "kluere_pipeline_describe": (c_int32, (c_void_p, POINTER(kluere_pipeline_info))),
+    "kluere_pipeline_describe_member": (c_int32, (c_void_p, c_size_t, POINTER(kluere_pipeline_member_info))),
+    "kluere_pipeline_label_count": (c_size_t, (c_void_p,)),
+    "kluere_pipeline_label": (c_char_p, (c_void_p, c_size_t)),
+    "kluere_pipeline_predict": (c_int32, (
+        c_void_p,
+        POINTER(kluere_example),
+        c_size_t,
+        c_size_t,
+        c_int32,
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_pipeline_predict_dataset": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t)),
+    "kluere_loss_options_init": (c_int32, (POINTER(kluere_loss_options), c_size_t)),
     "kluere_train_options_init": (c_int32, (POINTER(kluere_train_options), c_size_t)),
     "kluere_trainer_create": (c_int32, (
         c_void_p,

@@ -131,7 +131,10 @@ def assign(struct, **values) -> None:
             continue
         setattr(struct, name, value)
         if isinstance(value, int) and getattr(struct, name) != value:
-            raise ValueError(f"{name} is {value}, which its C type cannot hold")
+            kind = dict(struct._fields_)[name]
+            bits, signed = 8 * ctypes.sizeof(kind), kind(-1).value < 0
+            low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+            raise ValueError(f"{name}: {value}, expected {low} to {high}")
 
 
 def text_result(function, *arguments) -> str:

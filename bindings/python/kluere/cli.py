@@ -1,4 +1,4 @@
-"""python -m kluere train|evaluate|predict, and the commands of cli_data.py, cli_evaluation.py and cli_tune.py"""
+"""python -m kluere train|evaluate|predict, and the commands of the other cli_*.py"""
 
 from __future__ import annotations
 
@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import List, Optional
 
 from . import __version__
-from ._arrays import choices
-from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
-from .cli_data import DATA_COMMANDS
+from .cli_common import (
+    add_data_options, add_input_options, add_shape, check_shape, input_options, model_folder, open_context, precision_of,
+    read_data, shape_of,
+)
+from .cli_data import DATA_COMMANDS, WITHOUT_A_MODEL
+from .cli_decoding import DECODING_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_pretrain import PRETRAIN_COMMANDS
+from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
+from .cli_pipeline import add_cascade, add_folds, check_folds, open_model, run_cascade, train_with_folds
+from .cli_training import add_training_extras, training_extras
 from .cli_tune import TUNE_COMMANDS
 from .context import Context
 from .dataset import Dataset
@@ -56,10 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, add, command, text in (
         ("train", _add_train, _train, "train a model and save it"),
+        ("cascade", _add_cascade, _cascade, "train a cascade, or classifiers for pairs of entity types"),
         ("evaluate", _add_evaluate, _evaluate, "micro-F1 and AUPRC of a model on labelled sentences"),
         ("predict", _add_predict, _predict, "relations of a file's sentences, or of one sentence"),
         *DATA_COMMANDS,
         *EVALUATION_COMMANDS,
+        *LOSS_COMMANDS,
+        *DECODING_COMMANDS,
         *TUNE_COMMANDS,
         *PRETRAIN_COMMANDS,
     ):
@@ -67,13 +76,16 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         add(sub)
         sub.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads (default: every core)")
+        sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
+        if name in WITHOUT_A_MODEL:
+            sub.set_defaults(device="cpu", precision=None)
+            continue
         sub.add_argument("--device", default="cpu", help="cpu, auto, cuda or cuda:N (default: cpu)")
         sub.add_argument(
             "--precision",
             choices=["auto", "float32", "tf32", "bfloat16", "float16"],
             help="of products on a GPU (default: auto with --device cuda or auto, else float32)",
         )
-        sub.add_argument("--quiet", action="store_true", help="no progress on stderr")
     return parser
 
 
@@ -101,33 +113,22 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
         choices=["last", "best"],
         help="which weights become OUT/model: the last (default) or those best on the held-out sentences",
     )
+    add_folds(parser)
     add_data_options(parser)
 
     start = parser.add_argument_group("where the weights start")
     which = start.add_mutually_exclusive_group()
-    which.add_argument("--model", metavar="FOLDER", help="a folder of kluere or of transformers (BERT, RoBERTa)")
-    which.add_argument("--tokenizer", metavar="PATH", help="random weights; a folder with vocab.txt, or a vocab.txt")
-    start.add_argument("--family", choices=["bert", "roberta"], help="of random weights (default: roberta)")
-    start.add_argument("--layers", type=int, metavar="N", help="of random weights (default: 4)")
-    start.add_argument("--hidden", type=int, metavar="N", help="of random weights (default: 256)")
-    start.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
-    start.add_argument("--intermediate", type=int, metavar="N", help="of random weights (default: 4 x hidden)")
-    start.add_argument("--max-tokens", type=int, metavar="N", help="longer sentences are cropped around the entities")
-    add_input_form(start, "how entities are shown (default: typed_marker_punct)", template=True)
-    start.add_argument(
-        "--template", metavar="TEXT", help="an input form of your own, such as '{subject}{와/과} {object} [SEP] {sentence}'"
+    which.add_argument(
+        "--model", metavar="FOLDER", help="a folder of kluere or of transformers (BERT, RoBERTa, XLM-R, ELECTRA)"
     )
-    start.add_argument(
-        "--particles", choices=list(choices("KLUERE_PARTICLES_")), help="와/과 as they are written, or by the word before"
-    )
-    start.add_argument(
-        "--after-marker", choices=list(choices("KLUERE_AFTER_MARKER_")), help="the rest of a word that a marker cuts"
-    )
+    which.add_argument("--tokenizer", metavar="PATH", help="random weights; a tokenizer's folder or file")
+    add_shape(start)
+    add_input_options(start, "the model's; typed_marker_punct for random weights")
 
     run = parser.add_argument_group("training")
-    run.add_argument("--epochs", type=float, help="passes over the data (default: 3)")
+    run.add_argument("--epochs", type=float, metavar="X", help="passes over the data (default: 3)")
     run.add_argument("--max-steps", type=int, metavar="N", help="updates, in place of epochs")
-    run.add_argument("--lr", type=float, help="peak learning rate (default: 5e-5, or 3e-4 from random weights)")
+    run.add_argument("--lr", type=float, metavar="X", help="peak learning rate (default: 5e-5, or 3e-4 from random weights)")
     run.add_argument("--batch-size", type=int, metavar="N", help="sentences of a micro-batch (default: 32)")
     run.add_argument("--batch-tokens", type=int, metavar="N", help="tokens of a micro-batch, in place of sentences")
     run.add_argument("--accumulation", type=int, metavar="N", help="micro-batches of an update (default: 1)")
@@ -136,16 +137,19 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--epsilon", type=float, metavar="X", help="of AdamW (default: 1e-8)")
     run.add_argument("--weight-decay", type=float, metavar="X", help="default: 0.01")
     run.add_argument("--max-grad-norm", type=float, metavar="X", help="0 = no clipping (default: 1)")
-    run.add_argument("--schedule", choices=["linear", "cosine", "constant"], help="default: linear")
+    run.add_argument("--schedule", choices=list(choices("KLUERE_SCHEDULE_")), help="default: linear")
     run.add_argument("--warmup-ratio", type=float, metavar="X", help="share of all updates (default: 0.1)")
     run.add_argument("--warmup-steps", type=int, metavar="N", help="in place of the ratio")
     run.add_argument("--dropout", type=float, metavar="X", help="everywhere (default: the model's)")
+    run.add_argument("--multi-sample-dropout", type=int, metavar="N", help="masks before the output layer (default: 1)")
     run.add_argument("--group-by-length", action="store_true", default=None, help="like lengths share a batch")
-    run.add_argument("--seed", type=int, help="of weights, order of rows, dropout and split (default: 42)")
+    run.add_argument("--seed", type=int, metavar="N", help="of weights, order of rows, dropout and split (default: 42)")
     run.add_argument("--evaluate-every", type=int, metavar="N", help="updates (default: at the end of each epoch)")
     run.add_argument("--checkpoint-every", type=int, metavar="N", help="updates (default: at each evaluation)")
     run.add_argument("--patience", type=int, metavar="N", help="evaluations without improvement before it stops")
     run.add_argument("--best-metric", choices=["micro_f1", "auprc", "loss"], help="default: micro_f1")
+    add_loss_options(parser)
+    add_training_extras(parser)
 
 
 def _train(options, parser: argparse.ArgumentParser) -> None:
@@ -154,15 +158,24 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     resuming = options.resume and last.is_dir()
     if not (options.model or options.tokenizer or resuming):
         parser.error("train needs --model FOLDER or --tokenizer PATH")
-    if options.save == "best" and not (options.dev or options.validation_fraction):
-        parser.error("--save best needs --dev or --validation-fraction")
+    if options.save == "best" and not (options.dev or options.validation_fraction or options.folds):
+        parser.error("--save best needs --dev, --validation-fraction or --folds")
+    check_folds(options, parser)
     if last.exists() and not options.resume:
         parser.error(f"{last} exists: add --resume to go on from it, or choose another folder")
-    shape = (options.family, options.layers, options.hidden, options.heads, options.intermediate)
-    if options.model and any(value is not None for value in shape):
-        parser.error("--family, --layers, --hidden, --heads and --intermediate are for random weights (--tokenizer)")
+    if options.distill and options.folds:
+        parser.error("--distill and --folds exclude each other: it has a row for each of TRAIN")
+    if options.distill and options.validation_fraction is not None:
+        parser.error("--distill has a row for each of TRAIN: give --dev in place of --validation-fraction")
+    check_shape(options, parser)
+    if options.validation_fraction is not None and not 0 < options.validation_fraction < 1:
+        parser.error(f"--validation-fraction: {options.validation_fraction}, expected more than 0 and less than 1")
 
     context = open_context(options)
+    if options.folds:
+        _, labels = _start(options, None, context)
+        train_with_folds(options, read_data(options.train, labels, options, context), *_members_of(options, context))
+        return
     start, labels = _start(options, last if resuming else None, context)
     train = read_data(options.train, labels, options, context)
     held_out = None
@@ -193,6 +206,37 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
     print(f"trained in {seconds:.1f} s; model: {output / 'model'}")
 
 
+def _members_of(options, context: Context):
+    """For the members of a pipeline: the model to start from, by its labels, and a trainer with a folder of its own."""
+
+    def new_trainer(model: Model, train: Dataset, held_out: Optional[Dataset], folder: Path) -> Trainer:
+        own = argparse.Namespace(**{**vars(options), "output": str(folder)})
+        return _new_trainer(own, model, train, held_out)
+
+    return lambda labels: _new_model(options, list(labels), context), new_trainer
+
+
+def _add_cascade(parser: argparse.ArgumentParser) -> None:
+    _add_train(parser)
+    add_cascade(parser)
+
+
+def _cascade(options, parser: argparse.ArgumentParser) -> None:
+    if not (options.model or options.tokenizer):
+        parser.error("cascade needs --model FOLDER or --tokenizer PATH")
+    if options.distill:
+        parser.error("--distill and cascade exclude each other: its members have rows and labels of their own")
+    check_folds(options, parser)
+    context = open_context(options)
+    _, labels = _start(options, None, context)
+    train, held_out = read_data(options.train, labels, options, context), None
+    if options.dev:
+        held_out = read_data(options.dev, train.labels, options, context)
+    elif options.validation_fraction is not None:
+        train, held_out = train.split(options.validation_fraction, 42 if options.seed is None else options.seed)
+    run_cascade(options, parser, train, held_out, context, *_members_of(options, context))
+
+
 def _start(options, checkpoint: Optional[Path], context: Context):
     """(model or None, labels to read the data with). The model's own labels rule unless --labels says otherwise."""
     if checkpoint is not None:
@@ -208,13 +252,9 @@ def _open_start(options, labels: Optional[List[str]], context: Context) -> Model
     return Model.open(
         model_folder(options.model),
         labels=labels,
-        input_form=options.input_form,
-        input_template=options.template,
-        particles=options.particles,
-        after_marker=options.after_marker,
-        max_tokens=options.max_tokens or 0,
         seed=options.seed,
         context=context,
+        **input_options(options),
     )
 
 
@@ -224,18 +264,10 @@ def _new_model(options, labels: List[str], context: Context) -> Model:
     return Model.create(
         Tokenizer(options.tokenizer, context=context),
         labels=labels,
-        family=options.family,
-        layer_count=options.layers,
-        hidden_size=options.hidden,
-        head_count=options.heads,
-        intermediate_size=options.intermediate,
-        max_tokens=options.max_tokens,
-        input_form=options.input_form,
-        input_template=options.template,
-        particles=options.particles,
-        after_marker=options.after_marker,
         seed=options.seed,
         context=context,
+        **shape_of(options),
+        **input_options(options),
     )
 
 
@@ -258,6 +290,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
         schedule=options.schedule,
+        multi_sample_dropout=options.multi_sample_dropout,
         warmup_ratio=options.warmup_ratio,
         warmup_steps=options.warmup_steps,
         hidden_dropout=options.dropout,
@@ -271,6 +304,8 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         best_metric=options.best_metric,
         output_directory=options.output,
         precision=precision_of(options),
+        loss=loss_of(options, train, start.labels),
+        **training_extras(options),
     )
 
 
@@ -278,7 +313,7 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
 
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("model", metavar="MODEL", help="a model folder, or one with a pipeline.json")
     parser.add_argument("data", metavar="DATA", help="labelled sentences")
     parser.add_argument("--per-class", action="store_true", help="the figures of each label too")
     parser.add_argument("--by-types", action="store_true", help="the figures of each pair of entity types too")
@@ -303,7 +338,7 @@ def _scored(model: Model, dataset: Dataset, options):
 
 def _evaluate(options, parser: argparse.ArgumentParser) -> None:
     context = open_context(options)
-    model = Model.open(model_folder(options.model), context=context)
+    model = open_model(options.model, options, context)
     dataset = read_data(options.data, model.labels, options, context)
     print_metrics(options, model.labels, *_scored(model, dataset, options))
 
@@ -312,7 +347,7 @@ def _evaluate(options, parser: argparse.ArgumentParser) -> None:
 
 
 def _add_predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a model folder")
+    parser.add_argument("model", metavar="MODEL", help="a model folder, or one with a pipeline.json")
     parser.add_argument("data", nargs="?", metavar="DATA", help="sentences with marked entities; labels are ignored")
     parser.add_argument("--text", metavar="SENTENCE", help="one sentence in place of DATA")
     for role in ("subject", "object"):
@@ -338,7 +373,7 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
     if options.output and options.json:
         parser.error("-o and --json exclude each other")
     context = open_context(options)
-    model = Model.open(model_folder(options.model), context=context)
+    model = open_model(options.model, options, context)
     labels = model.labels
     if options.text is not None:
         example = Example(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from ._arrays import choices
-from .cli_common import add_data_options, add_input_form, open_context, read_data
+from .cli_common import add_data_options, add_input_form, model_folder, open_context, read_data
 from .context import Context
 from .dataset import Dataset
 from .model import Model
@@ -181,7 +181,7 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
         choices=["label", "types"],
         help="what the parts have in equal shares (default: both)",
     )
-    parser.add_argument("--seed", type=int, help="default: 42")
+    parser.add_argument("--seed", type=int, metavar="N", help="default: 42")
     parser.add_argument(
         "--ending", default=".json", choices=[".json", ".jsonl", ".csv"], help="of the files (default: .json)"
     )
@@ -237,7 +237,7 @@ def _add_augment(parser: argparse.ArgumentParser) -> None:
         "--swap-map", nargs="+", choices=sorted(choices("KLUERE_SWAP_")), help="relations that a swap knows"
     )
     parser.add_argument("--mask", metavar="TEXT", help="default: [MASK]")
-    parser.add_argument("--seed", type=int, help="default: 42")
+    parser.add_argument("--seed", type=int, metavar="N", help="default: 42")
     parser.add_argument("--only-new", action="store_true", help="leave the rows of DATA out")
     _add_labels(parser)
 
@@ -309,8 +309,8 @@ def _paraphrases(options, dataset: Dataset) -> list:
 
 
 def _filled(options, dataset: Dataset, context: Context) -> list:
-    model = Model.open(options.fill_in, task="masked_lm", context=context)
-    judge = Predictor(Model.open(options.judge, context=context)) if options.judge else None
+    model = Model.open(model_folder(options.fill_in), task="masked_lm", context=context)
+    judge = Predictor(Model.open(model_folder(options.judge), context=context)) if options.judge else None
     return _without_originals(
         lambda: Predictor(model).fill_in(
             dataset, judge=judge, seed=options.seed, row_share=options.row_share, word_share=options.word_share
@@ -319,6 +319,8 @@ def _filled(options, dataset: Dataset, context: Context) -> list:
     )
 
 
+# They compute nothing on a device.
+WITHOUT_A_MODEL = ("stats", "audit", "clean", "split")
 DATA_COMMANDS = (
     ("stats", _add_stats, _stats, "distributions of labels, types and lengths, and two files side by side"),
     ("audit", _add_audit, _audit, "what is wrong or odd in a file, row by row"),

@@ -16,6 +16,8 @@ from .evaluation import bootstrap, calibration, compare, compute_metrics_by_grou
 from .explore import write_page
 from .metrics import compute_metrics, no_relation_of
 from .model import Model
+from .pipeline import FILE_NAME as PIPELINE_FILE
+from .pipeline import Pipeline
 from .progress import ProgressBar
 from .tokenizer import Tokenizer
 from .training_log import read_log
@@ -71,6 +73,9 @@ def load_member(path: str, dataset: Dataset, context: Context, by_id: Dataset, o
         if table.shape != (len(dataset), len(dataset.labels)):
             raise ValueError(f"{path}: shape {table.shape}, expected ({len(dataset)}, {len(dataset.labels)})")
         return table
+    if (place / PIPELINE_FILE).exists():
+        with Pipeline.open(place, context=context) as pipeline:
+            return _in_order(pipeline, dataset, path)
     folder = Path(model_folder(path))
     if (folder / "config.json").exists():
         return _predictions(folder, dataset, context)
@@ -83,11 +88,16 @@ def load_member(path: str, dataset: Dataset, context: Context, by_id: Dataset, o
 
 def _predictions(folder: Path, dataset: Dataset, context: Context):
     with Model.open(folder, context=context) as model:
-        own, wanted = model.labels, dataset.labels
-        if sorted(own) != sorted(wanted):
-            raise ValueError(f"{folder}: the model's labels are not those of the data")
-        columns = [own.index(label) for label in wanted]
-        table = model.predict(dataset)
+        return _in_order(model, dataset, folder)
+
+
+def _in_order(model, dataset: Dataset, where):
+    """Probabilities in the dataset's label order."""
+    own, wanted = model.labels, dataset.labels
+    if sorted(own) != sorted(wanted):
+        raise ValueError(f"{where}: the model's labels are not those of the data")
+    columns = [own.index(label) for label in wanted]
+    table = model.predict(dataset)
     return [[row[column] for column in columns] for row in table] if columns != list(range(len(own))) else table
 
 
@@ -176,7 +186,12 @@ def _add_ensemble(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--names", metavar="A,B,...", help="names for the tables (default: the paths)")
     parser.add_argument("--vote", default="soft", choices=["soft", "hard"], help="default: soft")
     parser.add_argument("--weights", metavar="W,W,...", help="of the members (default: equal)")
-    parser.add_argument("--metric", default="micro_f1", choices=["micro_f1", "auprc", "accuracy", "loss"])
+    parser.add_argument(
+        "--metric",
+        default="micro_f1",
+        choices=["micro_f1", "auprc", "accuracy", "loss"],
+        help="what combinations are ranked by (default: micro_f1)",
+    )
     parser.add_argument("--top", type=int, default=20, metavar="N", help="combinations to list (default: 20)")
     parser.add_argument("--search-weights", action="store_true", help="find weights, cross-validated, on these rows")
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="of the search (default: 5)")

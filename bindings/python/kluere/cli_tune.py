@@ -9,7 +9,10 @@ import sys
 import time
 
 from . import tune
-from .cli_common import add_data_options, add_input_form, open_context, read_data
+from .cli_common import (
+    add_data_options, add_input_options, add_shape, check_shape, input_options, model_folder, open_context, read_data,
+    shape_of,
+)
 from .model import Model
 from .progress import ProgressBar
 from .tokenizer import Tokenizer
@@ -19,7 +22,13 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("train", metavar="TRAIN", help="labelled sentences")
     add("--study", required=True, metavar="FILE", help="SQLite file of the study; an existing one goes on")
-    add("--validation", metavar="FILE", help="labelled sentences to judge on (default: held out of TRAIN)")
+    add(
+        "--dev",
+        "--validation",
+        dest="validation",
+        metavar="FILE",
+        help="labelled sentences to judge on (default: held out of TRAIN)",
+    )
     add("--validation-fraction", type=float, default=0.2, metavar="F", help="share of TRAIN held out (default: 0.2)")
     add("--split-seed", type=int, default=42, metavar="N", help="of the sentences held out (default: 42)")
     add("--rows", type=int, metavar="N", help="use only the first N rows of TRAIN")
@@ -27,9 +36,9 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, default=1, metavar="N", help="processes on the study; --threads are those of each")
     add("--metric", default="micro_f1", choices=tune.METRICS, help="to make best (default: micro_f1)")
     add("--evaluations", type=int, default=4, metavar="N", help="of each trial, where it may be pruned (default: 4)")
-    add("--epochs", type=float, default=3, help="passes over the data in each trial (default: 3)")
+    add("--epochs", type=float, default=3, metavar="X", help="passes over the data in each trial (default: 3)")
     add("--batch-size", type=int, default=32, metavar="N", help="sentences of a batch (default: 32)")
-    add("--seed", type=int, default=42, help="of the sampler (default: 42)")
+    add("--seed", type=int, default=42, metavar="N", help="of the sampler (default: 42)")
     add(
         "--search",
         action="append",
@@ -44,12 +53,9 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
     add_data_options(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--model", metavar="FOLDER", help="start from the weights of a model folder")
-    which.add_argument("--tokenizer", metavar="PATH", help="start from random weights")
-    parser.add_argument("--layers", type=int, metavar="N", help="of random weights (default: 4)")
-    parser.add_argument("--hidden", type=int, metavar="N", help="of random weights (default: 256)")
-    parser.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
-    parser.add_argument("--max-tokens", type=int, metavar="N", help="longer sentences are cropped")
-    add_input_form(parser, "how entities are shown")
+    which.add_argument("--tokenizer", metavar="PATH", help="start from random weights; a tokenizer's folder or file")
+    add_shape(parser)
+    add_input_options(parser, "the model's; typed_marker_punct for random weights")
     # A process that another one of this command started: it shows nothing and waits for nobody.
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
 
@@ -57,6 +63,7 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
 def run_tune(options, parser: argparse.ArgumentParser) -> None:
     if options.workers < 1 or options.trials < 1:
         parser.error("--workers and --trials want at least 1")
+    check_shape(options, parser)
     space = _space(options, parser)
     study = tune.open_study(options.study, metric=options.metric, trials=options.trials, seed=options.seed)
     if not options.worker:
@@ -102,7 +109,7 @@ def _space(options, parser: argparse.ArgumentParser) -> tune.Space:
 def _search(options, study, space: tune.Space) -> None:
     context = open_context(options)
     if options.model:
-        with Model.open(options.model, context=context) as model:
+        with Model.open(model_folder(options.model), context=context) as model:
             labels = model.labels
     else:
         labels = options.labels
@@ -116,17 +123,10 @@ def _search(options, study, space: tune.Space) -> None:
     tokenizer = None if options.model else Tokenizer(options.tokenizer, context=context)
 
     def start(seed: int) -> Model:
-        shape = dict(max_tokens=options.max_tokens, input_form=options.input_form, seed=seed, context=context)
+        same = dict(seed=seed, context=context, **input_options(options))
         if tokenizer is None:
-            return Model.open(options.model, **{**shape, "max_tokens": options.max_tokens or 0})
-        return Model.create(
-            tokenizer,
-            labels=train.labels,
-            layer_count=options.layers,
-            hidden_size=options.hidden,
-            head_count=options.heads,
-            **shape,
-        )
+            return Model.open(model_folder(options.model), **same)
+        return Model.create(tokenizer, labels=train.labels, **shape_of(options), **same)
 
     bar = None if options.quiet or options.worker else ProgressBar("tune")
 

@@ -16,12 +16,14 @@ from .cleaning import Cleaning
 from .columns import Columns
 from .context import Context, default_context
 from .example import Example, c_examples, from_c
+from .pseudo_labels import PseudoLabels
+from .selection import Selection
 from .splits import Splits
 
 Labels = Union[str, Sequence[str]]
 
 
-class Dataset(Analysis, Cleaning, Splits, Augmentation, Columns, Handle):
+class Dataset(Analysis, Cleaning, Splits, Selection, Augmentation, PseudoLabels, Columns, Handle):
     """A fixed list of validated examples. Made by Dataset.read or Dataset.create; any number of threads may use it.
 
     len(dataset), dataset[i] (an Example), dataset[2:9] (a Dataset), iteration.

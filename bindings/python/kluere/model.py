@@ -6,7 +6,7 @@ import collections.abc
 import ctypes
 import dataclasses
 import threading
-from typing import Callable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import _abi
 from ._arrays import block, choice, choice_name, flat, rows_of
@@ -17,6 +17,10 @@ from .dataset import Dataset
 from .example import Example, c_examples
 from .predictor import Predictor
 from .tokenizer import Encoding, Tokenizer, encoding
+
+if TYPE_CHECKING:
+    from .decoding import Decoding
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
@@ -43,6 +47,8 @@ class ModelConfig:
     input_template: Optional[str]
     particles: str  # "fixed", "agree"
     after_marker: str  # "new_word", "continuation", "klue_repair"
+    head: str  # "cls", "entity_start", ...: KLUERE_HEAD_* in kluere.h
+    entity_segments: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +128,9 @@ class Model(Handle):
         input_template: Optional[str] = None,
         particles: Optional[str] = None,
         after_marker: Optional[str] = None,
-        max_tokens: int = 0,
+        head: Optional[str] = None,
+        entity_segments: Optional[bool] = None,
+        max_tokens: Optional[int] = None,
         read_into_memory: bool = False,
         seed: Optional[int] = None,
         task: str = "classification",
@@ -137,7 +145,10 @@ class Model(Handle):
         input_template    a form of your own: see kluere.h and docs/input_forms.md
         particles         "fixed" or "agree" (와/과 by the word before); None: as kluere.json says, else fixed
         after_marker      "new_word", "continuation" or "klue_repair"; None: as kluere.json says, else the form's own
-        max_tokens        0: as kluere.json says, else min(256, positions)
+        head              None: as kluere.json says, else "cls"; another than the folder's gets new weights. The names are those
+                          of KLUERE_HEAD_*: see docs/heads.md
+        entity_segments   token types 1 and 2 for the subject's and the object's pieces; None: as kluere.json says, else False
+        max_tokens        None, 0: as kluere.json says, else min(256, positions)
         read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
         seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
         added_special_tokens  new ones get the next free ids; embeddings and decoder grow as transformers'
@@ -156,6 +167,8 @@ class Model(Handle):
             input_template=None if input_template is None else c_string(input_template, "input_template"),
             particles=None if particles is None else choice("particles", particles, "KLUERE_PARTICLES_"),
             after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
+            head=None if head is None else choice("head", head, "KLUERE_HEAD_"),
+            entity_segments=None if entity_segments is None else int(entity_segments),
             max_tokens=max_tokens,
             read_into_memory=int(read_into_memory),
             seed=seed,
@@ -182,6 +195,8 @@ class Model(Handle):
         input_template: Optional[str] = None,
         particles: Optional[str] = None,
         after_marker: Optional[str] = None,
+        head: Optional[str] = None,
+        entity_segments: Optional[bool] = None,
         max_tokens: Optional[int] = None,
         hidden_dropout: Optional[float] = None,
         attention_dropout: Optional[float] = None,
@@ -217,6 +232,8 @@ class Model(Handle):
             input_template=None if input_template is None else c_string(input_template, "input_template"),
             particles=None if particles is None else choice("particles", particles, "KLUERE_PARTICLES_"),
             after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
+            head=None if head is None else choice("head", head, "KLUERE_HEAD_"),
+            entity_segments=None if entity_segments is None else int(entity_segments),
             max_tokens=max_tokens,
             hidden_dropout=hidden_dropout,
             attention_dropout=attention_dropout,
@@ -265,6 +282,8 @@ class Model(Handle):
         values["input_form"] = choice_name(config.input_form, "KLUERE_INPUT_")
         values["particles"] = choice_name(config.particles, "KLUERE_PARTICLES_")
         values["after_marker"] = choice_name(config.after_marker, "KLUERE_AFTER_MARKER_")
+        values["head"] = choice_name(config.head, "KLUERE_HEAD_")
+        values["entity_segments"] = bool(config.entity_segments)
         template = config.input_template
         values["input_template"] = None if template is None else template.decode("utf-8")
         return ModelConfig(**values)
@@ -369,12 +388,31 @@ class Model(Handle):
         with self._predictor_lock:
             return self._predictor("probabilities").embed(texts, pooling=pooling, normalize=normalize)
 
-    def _predictor(self, output: str, precision: str = "float32") -> Predictor:
-        predictor = self._predictors.get((output, precision))
+    def _predictor(self, output: str, precision: str = "float32", decoding: str = "auto") -> Predictor:
+        predictor = self._predictors.get((output, precision, decoding))
         if predictor is None:
-            predictor = Predictor(self, output=output, precision=precision)
-            self._predictors[output, precision] = predictor
+            predictor = Predictor(self, output=output, precision=precision, decoding=decoding)
+            self._predictors[output, precision, decoding] = predictor
         return predictor
+
+    @property
+    def decoding(self) -> Optional[Decoding]:
+        """How logits become probabilities, where that is more than a softmax."""
+        from .decoding import Decoding  # which needs the metrics, and these the models
+
+        pointer = ctypes.c_void_p()
+        status = library().kluere_model_decoding(self._handle, ctypes.byref(pointer))
+        if status == _abi.KLUERE_ERR_STATE:
+            return None
+        check(status)
+        return Decoding(pointer)
+
+    def with_decoding(self, decoding: Optional[Decoding]) -> "Model":
+        """The same model, its weights shared, with this decoding (None: without one); save() keeps it."""
+        pointer = ctypes.c_void_p()
+        given = None if decoding is None else decoding._handle
+        check(library().kluere_model_with_decoding(self._handle, given, ctypes.byref(pointer)))
+        return Model(pointer)
 
     def predict(
         self,
@@ -382,17 +420,18 @@ class Model(Handle):
         *,
         output: str = "probabilities",
         precision: str = "float32",
+        decoding: str = "auto",
         progress: Optional[Callable[[int, int], None]] = None,
     ):
         """Probabilities (or output="logits") of every label: a table of rows x labels, float32.
 
-        For one Example the row alone. Labels in the examples are ignored. precision: as Predictor's.
-        progress(done, total) is called now and then.
+        For one Example the row alone. Labels in the examples are ignored. precision, decoding: as
+        Predictor's. progress(done, total) is called now and then.
         """
         if isinstance(examples, Example):
-            return self.predict([examples], output=output, precision=precision)[0]
+            return self.predict([examples], output=output, precision=precision, decoding=decoding)[0]
         with self._predictor_lock:
-            return self._predictor(output, precision).predict(examples, progress=progress)
+            return self._predictor(output, precision, decoding).predict(examples, progress=progress)
 
     def best(self, example: Example, top: int = 1, *, precision: str = "float32") -> List[Tuple[str, float]]:
         """The most probable labels of one example with their probabilities, the best first."""

@@ -27,6 +27,7 @@ class Predictor(Handle):
     batch_tokens  tokens worked on at once, bounds memory; None: the library's default
     precision     "float32" (default), "tf32", "bfloat16", "float16" or "auto": what the device does best; the CPU has
                   float32 alone
+    decoding      "auto" (default): probabilities as the model's decoding makes them, if it has one; "off": softmax
     """
 
     _destroy_name = "kluere_predictor_destroy"
@@ -38,6 +39,7 @@ class Predictor(Handle):
         output: str = "probabilities",
         batch_tokens: Optional[int] = None,
         precision: Optional[str] = None,
+        decoding: Optional[str] = None,
     ) -> None:
         options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
         assign(
@@ -45,6 +47,7 @@ class Predictor(Handle):
             output=choice("output", output, "KLUERE_OUTPUT_"),
             batch_tokens=batch_tokens,
             precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
+            decoding=None if decoding is None else choice("decoding", decoding, "KLUERE_DECODING_"),
         )
         pointer = ctypes.c_void_p()
         check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))
@@ -57,36 +60,7 @@ class Predictor(Handle):
         self, examples: Union[Sequence[Example], Dataset], *, progress: Optional[Callable[[int, int], None]] = None
     ):
         """A table of rows x labels, float32. A row's result does not depend on the rows beside it."""
-        if not isinstance(examples, (Dataset, list, tuple)):
-            examples = list(examples)
-        total = len(examples)
-        container, pointer = block("f", total * self._columns)
-        for first in range(0, total, _ROWS_AT_ONCE):
-            rows = min(_ROWS_AT_ONCE, total - first)
-            cells = rows * self._columns
-            out = (ctypes.c_float * cells).from_buffer(pointer, 4 * first * self._columns)
-            if isinstance(examples, Dataset):
-                part = examples if rows == total else examples[first : first + rows]
-                status = library().kluere_predictor_predict_dataset(self._handle, part._handle, out, cells)
-            else:
-                part = c_examples(examples[first : first + rows])
-                status = library().kluere_predictor_predict(
-                    self._handle,
-                    part,
-                    ctypes.sizeof(_abi.kluere_example),
-                    rows,
-                    _abi.KLUERE_OFFSETS_CODE_POINTS,
-                    out,
-                    cells,
-                )
-            if status != _abi.KLUERE_OK:
-                problem = status_error(status)
-                if first:  # the library numbers the rows of this part from 0
-                    problem = error(status, problem.status_name, f"rows from {first} on: {problem.message}")
-                raise problem
-            if progress is not None:
-                progress(first + rows, total)
-        return rows_of(container, total, self._columns)
+        return predict_in_parts(self, "kluere_predictor", self._columns, examples, progress)
 
     def hidden_states(self, inputs: Sequence[Sequence[int]], type_ids: Optional[Sequence[Sequence[int]]] = None) -> list:
         """Last hidden states: for each input, a list of token ids, a table of tokens x hidden_size, float32."""
@@ -190,6 +164,42 @@ class Predictor(Handle):
             )
         )
         return Dataset(out)
+
+
+def predict_in_parts(owner: Handle, prefix: str, columns: int, examples, progress):
+    """A table of examples x columns of `owner`, whose functions of the library begin with prefix."""
+    by_dataset = getattr(library(), f"{prefix}_predict_dataset")
+    by_examples = getattr(library(), f"{prefix}_predict")
+    if not isinstance(examples, (Dataset, list, tuple)):
+        examples = list(examples)
+    total = len(examples)
+    container, pointer = block("f", total * columns)
+    for first in range(0, total, _ROWS_AT_ONCE):
+        rows = min(_ROWS_AT_ONCE, total - first)
+        cells = rows * columns
+        out = (ctypes.c_float * cells).from_buffer(pointer, 4 * first * columns)
+        if isinstance(examples, Dataset):
+            part = examples if rows == total else examples[first : first + rows]
+            status = by_dataset(owner._handle, part._handle, out, cells)
+        else:
+            part = c_examples(examples[first : first + rows])
+            status = by_examples(
+                owner._handle,
+                part,
+                ctypes.sizeof(_abi.kluere_example),
+                rows,
+                _abi.KLUERE_OFFSETS_CODE_POINTS,
+                out,
+                cells,
+            )
+        if status != _abi.KLUERE_OK:
+            problem = status_error(status)
+            if first:  # the library numbers the rows of this part from 0
+                problem = error(status, problem.status_name, f"rows from {first} on: {problem.message}")
+            raise problem
+        if progress is not None:
+            progress(first + rows, total)
+    return rows_of(container, total, columns)
 
 
 def _token_batch(inputs, type_ids):

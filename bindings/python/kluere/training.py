@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Union
 
 from . import _abi
 from ._arrays import choice, choices
@@ -13,6 +13,7 @@ from ._interrupt import Interruptible
 from ._library import assign, c_path, check, initialized, library, sized, status_error
 from .context import Context, default_context
 from .dataset import Dataset
+from .loss import Loss
 from .metrics import Metrics, from_c
 from .model import Model, Tensors
 from .progress import TrainingProgress
@@ -84,10 +85,12 @@ class Trainer(Handle):
     learning_rate      peak (5e-5)
     beta1, beta2, epsilon, weight_decay   of AdamW (0.9, 0.999, 1e-8, 0.01; no decay on biases and layer norms)
     max_grad_norm      clipping by global 2-norm (1); 0 = none
-    schedule           "linear", "cosine" or "constant", after warm-up
+    schedule           after warm-up: "linear", "cosine", "constant", "cosine_with_restarts", "polynomial" or "inverse_sqrt"
+    schedule_cycles, schedule_power, end_learning_rate   of the cosines and of the polynomial; None: as transformers
     warmup_steps       used when > 0; else warmup_ratio of all updates (0.1)
     group_by_length    sentences of like length share a batch
     hidden_dropout, attention_dropout, classifier_dropout   None: the model's
+    multi_sample_dropout   masks of the dropout before the output layer, of whose losses the mean is taken (1)
     best_metric        "micro_f1", "auprc" or "loss": decides checkpoint-best and early stopping
     evaluate_every     updates between evaluations in run(); 0: at the end of each epoch
     checkpoint_every   updates between writes of checkpoint-last in run(); 0: at each evaluation
@@ -96,6 +99,16 @@ class Trainer(Handle):
     precision          "float32" (default), "tf32", "bfloat16", "float16" or "auto": what the device does best; the CPU has
                        float32 alone
     split_on_out_of_memory   True: micro-batches that do not fit the device's memory are computed in parts
+    loss               a kluere.Loss, or the name of its kind; None: cross entropy
+    optimizer          "adamw" (default): torch's; "adamw_hf": that of transformers before version 5
+    layer_decay        a layer's learning rate is this times that of the next one up (1: off)
+    head_learning_rate_factor   times the learning rate, for what is behind the last layer (1)
+    freeze_embeddings  they stay as they are
+    freeze_layers      so many of the lowest layers stay as they are (0)
+    ema_decay          exponential moving average of the weights (0: none); ema_warmup: with a smaller decay at first
+    swa_start          equal mean of the weights after this share of the updates (0: none), every swa_every updates (1), with
+                       the constant learning rate swa_learning_rate (0: the schedule's)
+    checkpoint_activations   layers are computed again in the backward pass: less memory, the same bits
     """
 
     _destroy_name = "kluere_trainer_destroy"
@@ -133,6 +146,22 @@ class Trainer(Handle):
         output_directory=None,
         precision: Optional[str] = None,
         split_on_out_of_memory: Optional[bool] = None,
+        loss: Union[None, str, Loss] = None,
+        multi_sample_dropout: Optional[int] = None,
+        layer_decay: Optional[float] = None,
+        head_learning_rate_factor: Optional[float] = None,
+        freeze_embeddings: Optional[bool] = None,
+        freeze_layers: Optional[int] = None,
+        ema_decay: Optional[float] = None,
+        ema_warmup: Optional[bool] = None,
+        swa_start: Optional[float] = None,
+        swa_every: Optional[int] = None,
+        swa_learning_rate: Optional[float] = None,
+        checkpoint_activations: Optional[bool] = None,
+        optimizer: Optional[str] = None,
+        schedule_cycles: Optional[float] = None,
+        schedule_power: Optional[float] = None,
+        end_learning_rate: Optional[float] = None,
     ) -> None:
         options = initialized(_abi.kluere_train_options, "kluere_train_options_init")
         assign(
@@ -163,9 +192,29 @@ class Trainer(Handle):
             output_directory=None if output_directory is None else c_path(output_directory),
             precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
             split_on_out_of_memory=None if split_on_out_of_memory is None else int(split_on_out_of_memory),
+            multi_sample_dropout=multi_sample_dropout,
+            layer_decay=layer_decay,
+            head_learning_rate_factor=head_learning_rate_factor,
+            freeze_embeddings=None if freeze_embeddings is None else int(freeze_embeddings),
+            freeze_layers=freeze_layers,
+            ema_decay=ema_decay,
+            ema_warmup=None if ema_warmup is None else int(ema_warmup),
+            swa_start=swa_start,
+            swa_every=swa_every,
+            swa_learning_rate=swa_learning_rate,
+            checkpoint_activations=None if checkpoint_activations is None else int(checkpoint_activations),
+            optimizer=None if optimizer is None else choice("optimizer", optimizer, "KLUERE_OPTIMIZER_"),
+            schedule_cycles=schedule_cycles,
+            schedule_power=schedule_power,
+            end_learning_rate=end_learning_rate,
         )
+        alive = None
+        if loss is not None:
+            given, alive = (Loss(kind=loss) if isinstance(loss, str) else loss)._c(model.labels)
+            options.loss = ctypes.pointer(given)
         pointer = ctypes.c_void_p()
         check(self._create(model, train, evaluation, options, pointer))
+        del alive  # the library has copied it
         self._adopt(pointer)
 
     def _create(self, model: Model, train: Dataset, evaluation: Optional[Dataset], options, pointer) -> int:
@@ -271,7 +320,10 @@ class Trainer(Handle):
         library().kluere_trainer_request_stop(self._handle)
 
     def evaluate(self, dataset: Dataset) -> Metrics:
-        """The present weights on labelled rows, without dropout. Ctrl-C ends it with KeyboardInterrupt."""
+        """The present weights (their average, if there is one) on labelled rows, without dropout.
+
+        Ctrl-C ends it with KeyboardInterrupt.
+        """
         out = sized(_abi.kluere_metrics)
         with Interruptible(self.request_stop) as guard:
             status = library().kluere_trainer_evaluate(self._handle, dataset._handle, ctypes.byref(out))
@@ -283,7 +335,7 @@ class Trainer(Handle):
         return from_c(out)
 
     def export_model(self) -> Model:
-        """A model with a copy of the present weights."""
+        """A model with a copy of the present weights, or of their average, if there is one."""
         pointer = ctypes.c_void_p()
         check(library().kluere_trainer_export_model(self._handle, ctypes.byref(pointer)))
         return Model(pointer)

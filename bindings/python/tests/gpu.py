@@ -2,6 +2,7 @@
 which runs the kernels' own sources on the CPU."""
 
 import ctypes
+import fcntl
 import os
 import subprocess
 from pathlib import Path
@@ -17,11 +18,15 @@ def device():
     """The device's name for Context; builds the stand-in first if there is no real one."""
     if REAL:
         return REAL
-    subprocess.run(
-        ["make", "--no-print-directory", "-s", "-C", str(REPOSITORY / "Tests" / "cuda"), "standin"],
-        check=True,
-        stdin=subprocess.DEVNULL,
-    )
+    # Tests run in several processes, and one of them builds.
+    STANDIN.parent.mkdir(parents=True, exist_ok=True)
+    with open(STANDIN.parent / "standin.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(
+            ["make", "--no-print-directory", "-s", "-C", str(REPOSITORY / "Tests" / "cuda"), "standin"],
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
     os.environ["KLUERE_CUDA_LIBRARIES"] = str(STANDIN)
     return "cuda"
 

@@ -57,6 +57,18 @@ def test_train_leaves_a_model_and_checkpoints(trained):
     assert model.config.layer_count == 1 and model.config.intermediate_size == 96 and len(model.labels) == 30
 
 
+def test_a_head_of_ones_own(files, tmp_path):
+    kluere_command(
+        "train", files / "train.json", "--tokenizer", files / "tokenizer", "-o", tmp_path / "out", *SMALL,
+        "--head", "cls_entity_start", "--entity-segments", "--multi-sample-dropout", 3, "--max-steps", 3,
+    )
+    config = kluere.Model.open(tmp_path / "out" / "model").config
+    assert config.head == "cls_entity_start" and config.entity_segments
+    assert json.loads((tmp_path / "out" / "checkpoint-last" / "trainer_state.json").read_text())["configuration"][
+        "multi_sample_dropout"
+    ] == 3
+
+
 def test_a_vocabulary_file_and_a_validation_fraction(files, tmp_path):
     done = kluere_command(
         "train", files / "train.json", "--validation-fraction", "0.25", "-o", tmp_path / "out", "--save", "best",
@@ -144,6 +156,82 @@ def test_mistakes_get_a_line_and_a_status(trained, files, arguments, status, mes
     assert message in done.stderr
 
 
+# ---- how sentences become tokens
+
+ONE_STEP = ["--layers", "1", "--hidden", "24", "--heads", "3", "--max-steps", "1", "--threads", "1", "--quiet"]
+EXAMPLE = kluere.Example("가나다와 라마바.", (0, 3, "PER"), (5, 8, "ORG"))
+
+
+def tokens(model):
+    return [model.tokenizer.token(id) for id in model.encode(EXAMPLE).ids]
+
+
+def test_input_options_go_into_the_model_and_its_training_goes_on_with_them(files, tmp_path):
+    kluere_command(
+        "train", files / "train.json", "--tokenizer", files / "tokenizer", "-o", tmp_path / "a", *ONE_STEP,
+        "--input-form", "klue", "--after-marker", "new_word", "--max-tokens", "20",
+    )
+    first = kluere.Model.open(tmp_path / "a" / "model")
+    assert (first.config.input_form, first.config.after_marker, first.config.max_tokens) == ("klue", "new_word", 20)
+    assert tokens(first)[1] == "<subj>" and first.vocabulary_size == len(first.tokenizer)
+    # Without options the folder's own; with them others, and the embeddings grow.
+    kluere_command("train", files / "train.json", "--model", tmp_path / "a", "-o", tmp_path / "b", *ONE_STEP[6:])
+    assert tokens(kluere.Model.open(tmp_path / "b" / "model")) == tokens(first)
+    kluere_command(
+        "train", files / "train.json", "--model", tmp_path / "a", "-o", tmp_path / "c", *ONE_STEP[6:],
+        "--input-form", "entity_marker", "--after-marker", "continuation", "--max-tokens", "64",
+    )
+    other = kluere.Model.open(tmp_path / "c" / "model")
+    assert tokens(other)[1] == "[E1]" and other.config.max_tokens == 64
+    assert other.vocabulary_size == first.vocabulary_size + 4
+    assert "micro-F1" in kluere_command("evaluate", tmp_path / "c", files / "dev.json", "--quiet").stdout
+
+
+@pytest.mark.parametrize("particles, written", [("fixed", "##이"), ("agree", "##가")])
+def test_a_template_of_ones_own_and_particles(particles, written, files, tmp_path):
+    kluere_command(
+        "train", files / "train.json", "--tokenizer", files / "tokenizer", "-o", tmp_path / "out", *ONE_STEP,
+        "--template", "{subject}이? [SEP] {marked_sentence:entity_marker_punct}", "--particles", particles,
+    )
+    model = kluere.Model.open(tmp_path / "out" / "model")
+    assert (model.config.input_form, model.config.particles) == ("template", particles)
+    prompt = tokens(model)[: tokens(model).index("[SEP]")]
+    assert prompt[-2:] == [written, "?"] and tokens(model)[len(prompt) + 1] == "@"
+
+
+INPUT_MISTAKES = [
+    (["--input-form", "klue", "--template", "{sentence}"], 1, "input_template: given with the input form klue"),
+    (["--input-form", "template"], 1, "input_template: missing"),
+    (["--template", "{subjct}{sentence}"], 1, "character 0: {subjct} is no placeholder"),
+    (["--template", ""], 1, "sentence was there nowhere"),
+    (["--input-form", "r_bert"], 1, 'r_bert: the vocabulary has no piece for "$"'),
+    (["--input-form", "KLUE"], 2, "invalid choice: 'KLUE'"),
+    (["--particles", "both"], 2, "invalid choice: 'both'"),
+    (["--after-marker", "nothing"], 2, "invalid choice: 'nothing'"),
+    (["--max-tokens", "7"], 1, "max_tokens: 7, expected 8 to 512"),
+    (["--max-tokens", "8"], 1, "max_tokens: 8, the input form typed_entity_marker_punct alone has 10"),
+    (["--max-tokens", "-1"], 1, "max_tokens: -1, expected 0 to 4294967295"),
+    (["--max-tokens", "many"], 2, "invalid int value: 'many'"),
+    (["--validation-fraction", "2"], 2, "--validation-fraction: 2.0, expected more than 0 and less than 1"),
+]
+
+
+def test_mistakes_in_input_options(files, tmp_path, capsys):
+    """In this process: thirteen interpreters would take their time."""
+    from kluere.cli import main
+
+    base = ["train", str(files / "train.json"), "--tokenizer", str(files / "tokenizer"), "-o", str(tmp_path / "x")]
+    for arguments, status, message in INPUT_MISTAKES:
+        try:
+            found = main([*base, *ONE_STEP, *arguments])
+        except SystemExit as end:  # argparse
+            found = end.code
+        errors = capsys.readouterr().err
+        assert found == status and message in errors, (arguments, errors)
+        assert errors.strip().splitlines()[-1].startswith("kluere"), errors
+        assert not (tmp_path / "x").exists()
+
+
 def test_ctrl_c_and_resume_end_with_the_identical_model(files, tmp_path):
     def arguments(name):
         return [
@@ -187,3 +275,17 @@ def test_a_terminal_gets_a_bar(files, tmp_path):
     os.close(ours)
     assert running.wait(timeout=60) == 0
     assert "█".encode() in seen and b"15/15" in seen and b"loss" in seen
+
+
+def test_options_of_training_that_most_runs_leave_alone(files, tmp_path):
+    extras = ["--layer-decay", "0.8", "--head-learning-rate-factor", "2", "--freeze-embeddings", "--ema-decay", "0.5",
+              "--ema-warmup", "--optimizer", "adamw_hf", "--schedule", "polynomial", "--schedule-power", "2",
+              "--end-learning-rate", "1e-6", "--checkpoint-activations"]  # fmt: skip
+    start = ["train", files / "train.json", "--tokenizer", files / "tokenizer", *SMALL, "--quiet"]
+    kluere_command(*start, "-o", tmp_path / "out", *extras)
+    state = json.loads((tmp_path / "out" / "checkpoint-last" / "trainer_state.json").read_text())["configuration"]
+    found = [state[name] for name in ("layer_decay", "freeze_embeddings", "ema_warmup", "optimizer", "schedule_power")]
+    assert found == [0.8, True, True, "adamw_hf", 2] and state["checkpoint_activations"]
+    assert (tmp_path / "out" / "checkpoint-last" / "training_weights.safetensors").exists()
+    refused = kluere_command(*start, "-o", tmp_path / "no", "--ema-decay", "0.5", "--swa-start", "0.5", status=1)
+    assert "ema_decay" in refused.stderr and "swa_start" in refused.stderr

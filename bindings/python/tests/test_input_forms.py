@@ -182,10 +182,9 @@ def reference(tokenizer, form, row):
     return encoded, marked, places, found
 
 
-def continued(tokenizer, encoded, marked, places, text, row_entities, exact):
+def continued(tokenizer, vocabulary, encoded, marked, places, text, row_entities, exact):
     """ids with the rest of a word behind a closing marker as a continuation."""
     ids = list(encoded["input_ids"])
-    vocabulary = tokenizer.get_vocab()
     clean = tokenizer(text, add_special_tokens=False)
     replaced = []
     ends = {places[n][3]: row_entities[n][1] for n in (0, 1)}
@@ -260,10 +259,10 @@ def test_ids_types_and_places_of_real_sentences(form, folder, rows, context):
 def test_words_that_a_marker_cuts(form, after_marker, folder, rows, context):
     tokenizer = theirs(folder, form)
     ours = model(folder, context, input_form=form, after_marker=after_marker)
-    changed = 0
+    changed, vocabulary = 0, tokenizer.get_vocab()
     for row in sample(rows, form):
         encoded, marked, places, _ = reference(tokenizer, form, row)
-        ids = continued(tokenizer, encoded, marked, places, row[0], row[1:3], after_marker == "klue_repair")
+        ids = continued(tokenizer, vocabulary, encoded, marked, places, row[0], row[1:3], after_marker == "klue_repair")
         assert ours.encode(row[3]).ids == ids, row
         changed += ids != encoded["input_ids"]
     assert changed > len(sample(rows, form)) * 0.5

@@ -26,9 +26,10 @@ def test_sentence_vectors_of_500_sentences(sentences, tmp_path, context):
     got = ours.embed(sentences, normalize=True)
     assert got.shape == expected.shape
     assert numpy.abs(got - expected).max() < 1e-5
-    ids = [ours.tokenizer.encode(sentence, truncate=True, max_tokens=256).ids for sentence in sentences]
+    # Of ids, and in other company: the same bits.
+    ids = [ours.tokenizer.encode(sentence, truncate=True, max_tokens=256).ids for sentence in sentences[:50]]
     assert [row.tolist() for row in theirs.tokenize(sentences[:1])["input_ids"]] == [ids[0]]
-    assert numpy.abs(ours.embed(ids, normalize=True) - got).max() == 0
+    assert numpy.abs(ours.embed(ids, normalize=True) - got[:50]).max() == 0
 
     # The way back: what we save is the same model to sentence-transformers' own modules.
     ours.save(tmp_path / "saved")

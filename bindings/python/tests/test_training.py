@@ -214,7 +214,7 @@ def test_options_are_checked(start, data):
         kluere.Trainer(start, data[0], schedule="triangle")
     with pytest.raises(TypeError):
         kluere.Trainer(start, data[0], learning_rat=1)
-    with pytest.raises(ValueError, match="cannot hold"):
+    with pytest.raises(ValueError, match="batch_sentences: -1, expected 0 to 4294967295"):
         kluere.Trainer(start, data[0], batch_sentences=-1)
 
 
