@@ -79,6 +79,7 @@ typedef struct kluere_predictor kluere_predictor; /* scratch memory to predict  
 typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, position | one thread at a time          */
 typedef struct kluere_text kluere_text;           /* a result in words or JSON    | immutable: any number at once */
 typedef struct kluere_audit kluere_audit;         /* what is odd in a dataset     | immutable: any number at once */
+typedef struct kluere_corpus kluere_corpus;       /* text as rows of tokens       | immutable: any number at once */
 typedef struct kluere_decoding kluere_decoding;   /* logits to probabilities      | immutable: any number at once */
 typedef struct kluere_pipeline kluere_pipeline;   /* several models as one        | one thread at a time          */
 
@@ -1523,6 +1524,103 @@ KLUERE_API kluere_status kluere_trainer_save_checkpoint(kluere_trainer *trainer,
 /* Gradient of the last step() before clipping, tensor numbered as in the model (kluere_model_tensor_describe). */
 KLUERE_API kluere_status kluere_trainer_gradient_read(kluere_trainer *trainer, size_t tensor, float *out,
                                                       size_t capacity);
+
+/* ---- Masked-LM training -------------------------------------------------------------------------------------------
+ * Pretraining from random weights, and further pretraining on a task's own sentences (TAPT: Gururangan et al. 2020), by the
+ * trainer above: step(), run(), checkpoints and export are those of classification. The model has the task MASKED_LM;
+ * what is saved opens with every task, and in transformers. docs/pretraining.md */
+
+/* LINES: a line is a row, or several where it is too long. PACK: lines are laid end to end, with the separator between two
+ * documents, and cut where a row is full (the last one may be short). */
+enum { KLUERE_CORPUS_LINES = 0, KLUERE_CORPUS_PACK = 1 };
+typedef struct kluere_corpus_options {
+  uint32_t struct_size;
+  uint32_t max_tokens; /* of a row, special tokens included; default 128 */
+  int32_t rows;        /* KLUERE_CORPUS_*, default LINES */
+  int32_t bad_lines;   /* lines that are not UTF-8: KLUERE_BAD_ROWS_STOP (default): refused by number; SKIP: left out */
+  int32_t input_form;  /* datasets: KLUERE_INPUT_*: rows as a classifier sees them; -1 (default): the sentence alone */
+  uint32_t reserved;
+} kluere_corpus_options;
+
+typedef struct kluere_corpus_info {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t rows;
+  uint64_t tokens;  /* special tokens included */
+  uint64_t lines;   /* not blank, and not skipped */
+  uint64_t cut;     /* LINES: those that gave more than one row; with an input form: sentences that were cropped */
+  uint64_t skipped; /* lines left out by SKIP */
+} kluere_corpus_info;
+
+KLUERE_API kluere_status kluere_corpus_options_init(kluere_corpus_options *options, size_t struct_size);
+/* UTF-8 text files, a paragraph a line; a blank line, and a file's end, end a document. The files are read through memory
+ * maps: they must not be cut short meanwhile. The tokenizer needs a mask token. options may be NULL. */
+KLUERE_API kluere_status kluere_corpus_read(const kluere_tokenizer *tokenizer, const char *const *paths,
+                                            size_t path_count, const kluere_corpus_options *options,
+                                            kluere_corpus **out);
+/* Lines in memory; a blank one ends a document. lengths in bytes; NULL: the lines are NUL-terminated. */
+KLUERE_API kluere_status kluere_corpus_create(const kluere_tokenizer *tokenizer, const char *const *lines,
+                                              const size_t *lengths, size_t count,
+                                              const kluere_corpus_options *options, kluere_corpus **out);
+/* The sentences of datasets (train, say, or train and test), each a document; labels are not looked at. An input form whose
+ * tokens the tokenizer lacks is refused: open it with added_special_tokens. */
+KLUERE_API kluere_status kluere_corpus_from_datasets(const kluere_tokenizer *tokenizer,
+                                                     const kluere_dataset *const *datasets, size_t count,
+                                                     const kluere_corpus_options *options, kluere_corpus **out);
+KLUERE_API void kluere_corpus_destroy(kluere_corpus *corpus);
+/* Set info->struct_size first. */
+KLUERE_API kluere_status kluere_corpus_describe(const kluere_corpus *corpus, kluere_corpus_info *info);
+/* Token ids of row index; type_ids: NULL or as many. Always writes *count, the tokens there are. */
+KLUERE_API kluere_status kluere_corpus_row(const kluere_corpus *corpus, size_t index, int32_t *ids, int32_t *type_ids,
+                                           size_t capacity, size_t *count);
+
+/* Of each row every token is asked for by chance; of those some are shown as the mask token, some as a random piece of the
+ * whole vocabulary, the rest as they are (Devlin et al. 2019). Special tokens and the unknown token are never asked for. Masks
+ * are drawn anew in every pass over the rows, as a function of train_options.seed, the pass and the row alone. */
+typedef struct kluere_masked_lm_options {
+  uint32_t struct_size;
+  uint32_t whole_words;    /* 1: all pieces of a word are asked for, or none (chance and shares as below); default 0 */
+  double mask_probability; /* default 0.15 */
+  double mask_share;       /* default 0.8 */
+  double random_share;     /* default 0.1; both together at most 1 */
+  uint64_t evaluation_seed; /* of the masks of evaluations, which are always the same; default 42 */
+} kluere_masked_lm_options;
+KLUERE_API kluere_status kluere_masked_lm_options_init(kluere_masked_lm_options *options, size_t struct_size);
+/* A masked row: ids as they are shown; labels: the true id where one is asked for, else -100. pass: from 0. Training has
+ * (train_options.seed, number of passes made before), evaluations have (evaluation_seed, 0). Always writes *count. */
+KLUERE_API kluere_status kluere_corpus_mask(const kluere_corpus *corpus, size_t index,
+                                            const kluere_masked_lm_options *options, uint64_t seed, uint64_t pass,
+                                            int32_t *ids, int32_t *labels, size_t capacity, size_t *count);
+
+/* kluere_trainer_create for a model of the task MASKED_LM (STATE without its head). The corpora need the model's pieces and
+ * fit its positions. The loss of an update is the mean over all tokens that it asks for, and that of kluere_step_info; an
+ * update that asks for none has loss 0. best_metric must be KLUERE_BEST_LOSS, classifier_dropout -1. Events of evaluations
+ * have metrics with rows (tokens asked for), loss and accuracy; the rest is NaN. masking, options: NULL: defaults, with
+ * KLUERE_BEST_LOSS. */
+KLUERE_API kluere_status kluere_trainer_create_masked_lm(const kluere_model *initial, const kluere_corpus *train,
+                                                         const kluere_corpus *evaluation,
+                                                         const kluere_masked_lm_options *masking,
+                                                         const kluere_train_options *options, kluere_trainer **out);
+/* As kluere_trainer_resume, with the corpora of then. A checkpoint of the other kind of training is refused (STATE). */
+KLUERE_API kluere_status kluere_trainer_resume_masked_lm(const kluere_context *context, const char *directory,
+                                                         const kluere_corpus *train, const kluere_corpus *evaluation,
+                                                         kluere_trainer **out);
+
+typedef struct kluere_masked_lm_figures {
+  uint32_t struct_size;
+  uint32_t reserved;
+  uint64_t tokens;   /* that were asked for */
+  double loss;       /* mean cross-entropy in nats */
+  double perplexity; /* e^loss */
+  double accuracy;   /* share of the tokens that were the likeliest piece */
+} kluere_masked_lm_figures;
+/* The present weights, without dropout, with the masks of the run's evaluations. Set out->struct_size first. */
+KLUERE_API kluere_status kluere_trainer_evaluate_masked_lm(kluere_trainer *trainer, const kluere_corpus *corpus,
+                                                           kluere_masked_lm_figures *out);
+/* The same for any model with a masked-LM head. options may be NULL; those that count are the shares and evaluation_seed. */
+KLUERE_API kluere_status kluere_predictor_evaluate_masked_lm(kluere_predictor *predictor, const kluere_corpus *corpus,
+                                                             const kluere_masked_lm_options *options,
+                                                             kluere_masked_lm_figures *out);
 
 #ifdef __cplusplus
 }

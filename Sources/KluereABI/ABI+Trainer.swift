@@ -23,7 +23,7 @@ final class TrainerObject: Handled {
 }
 
 /// Borrows the trainer and keeps other calls out of it.
-private func withTrainer(
+func withTrainer(
   _ handle: OpaquePointer?, _ body: (Trainer) throws(KluereError) -> Void
 ) throws(KluereError) {
   let object = try Handle<TrainerObject>.borrow(handle, "trainer")

@@ -31,6 +31,26 @@ func text(_ pointer: UnsafePointer<CChar>?, _ length: Int, _ name: String) throw
 func optionalText(
   _ pointer: UnsafePointer<CChar>?, _ length: Int, _ name: String
 ) throws(KluereError) -> UnsafeBufferPointer<UInt8>? {
+  guard let text = try optionalBytes(pointer, length, name) else { return nil }
+  if let place = UTF8.firstInvalid(text) {
+    throw KluereError(.invalidUTF8, "\(name): byte \(place) of \(text.count) is not valid UTF-8")
+  }
+  return text
+}
+
+/// A text whose UTF-8 somebody else looks at.
+func uncheckedText(
+  _ pointer: UnsafePointer<CChar>?, _ length: Int, _ name: String
+) throws(KluereError) -> UnsafeBufferPointer<UInt8> {
+  guard let bytes = try optionalBytes(pointer, length, name) else {
+    throw KluereError(.invalidArgument, "\(name) is NULL")
+  }
+  return bytes
+}
+
+private func optionalBytes(
+  _ pointer: UnsafePointer<CChar>?, _ length: Int, _ name: String
+) throws(KluereError) -> UnsafeBufferPointer<UInt8>? {
   let terminated = length == nulTerminated
   guard let pointer else {
     guard length == 0 || terminated else {
@@ -48,11 +68,7 @@ func optionalText(
   } else {
     count = try elements(bytes, length, name, unit: "bytes")
   }
-  let text = UnsafeBufferPointer(start: bytes, count: count)
-  if let place = UTF8.firstInvalid(text) {
-    throw KluereError(.invalidUTF8, "\(name): byte \(place) of \(count) is not valid UTF-8")
-  }
-  return text
+  return UnsafeBufferPointer(start: bytes, count: count)
 }
 
 /// A NUL-terminated path.

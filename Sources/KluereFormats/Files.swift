@@ -46,7 +46,7 @@ package final class MappedFile: @unchecked Sendable {
   }
 
   /// The pages inside [begin, end) are not needed for now; they are read again when they are.
-  func release(_ begin: Int, _ end: Int) {
+  package func release(_ begin: Int, _ end: Int) {
     guard isMapped, begin >= 0, begin <= end, end <= bytes.count, let base = bytes.baseAddress else { return }
     ks_release_pages(base + begin, end - begin)
   }

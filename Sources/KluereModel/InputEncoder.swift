@@ -1,6 +1,6 @@
-internal import KluereBase
+package import KluereBase
 package import KluereData
-internal import KluereText
+package import KluereText
 
 /// Turns a sentence with two entities into the tokens of an input form. Made once per model; immutable.
 package struct InputEncoder: Sendable {
@@ -12,7 +12,7 @@ package struct InputEncoder: Sendable {
   private let entitySegments: Bool
 
   /// Throws `.invalidArgument` if the vocabulary has no pieces for the form's markers, or they leave no room.
-  init(_ tokenizer: Tokenizer, _ configuration: ModelConfiguration) throws(KluereError) {
+  package init(_ tokenizer: Tokenizer, _ configuration: ModelConfiguration) throws(KluereError) {
     guard tokenizer.clsID >= 0, tokenizer.sepID >= 0, tokenizer.padID >= 0 else {
       throw KluereError(
         .unsupported,

@@ -149,6 +149,23 @@ package final class Network {
     return UnsafePointer(memory.logits)
   }
 
+  /// Ranges of masked tokens whose logits are in memory together: equal ones, as few as `MaskedLMHead` has memory for.
+  package func maskedSlices(_ count: Int) -> [Range<Int>] { maskedLM?.slices(count) ?? [] }
+
+  /// Adds the losses of masked tokens of the last `encode` to `update`, and to the gradients those of the decoder times
+  /// `scale`; prepares the backward pass. `rows`: their places in the batch, ascending; `labels`: inside the vocabulary.
+  package func maskedLoss(
+    _ weights: NetworkWeights, rows: [Int32], labels: [Int32], scale: Float, _ update: UpdateStorage,
+    gradients: FloatStorage
+  ) throws(KluereError) {
+    guard rows.count == labels.count, rows.allSatisfy({ $0 >= 0 && Int($0) < shape.tokens }) else {
+      throw Network.unprepared
+    }
+    let (pass, hidden) = (try makePass(weights), try hiddenStates())
+    try maskedLM?.loss(
+      pass, hidden, rows: rows, labels: labels, scale: scale, update, parameters: gradients.pointer)
+  }
+
   /// Adds the sum of the rows' losses of the last forward pass to `update`, over all dropout samples, and prepares the
   /// backward pass with gradients of their mean over those samples times `scale`. `labels`: one per sequence, inside the
   /// labels. `rule`: nil for cross entropy.
@@ -180,11 +197,15 @@ package final class Network {
     let pass = try makePass(weights)
     guard let gradient = memory.gradient else { throw Network.unprepared }
     try backend.fill(gradient.floats, 0, count: shape.tokens * configuration.hiddenSize)
-    guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
-    try types?.backward(rows: dropoutSamples * shape.sequences, on: backend)
-    try classifier.backward(
-      pass, memory.head.before(types), copies: dropoutSamples, hiddenGradient: gradient,
-      parameters: gradients.pointer)
+    if let maskedLM {
+      try maskedLM.backward(pass, hiddenGradient: gradient, parameters: gradients.pointer)
+    } else {
+      guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
+      try types?.backward(rows: dropoutSamples * shape.sequences, on: backend)
+      try classifier.backward(
+        pass, memory.head.before(types), copies: dropoutSamples, hiddenGradient: gradient,
+        parameters: gradients.pointer)
+    }
     try backwardEncoder(pass, gradient, gradients: gradients.pointer)
   }
 

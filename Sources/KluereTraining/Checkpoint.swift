@@ -28,8 +28,7 @@ extension Trainer {
     if let average { averageChecksum = try Trainer.checksum(average, backend) }
     let state = CheckpointState(
       libraryVersion: libraryVersion, configuration: configuration, totalSteps: totalSteps, progress: progress,
-      train: CheckpointState.Rows(count: train.count, contentHash: train.contentHash),
-      evaluation: evaluation.map { CheckpointState.Rows(count: $0.count, contentHash: $0.contentHash) },
+      train: objective.train, evaluation: objective.evaluation, masking: objective.masking,
       labels: live.labels.names, types: Trainer.typesChecksum(live),
       weights: try Trainer.checksum(live.weights.arena, backend),
       firstMoments: try Trainer.checksum(moments.first, backend),
@@ -90,11 +89,30 @@ extension Trainer {
   package static func resume(
     context: Context, directory: String, train: Dataset, evaluation: Dataset?, libraryVersion: String
   ) throws(KluereError) -> Trainer {
+    let given = (CheckpointState.Rows(train), evaluation.map { CheckpointState.Rows($0) })
+    return try resume(context, directory, given, masked: false, libraryVersion) {
+      (live, state, checkpoint) throws(KluereError) in
+      let soft = try readSoftTargets(checkpoint, state, rows: train.count, classes: live.labels.count)
+      return try ClassificationObjective(live, train, evaluation, state.configuration) { _ in soft }
+    }
+  }
+
+  /// `masked`: whether the rows are those of masked-LM training. `makeObjective` is called for the checkpoint of such rows,
+  /// with the model whose weights the trainer changes and the checkpoint's folder.
+  static func resume(
+    _ context: Context, _ directory: String, _ given: (train: CheckpointState.Rows, evaluation: CheckpointState.Rows?),
+    masked: Bool, _ libraryVersion: String,
+    objective makeObjective: (Model, CheckpointState, String) throws(KluereError) -> any Objective
+  ) throws(KluereError) -> Trainer {
     let (checkpoint, parent) = try locate(directory)
     let path = checkpoint + "/" + stateName
     let state = try CheckpointState(try Files.readAll(path), path: path, libraryVersion: libraryVersion)
-    try state.train.require(train, "train", path)
-    switch (state.evaluation, evaluation) {
+    guard masked == (state.masking != nil) else {
+      let (its, asked) = masked ? ("classification", "masked-LM") : ("masked-LM", "classification")
+      throw KluereError(.state, "\(path): a checkpoint of \(its) training, which \(asked) training cannot go on from")
+    }
+    try state.train.require(given.train, "train", path)
+    switch (state.evaluation, given.evaluation) {
     case (let rows?, let given?): try rows.require(given, "evaluation", path)
     case (let rows?, nil):
       throw KluereError(
@@ -105,7 +123,9 @@ extension Trainer {
     case (nil, nil): break
     }
     // A copy: an opened model is saved with its files' bytes, and this one will be written.
-    let opened = try Model.open(context: context, directory: checkpoint, options: ModelOpenOptions())
+    var options = ModelOpenOptions()
+    if masked { options.task = .maskedLM }
+    let opened = try Model.open(context: context, directory: checkpoint, options: options)
     guard opened.labels.names.map({ Array($0.utf8) }) == state.labels.map({ Array($0.utf8) }) else {
       throw KluereError(.badFormat, "\(path): its \(state.labels.count) labels are not those of the model beside it")
     }
@@ -113,19 +133,14 @@ extension Trainer {
       throw KluereError(.badFormat, "\(path): its type mask or pair heads are not those of the model beside it")
     }
     let (live, average) = try readWeights(checkpoint, opened, state)
-    let trainRows = try TrainingRows(train, live, "train")
-    var evaluationRows: TrainingRows?
-    if let evaluation { evaluationRows = try TrainingRows(evaluation, live, "evaluation") }
     var configuration = state.configuration
     if state.writesCheckpoints { configuration.outputDirectory = parent }
-    let softTargets = try readSoftTargets(checkpoint, state, rows: trainRows.count, classes: live.labels.count)
-    let lengths = trainRows.lengths(copies: configuration.loss?.copies ?? 1)
-    try BatchRule(configuration).validate(lengths: lengths)
+    let objective = try makeObjective(live, state, checkpoint)
+    try BatchRule(configuration).validate(lengths: objective.lengths)
     let moments = try readMoments(checkpoint + "/" + momentsName, live, state)
     let trainer = try Trainer(
-      live: live, average: average, train: trainRows, evaluation: evaluationRows, configuration: configuration,
-      totalSteps: state.totalSteps, progress: state.progress, moments: moments, softTargets: softTargets,
-      libraryVersion: libraryVersion)
+      live: live, average: average, objective: objective, configuration: configuration, totalSteps: state.totalSteps,
+      progress: state.progress, moments: moments, libraryVersion: libraryVersion)
     guard try trainer.restorePosition() else {
       throw KluereError(.badFormat, "\(path): the position is not one that its configuration leads to")
     }

@@ -17,6 +17,8 @@ struct CheckpointState: Equatable {
   var progress: Progress
   var train: Rows
   var evaluation: Rows?
+  /// Of masked-LM training; nil: classification.
+  var masking: MaskingOptions?
   var labels: [String]
   /// Checksum of the model's type mask and pair heads.
   var types: UInt64
@@ -34,11 +36,18 @@ struct CheckpointState: Equatable {
     var count: Int
     var contentHash: UInt64
 
-    func require(_ dataset: Dataset, _ purpose: String, _ path: String) throws(KluereError) {
-      guard dataset.count == count, dataset.contentHash == contentHash else {
+    init(count: Int, contentHash: UInt64) {
+      self.count = count
+      self.contentHash = contentHash
+    }
+
+    init(_ dataset: Dataset) { self.init(count: dataset.count, contentHash: dataset.contentHash) }
+
+    func require(_ given: Rows, _ purpose: String, _ path: String) throws(KluereError) {
+      guard given == self else {
         throw KluereError(
           .invalidArgument,
-          "\(purpose): \(dataset.count) rows with hash \(hexadecimal(dataset.contentHash)), but \(path) was written "
+          "\(purpose): \(given.count) rows with hash \(hexadecimal(given.contentHash)), but \(path) was written "
             + "with \(count) rows with hash \(hexadecimal(contentHash)); expected the same rows")
       }
     }
@@ -46,8 +55,8 @@ struct CheckpointState: Equatable {
 
   init(
     libraryVersion: String, configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, train: Rows,
-    evaluation: Rows?, labels: [String], types: UInt64, weights: UInt64, firstMoments: UInt64, secondMoments: UInt64,
-    softTargets: UInt64?, average: UInt64?
+    evaluation: Rows?, masking: MaskingOptions? = nil, labels: [String], types: UInt64, weights: UInt64,
+    firstMoments: UInt64, secondMoments: UInt64, softTargets: UInt64?, average: UInt64?
   ) {
     self.libraryVersion = libraryVersion
     self.configuration = configuration
@@ -57,6 +66,7 @@ struct CheckpointState: Equatable {
     self.progress = progress
     self.train = train
     self.evaluation = evaluation
+    self.masking = masking
     self.labels = labels
     self.types = types
     self.weights = weights
@@ -96,6 +106,8 @@ extension CheckpointState {
     train = try Rows(try file.object("train"))
     evaluation = nil
     if let rows = try file.optionalObject("evaluation") { evaluation = try Rows(rows) }
+    masking = nil
+    if let object = try file.optionalObject("masked_lm") { masking = try MaskingOptions(object) }
     labels = try file.strings("labels")
     types = try file.hexadecimal("types_checksum")
     weights = try file.hexadecimal("weights_checksum")
@@ -121,7 +133,10 @@ extension CheckpointState {
       throw KluereError(
         .badFormat, "\(path): \(self.progress.averaged) weights averaged, found the average or lack of it")
     }
-    do throws(KluereError) { try configuration.validate() } catch {
+    do throws(KluereError) {
+      try configuration.validate()
+      try masking?.validate()
+    } catch {
       throw KluereError(.badFormat, "\(path): configuration: \(error.message)")
     }
   }
@@ -134,6 +149,27 @@ extension CheckpointState.Rows {
   fileprivate init(_ object: StateReader) throws(KluereError) {
     count = try object.count("rows")
     contentHash = try object.hexadecimal("hash")
+  }
+}
+
+extension MaskingOptions {
+  fileprivate init(_ object: StateReader) throws(KluereError) {
+    self.init()
+    probability = try object.double("mask_probability")
+    maskShare = try object.double("mask_share")
+    randomShare = try object.double("random_share")
+    wholeWords = try object.bool("whole_words")
+    evaluationSeed = try object.hexadecimal("evaluation_seed")
+  }
+
+  fileprivate func write(to json: inout JSONWriter) {
+    json.beginObject()
+    json.field("mask_probability", probability)
+    json.field("mask_share", maskShare)
+    json.field("random_share", randomShare)
+    json.field("whole_words", wholeWords)
+    json.field("evaluation_seed", hexadecimal(evaluationSeed))
+    json.endObject()
   }
 }
 
@@ -214,6 +250,8 @@ extension CheckpointState {
     train.write(to: &json)
     json.key("evaluation")
     if let evaluation { evaluation.write(to: &json) } else { json.null() }
+    json.key("masked_lm")
+    if let masking { masking.write(to: &json) } else { json.null() }
     json.key("labels")
     json.beginArray()
     for label in labels { json.string(label) }

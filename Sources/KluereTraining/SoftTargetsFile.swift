@@ -16,7 +16,7 @@ extension Trainer {
   /// The file to be written, if there is one.
   var softTargetsFile: [Model.ExtraFile] {
     guard let loss, !loss.softTargets.isEmpty else { return [] }
-    let (values, rows) = (loss.softTargets, train.count)
+    let (values, rows) = (loss.softTargets, objective.train.count)
     let file = Model.ExtraFile(Trainer.softTargetsName) { (target) throws(KluereError) in
       // withUnsafeBufferPointer cannot carry a typed error out.
       var failure: KluereError?

@@ -15,15 +15,16 @@ package final class Trainer {
   let libraryVersion: String
   /// A model around the weights that this trainer changes; never handed out.
   let live: Model
-  let train: TrainingRows
-  let evaluation: TrainingRows?
+  /// What it learns from its rows.
+  let objective: any Objective
+  /// nil: cross entropy.
+  var loss: TrainingLoss? { (objective as? ClassificationObjective)?.loss }
   var progress: Progress
   /// The last update, or where a resumed run stands.
   var lastInfo = StepInfo()
   /// What the newest checkpoint-last and checkpoint-best of this run hold.
   var writtenLast: Progress?
   var writtenBestStep = 0
-  private(set) lazy var evaluator = Evaluator(live, configuration.precision)
 
   private let schedule: Schedule
   private let rule: BatchRule
@@ -31,20 +32,15 @@ package final class Trainer {
   private var plan = BatchPlan()
   private let network: Network
   private var batch: TokenBatch
-  private var unpacked = EncodedRows.Unpacked()
-  private var labels: [Int32] = []
-  /// The training rows of the batch, copies counted.
-  private var batchRows: [Int] = []
-  /// nil: cross entropy.
-  let loss: TrainingLoss?
   private let gradients: FloatStorage
   /// What products read in 16-bit precisions; written by each update.
   let half: HalfWeights?
   private let numbers: UpdateStorage
   /// Tokens of a pass; falls when the device's memory does not hold more and the configuration allows to split.
   private var passTokens = Int.max
-  /// What the gradients of the last update are multiplied with.
+  /// What the gradients of the last update are multiplied with, and what its sum of losses is divided by.
   private var lastLossScale: Float = 1
+  private var lossDivisor = 1
   let moments: Moments
   let groups: ParameterGroups
   let average: WeightAverage?
@@ -72,21 +68,25 @@ package final class Trainer {
     model: Model, train: Dataset, evaluation: Dataset?, configuration: TrainingConfiguration,
     softTargets: UnsafeBufferPointer<Float>? = nil, libraryVersion: String
   ) throws(KluereError) {
+    try self.init(model: model, configuration: configuration, libraryVersion: libraryVersion) {
+      (live) throws(KluereError) in
+      try ClassificationObjective(live, train, evaluation, configuration) { (rows) throws(KluereError) in
+        guard let softTargets, let loss = configuration.loss else { return [] }
+        return try SoftTargets.soften(
+          softTargets, rows: rows, classes: live.labels.count, temperature: loss.teacherTemperature)
+      }
+    }
+  }
+
+  /// `makeObjective` is given the model whose weights this trainer changes.
+  convenience init(
+    model: Model, configuration: TrainingConfiguration, libraryVersion: String,
+    objective makeObjective: (Model) throws(KluereError) -> any Objective
+  ) throws(KluereError) {
     try configuration.validate()
-    guard model.layout.classifier != nil else {
-      throw KluereError(.state, "trainer: the model has no classification head; open it with that task")
-    }
-    try configuration.validate(for: model.configuration)
-    let train = try TrainingRows(train, model, "train")
-    // Not Optional.map: its closure carries no typed error.
-    var evaluationRows: TrainingRows?
-    if let evaluation { evaluationRows = try TrainingRows(evaluation, model, "evaluation") }
-    var soft: [Float] = []
-    if let softTargets, let loss = configuration.loss {
-      soft = try SoftTargets.soften(
-        softTargets, rows: train.count, classes: model.labels.count, temperature: loss.teacherTemperature)
-    }
-    let lengths = train.lengths(copies: configuration.loss?.copies ?? 1)
+    let live = try model.with(weights: try model.copyWeights())
+    let objective = try makeObjective(live)
+    let lengths = objective.lengths
     let rule = BatchRule(configuration)
     try rule.validate(lengths: lengths)
     var totalSteps = configuration.maxSteps
@@ -94,32 +94,24 @@ package final class Trainer {
       totalSteps = try rule.totalSteps(
         epochs: configuration.epochs, accumulation: configuration.accumulation, lengths: lengths)
     }
-    let live = try model.with(weights: try model.copyWeights())
     try self.init(
-      live: live, average: nil, train: train, evaluation: evaluationRows, configuration: configuration,
-      totalSteps: totalSteps, progress: Progress(configuration.precision), moments: try Moments(live),
-      softTargets: soft,
-      libraryVersion: libraryVersion)
+      live: live, average: nil, objective: objective, configuration: configuration, totalSteps: totalSteps,
+      progress: Progress(configuration.precision), moments: try Moments(live), libraryVersion: libraryVersion)
   }
 
   /// `live`'s weights and `average` (nil: none yet) are this trainer's own from here on. Everything has been validated.
   init(
-    live: Model, average: FloatStorage?, train: TrainingRows, evaluation: TrainingRows?,
-    configuration: TrainingConfiguration, totalSteps: Int, progress: Progress, moments: Moments,
-    softTargets: [Float], libraryVersion: String
+    live: Model, average: FloatStorage?, objective: any Objective, configuration: TrainingConfiguration,
+    totalSteps: Int, progress: Progress, moments: Moments, libraryVersion: String
   ) throws(KluereError) {
     self.live = live
-    self.train = train
-    self.evaluation = evaluation
+    self.objective = objective
     self.configuration = configuration
     self.totalSteps = totalSteps
     self.progress = progress
     self.moments = moments
     self.libraryVersion = libraryVersion
-    loss = try TrainingLoss.make(
-      configuration.loss, softTargets: softTargets, labels: train.labels, classes: live.labels.count,
-      on: live.context.backend)
-    lengths = train.lengths(copies: loss?.copies ?? 1)
+    lengths = objective.lengths
     rule = BatchRule(configuration)
     schedule = Schedule(configuration, totalSteps: totalSteps)
     let backend = live.context.backend
@@ -147,7 +139,7 @@ package final class Trainer {
     network = Network(
       live.configuration, live.layout, on: live.context, precision: precision, training: true,
       dropoutSamples: configuration.multiSampleDropout, plan: backward,
-      types: try train.trainingTypes(live, configuration.loss))
+      types: objective.types)
     batch = TokenBatch(live.configuration)
     guard let memory = ks_allocate(MemoryLayout<ks_flag>.size) else {
       throw KluereError(.outOfMemory, "trainer: memory for its stop flag is not to be had")
@@ -179,7 +171,7 @@ package final class Trainer {
   func takeStop() -> Bool { ks_flag_take(stopFlag) != 0 }
 
   /// For calls that a request made before them does not concern: that one is kept for the next `run`.
-  private func freshStop() -> () -> Bool {
+  func freshStop() -> () -> Bool {
     ks_flag_get(stopFlag) != 0 ? { false } : { self.takeStop() }
   }
 
@@ -208,7 +200,7 @@ package final class Trainer {
     info.learningRate = schedule.rate(progress.step)
     var isAveraged = false
     let numbers = try live.context.exclusive { () throws(KluereError) in
-      try computeGradients(batches, sentences: info.sentences, tokens: &info.tokens, stop: stop)
+      try computeGradients(batches, tokens: &info.tokens, stop: stop)
       return try apply(learningRate: info.learningRate, &isAveraged)
     }
     try note(numbers, &info)
@@ -231,7 +223,7 @@ package final class Trainer {
 
   /// What the device says of an update. Throws if it made none, unless only the loss scale was too large.
   private func note(_ numbers: UpdateNumbers, _ info: inout StepInfo) throws(KluereError) {
-    info.loss = numbers.lossSum / Double(info.sentences) / Double(network.dropoutSamples)
+    info.loss = numbers.lossSum / Double(lossDivisor) / Double(network.dropoutSamples)
     info.gradNorm = numbers.gradNorm
     info.skipped = numbers.skip != 0
     info.lossScale = Double(lastLossScale)
@@ -257,7 +249,7 @@ package final class Trainer {
     info.done = isDone
     info.epoch = Double(progress.epoch)
     if progress.nextBatch > 0, plan.epoch == progress.epoch, plan.bounds.indices.contains(progress.nextBatch) {
-      info.epoch += Double(plan.bounds[progress.nextBatch]) / Double(train.count)
+      info.epoch += Double(plan.bounds[progress.nextBatch]) / Double(lengths.count)
     }
     return info
   }
@@ -269,9 +261,8 @@ package final class Trainer {
     plan.make(rule, epoch: progress.epoch, lengths: lengths)
     while true {
       do throws(KluereError) {
-        let sequences = plan.maxSentences.product(loss?.copies ?? 1) ?? .max
-        try loss?.reserve(rows: sequences)
-        return try network.reserve(tokens: min(plan.maxTokens, passTokens), sequences: sequences)
+        return try network.reserve(
+          tokens: min(plan.maxTokens, passTokens), sequences: try objective.reserve(rows: plan.maxSentences))
       } catch {
         guard error.status == .outOfMemory, try splitPasses(error) else { throw error }
       }
@@ -290,12 +281,12 @@ package final class Trainer {
 
   /// `accumulate`; where memory runs out and the configuration allows it, once more in smaller passes.
   private func computeGradients(
-    _ batches: Range<Int>, sentences: Int, tokens: inout Int, stop: () -> Bool
+    _ batches: Range<Int>, tokens: inout Int, stop: () -> Bool
   ) throws(KluereError) {
     while true {
       do throws(KluereError) {
         tokens = 0
-        try accumulate(batches, sentences: sentences, tokens: &tokens, stop: stop)
+        try accumulate(batches, tokens: &tokens, stop: stop)
         gradientIsWhole = true
         return
       } catch {
@@ -313,9 +304,9 @@ package final class Trainer {
     return true
   }
 
-  /// Gradients = those of the mean loss over the update's sentences, times the loss scale; adds up their losses.
+  /// Gradients = those of the update's mean loss, times the loss scale; adds up the losses.
   private func accumulate(
-    _ batches: Range<Int>, sentences: Int, tokens: inout Int, stop: () -> Bool
+    _ batches: Range<Int>, tokens: inout Int, stop: () -> Bool
   ) throws(KluereError) {
     let dropout = DropoutPlan(
       seed: mix(configuration.seed, UInt64(truncatingIfNeeded: progress.step)),
@@ -326,10 +317,9 @@ package final class Trainer {
     try backend.fill(gradients.pointer + groups.start, 0, count: gradients.count - groups.start)
     try backend.beginUpdate(numbers)
     lastLossScale = progress.lossScale
-    let firstPlace = plan.bounds[batches.lowerBound]
-    loss?.begin(
-      rows: plan.order[firstPlace..<plan.bounds[batches.upperBound]], labels: train.labels, step: progress.step,
-      totalSteps: totalSteps)
+    let places = plan.bounds[batches.lowerBound]..<plan.bounds[batches.upperBound]
+    let position = UpdatePosition(step: progress.step, totalSteps: totalSteps, epoch: progress.epoch)
+    lossDivisor = max(1, try objective.begin(plan.order[places], position))
     let weights = NetworkWeights(live.weights.arena, half: half)
     for number in batches {
       var place = plan.bounds[number]
@@ -338,11 +328,12 @@ package final class Trainer {
           throw KluereError(
             .cancelled, "stopped on request in update \(progress.step + 1) of \(totalSteps), which was not made")
         }
-        place = fill(from: place, to: plan.bounds[number + 1], firstPlace: firstPlace)
+        place = fill(from: place, to: plan.bounds[number + 1], firstPlace: places.lowerBound)
         tokens += batch.tokenCount
-        _ = try network.forward(weights, batch, dropout)
-        try network.loss(labels, try loss?.rule(rows: batchRows), scale: 1 / Float(sentences), numbers)
-        try network.backward(weights, gradients: gradients)
+        try objective.add(
+          UpdatePass(
+            network: network, weights: weights, batch: batch, dropout: dropout, scale: 1 / Float(lossDivisor),
+            numbers: numbers, gradients: gradients))
       }
     }
   }
@@ -350,19 +341,12 @@ package final class Trainer {
   /// Loads sentences from `start` on, up to `end` or as many as a pass may have; returns the place after the last one.
   private func fill(from start: Int, to end: Int, firstPlace: Int) -> Int {
     batch.removeAll()
-    labels.removeAll(keepingCapacity: true)
-    batchRows.removeAll(keepingCapacity: true)
-    let copies = loss?.copies ?? 1
+    objective.beginPass()
     var place = start
     while place < end {
       let row = Int(plan.order[place])
       if place > start, batch.tokenCount + Int(lengths[row]) > passTokens { break }
-      // Numbered within the update: dropout does not depend on how the update is cut into micro-batches.
-      for copy in 0..<copies {
-        train.encoded.load(row, sample: (place - firstPlace) * copies + copy, into: &batch, &unpacked)
-        labels.append(train.labels[row])
-        batchRows.append(row)
-      }
+      objective.load(place - firstPlace, into: &batch)
       place += 1
     }
     return place
@@ -409,9 +393,10 @@ package final class Trainer {
   /// The weights that count on labelled rows, without dropout.
   package func evaluate(_ dataset: Dataset) throws(KluereError) -> Metrics {
     try alone { () throws(KluereError) in
-      let stop = freshStop()
-      let rows = try TrainingRows(dataset, live, "evaluation")
-      return try evaluator.measure(rows, try weightsToEvaluate(half), stop: stop)
+      guard let objective = objective as? ClassificationObjective else {
+        throw KluereError(.state, "trainer: it learns masked-LM, which is measured on a corpus")
+      }
+      return try objective.measure(dataset, try weightsToEvaluate(half), stop: freshStop())
     }
   }
 

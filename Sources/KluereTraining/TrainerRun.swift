@@ -55,8 +55,8 @@ extension Trainer {
   }
 
   private func evaluateIfDue(_ onEvent: (TrainEvent) -> Bool) throws(KluereError) {
-    guard let evaluation, isEvaluationPoint, progress.evaluatedStep < progress.step else { return }
-    let metrics = try evaluator.measure(evaluation, try weightsToEvaluate(half), stop: takeStop)
+    guard objective.evaluation != nil, isEvaluationPoint, progress.evaluatedStep < progress.step else { return }
+    let metrics = try objective.measure(try weightsToEvaluate(half), stop: takeStop)
     let isBest = progress.note(metrics, configuration.bestMetric)
     try emit(TrainEvent(kind: .evaluation, step: lastInfo, metrics: metrics, isBest: isBest), onEvent)
   }

@@ -92,4 +92,13 @@ struct DefaultsTests {
     let metrics = filled(kluere_metrics_options_init, kluere_metrics_options())
     #expect(metrics.no_relation == 0 && metrics.missing_class == 0 && metrics.score_space == 0)
   }
+
+  @Test func `defaults of masked-LM training are those of the header`() {
+    let corpus = filled(kluere_corpus_options_init, kluere_corpus_options())
+    #expect(corpus.max_tokens == 128 && corpus.rows == Int32(KLUERE_CORPUS_LINES) && corpus.bad_lines == 0)
+    #expect(corpus.input_form == -1)
+    let masking = filled(kluere_masked_lm_options_init, kluere_masked_lm_options())
+    #expect(masking.mask_probability == 0.15 && masking.mask_share == 0.8 && masking.random_share == 0.1)
+    #expect(masking.whole_words == 0 && masking.evaluation_seed == 42)
+  }
 }

@@ -106,6 +106,8 @@ static void inits(void) {
   BAD_INIT(kluere_type_mask_options_init, kluere_type_mask_options);
   BAD_INIT(kluere_pair_head_options_init, kluere_pair_head_options);
   BAD_INIT(kluere_pair_options_init, kluere_pair_options);
+  BAD_INIT(kluere_corpus_options_init, kluere_corpus_options);
+  BAD_INIT(kluere_masked_lm_options_init, kluere_masked_lm_options);
 }
 
 static void options_of_calls(struct fixture *f) {
@@ -197,6 +199,15 @@ static void options_of_calls(struct fixture *f) {
               kluere_dataset_folds(f->train, 2, options, folds, FIXTURE_ROWS), (void)0);
   BAD_OPTIONS(kluere_augment_options_init, kluere_augment_options,
               kluere_dataset_augment(f->train, options, &dataset), kluere_dataset_destroy(dataset));
+  kluere_corpus *corpus = NULL, *made = NULL;
+  const char *const lines[1] = {"a b"};
+  int32_t shown[16], asked[16];
+  SUCCEEDS(kluere_corpus_create(f->tokenizer, lines, NULL, 1, NULL, &corpus));
+  BAD_OPTIONS(kluere_corpus_options_init, kluere_corpus_options,
+              kluere_corpus_create(f->tokenizer, lines, NULL, 1, options, &made), kluere_corpus_destroy(made));
+  BAD_OPTIONS(kluere_masked_lm_options_init, kluere_masked_lm_options,
+              kluere_corpus_mask(corpus, 0, options, 1, 0, shown, asked, 16, &count), (void)0);
+  kluere_corpus_destroy(corpus);
 }
 
 static void structs_to_fill(struct fixture *f) {
@@ -205,6 +216,11 @@ static void structs_to_fill(struct fixture *f) {
   kluere_trainer *trainer = NULL;
   kluere_train_options options = fixture_train_options();
   kluere_example row = fixture_row(0);
+  kluere_corpus *corpus = NULL;
+  const char *const lines[1] = {"a b"};
+  SUCCEEDS(kluere_corpus_create(f->tokenizer, lines, NULL, 1, NULL, &corpus));
+  BAD_OUT(kluere_corpus_info, kluere_corpus_describe(corpus, out));
+  kluere_corpus_destroy(corpus);
   BAD_OUT(kluere_context_info, kluere_context_describe(f->context, out));
   BAD_OUT(kluere_model_config, kluere_model_describe(f->model, out));
   BAD_OUT(kluere_tensor_info, kluere_model_tensor_describe(f->model, 0, out));

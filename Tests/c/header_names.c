@@ -460,6 +460,35 @@ FIELD(kluere_split_options, seed, 8);
 FIELD(kluere_split_options, second_fraction, 16);
 FIELD(kluere_split_options, label_shares, 24);
 FIELD(kluere_split_options, label_share_count, 32);
+SIZE(kluere_corpus_options, 24);
+FIELD(kluere_corpus_options, struct_size, 0);
+FIELD(kluere_corpus_options, max_tokens, 4);
+FIELD(kluere_corpus_options, rows, 8);
+FIELD(kluere_corpus_options, bad_lines, 12);
+FIELD(kluere_corpus_options, input_form, 16);
+FIELD(kluere_corpus_options, reserved, 20);
+SIZE(kluere_corpus_info, 48);
+FIELD(kluere_corpus_info, struct_size, 0);
+FIELD(kluere_corpus_info, reserved, 4);
+FIELD(kluere_corpus_info, rows, 8);
+FIELD(kluere_corpus_info, tokens, 16);
+FIELD(kluere_corpus_info, lines, 24);
+FIELD(kluere_corpus_info, cut, 32);
+FIELD(kluere_corpus_info, skipped, 40);
+SIZE(kluere_masked_lm_options, 40);
+FIELD(kluere_masked_lm_options, struct_size, 0);
+FIELD(kluere_masked_lm_options, whole_words, 4);
+FIELD(kluere_masked_lm_options, mask_probability, 8);
+FIELD(kluere_masked_lm_options, mask_share, 16);
+FIELD(kluere_masked_lm_options, random_share, 24);
+FIELD(kluere_masked_lm_options, evaluation_seed, 32);
+SIZE(kluere_masked_lm_figures, 40);
+FIELD(kluere_masked_lm_figures, struct_size, 0);
+FIELD(kluere_masked_lm_figures, reserved, 4);
+FIELD(kluere_masked_lm_figures, tokens, 8);
+FIELD(kluere_masked_lm_figures, loss, 16);
+FIELD(kluere_masked_lm_figures, perplexity, 24);
+FIELD(kluere_masked_lm_figures, accuracy, 32);
 SIZE(kluere_augment_options, 56);
 FIELD(kluere_augment_options, struct_size, 0);
 FIELD(kluere_augment_options, kind, 4);
@@ -647,6 +676,19 @@ static const function functions[] = {
     (function)kluere_trainer_export_model,
     (function)kluere_trainer_save_checkpoint,
     (function)kluere_trainer_gradient_read,
+    (function)kluere_corpus_options_init,
+    (function)kluere_corpus_read,
+    (function)kluere_corpus_create,
+    (function)kluere_corpus_from_datasets,
+    (function)kluere_corpus_destroy,
+    (function)kluere_corpus_describe,
+    (function)kluere_corpus_row,
+    (function)kluere_masked_lm_options_init,
+    (function)kluere_corpus_mask,
+    (function)kluere_trainer_create_masked_lm,
+    (function)kluere_trainer_resume_masked_lm,
+    (function)kluere_trainer_evaluate_masked_lm,
+    (function)kluere_predictor_evaluate_masked_lm,
 };
 
 int main(void) {

@@ -18,6 +18,7 @@ from .augmentation import RefusedParaphrase
 from .cascade import TrainedPipeline, train_cascade
 from .cleaning import Change, CleaningLog, TypeCorrection
 from .context import Context, default_context
+from .corpus import Corpus, CorpusInfo
 from .dataset import Dataset
 from .decoding import Decoding, DecodingFigures, DecodingReport, estimate_prior, fit_decoding
 from .ensemble import (
@@ -49,6 +50,7 @@ from .evaluation import (
     type_pairs,
 )
 from .example import Entity, Example, convert_offset
+from .masked_lm import MaskedLMFigures, MaskedLMTrainer, evaluate_masked_lm
 from .loss import Loss, read_probabilities
 from .folds import TrainedFolds, train_folds
 from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
@@ -71,6 +73,8 @@ __all__ = [
     "Comparison",
     "Context",
     "Contribution",
+    "Corpus",
+    "CorpusInfo",
     "Coverage",
     "CoveragePoint",
     "Dataset",
@@ -87,6 +91,8 @@ __all__ = [
     "KluereError",
     "Leakage",
     "Lengths",
+    "MaskedLMFigures",
+    "MaskedLMTrainer",
     "Loss",
     "Metrics",
     "MemberInfo",
@@ -130,6 +136,7 @@ __all__ = [
     "default_context",
     "estimate_prior",
     "evaluate",
+    "evaluate_masked_lm",
     "fit_decoding",
     "library_path",
     "library_version",

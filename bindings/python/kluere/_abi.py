@@ -210,6 +210,8 @@ KLUERE_SMOOTHING_OTHERS = 1
 KLUERE_EVENT_STEP = 0
 KLUERE_EVENT_EVALUATION = 1
 KLUERE_EVENT_CHECKPOINT = 2
+KLUERE_CORPUS_LINES = 0
+KLUERE_CORPUS_PACK = 1
 
 
 kluere_log_fn = CFUNCTYPE(None, c_void_p, c_int32, c_char_p, c_size_t)
@@ -918,6 +920,51 @@ class kluere_train_event(Structure):
 kluere_train_fn = CFUNCTYPE(c_int32, c_void_p, POINTER(kluere_train_event))
 
 
+class kluere_corpus_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("max_tokens", c_uint32),
+        ("rows", c_int32),
+        ("bad_lines", c_int32),
+        ("input_form", c_int32),
+        ("reserved", c_uint32),
+    ]
+
+
+class kluere_corpus_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("rows", c_uint64),
+        ("tokens", c_uint64),
+        ("lines", c_uint64),
+        ("cut", c_uint64),
+        ("skipped", c_uint64),
+    ]
+
+
+class kluere_masked_lm_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("whole_words", c_uint32),
+        ("mask_probability", c_double),
+        ("mask_share", c_double),
+        ("random_share", c_double),
+        ("evaluation_seed", c_uint64),
+    ]
+
+
+class kluere_masked_lm_figures(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("tokens", c_uint64),
+        ("loss", c_double),
+        ("perplexity", c_double),
+        ("accuracy", c_double),
+    ]
+
+
 # Every exported function: result type, parameter types.
 FUNCTIONS = {
     "kluere_abi_version": (c_uint32, ()),
@@ -1354,4 +1401,65 @@ FUNCTIONS = {
     "kluere_trainer_export_model": (c_int32, (c_void_p, POINTER(c_void_p))),
     "kluere_trainer_save_checkpoint": (c_int32, (c_void_p, c_char_p)),
     "kluere_trainer_gradient_read": (c_int32, (c_void_p, c_size_t, POINTER(c_float), c_size_t)),
+    "kluere_corpus_options_init": (c_int32, (POINTER(kluere_corpus_options), c_size_t)),
+    "kluere_corpus_read": (c_int32, (
+        c_void_p,
+        POINTER(c_char_p),
+        c_size_t,
+        POINTER(kluere_corpus_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_corpus_create": (c_int32, (
+        c_void_p,
+        POINTER(c_char_p),
+        POINTER(c_size_t),
+        c_size_t,
+        POINTER(kluere_corpus_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_corpus_from_datasets": (c_int32, (
+        c_void_p,
+        POINTER(c_void_p),
+        c_size_t,
+        POINTER(kluere_corpus_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_corpus_destroy": (None, (c_void_p,)),
+    "kluere_corpus_describe": (c_int32, (c_void_p, POINTER(kluere_corpus_info))),
+    "kluere_corpus_row": (c_int32, (
+        c_void_p,
+        c_size_t,
+        POINTER(c_int32),
+        POINTER(c_int32),
+        c_size_t,
+        POINTER(c_size_t),
+    )),
+    "kluere_masked_lm_options_init": (c_int32, (POINTER(kluere_masked_lm_options), c_size_t)),
+    "kluere_corpus_mask": (c_int32, (
+        c_void_p,
+        c_size_t,
+        POINTER(kluere_masked_lm_options),
+        c_uint64,
+        c_uint64,
+        POINTER(c_int32),
+        POINTER(c_int32),
+        c_size_t,
+        POINTER(c_size_t),
+    )),
+    "kluere_trainer_create_masked_lm": (c_int32, (
+        c_void_p,
+        c_void_p,
+        c_void_p,
+        POINTER(kluere_masked_lm_options),
+        POINTER(kluere_train_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_trainer_resume_masked_lm": (c_int32, (c_void_p, c_char_p, c_void_p, c_void_p, POINTER(c_void_p))),
+    "kluere_trainer_evaluate_masked_lm": (c_int32, (c_void_p, c_void_p, POINTER(kluere_masked_lm_figures))),
+    "kluere_predictor_evaluate_masked_lm": (c_int32, (
+        c_void_p,
+        c_void_p,
+        POINTER(kluere_masked_lm_options),
+        POINTER(kluere_masked_lm_figures),
+    )),
 }

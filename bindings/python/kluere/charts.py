@@ -83,6 +83,19 @@ def legend(names: Sequence[str]) -> str:
     )
 
 
+def alone(chart: str, names: Sequence[str] = ()) -> str:
+    """A chart as a file of its own: with its style, and with a legend of these series in its upper right corner."""
+    first, rest = chart.split(">", 1)
+    width = float(first.split('width="', 1)[1].split('"', 1)[0])
+    parts = ['<rect width="100%" height="100%" fill="var(--paper)"/>']
+    for place, name in enumerate(names):
+        y = 14 + 18 * place
+        parts.append(f'<rect x="{width - 120:.0f}" y="{y}" width="11" height="11" rx="2" class="b{place % 4}"/>')
+        parts.append(_text(width - 103, y + 10, name))
+    head = first.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return f"{head}><style>{_STYLE}</style>{parts[0]}{rest[: -len('</svg>')]}{''.join(parts[1:])}</svg>\n"
+
+
 def bars(
     rows: Sequence[Tuple[str, Sequence[Number]]],
     title: str,

@@ -22,6 +22,7 @@ from .cli_decoding import DECODING_COMMANDS
 from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
 from .cli_pipeline import add_cascade, add_folds, check_folds, open_model, run_cascade, train_with_folds
+from .cli_pretrain import PRETRAIN_COMMANDS
 from .cli_training import add_training_extras, training_extras
 from .cli_tune import TUNE_COMMANDS
 from .cli_types import TYPES_COMMANDS, add_mask_options, add_pair_options, mask_settings, predict_pairs
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         *DECODING_COMMANDS,
         *TUNE_COMMANDS,
         *TYPES_COMMANDS,
+        *PRETRAIN_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=command)

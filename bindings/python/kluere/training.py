@@ -61,11 +61,11 @@ def _step_info(info) -> StepInfo:
     return StepInfo(**values)
 
 
-def _event(event) -> TrainEvent:
+def _event(event, metrics_of_event) -> TrainEvent:
     return TrainEvent(
         kind=_EVENTS.get(event.kind, str(event.kind)),
         step=_step_info(event.step.contents),
-        metrics=from_c(event.metrics.contents) if event.metrics else None,
+        metrics=metrics_of_event(event.metrics.contents) if event.metrics else None,
         path=None if event.path is None else event.path.decode("utf-8", "surrogateescape"),
         is_best=bool(event.is_best),
     )
@@ -112,6 +112,7 @@ class Trainer(Handle):
     """
 
     _destroy_name = "kluere_trainer_destroy"
+    _metrics_of_event = staticmethod(from_c)  # what another objective reports of an evaluation
 
     def __init__(
         self,
@@ -212,17 +213,18 @@ class Trainer(Handle):
             given, alive = (Loss(kind=loss) if isinstance(loss, str) else loss)._c(model.labels)
             options.loss = ctypes.pointer(given)
         pointer = ctypes.c_void_p()
-        check(
-            library().kluere_trainer_create(
-                model._handle,
-                train._handle,
-                None if evaluation is None else evaluation._handle,
-                ctypes.byref(options),
-                ctypes.byref(pointer),
-            )
-        )
+        check(self._create(model, train, evaluation, options, pointer))
         del alive  # the library has copied it
         self._adopt(pointer)
+
+    def _create(self, model: Model, train: Dataset, evaluation: Optional[Dataset], options, pointer) -> int:
+        return library().kluere_trainer_create(
+            model._handle,
+            train._handle,
+            None if evaluation is None else evaluation._handle,
+            ctypes.byref(options),
+            ctypes.byref(pointer),
+        )
 
     @classmethod
     def resume(
@@ -282,7 +284,7 @@ class Trainer(Handle):
         @_abi.kluere_train_fn
         def on_event(userdata, event) -> int:
             try:  # an exception must not leave a ctypes callback: it would be printed and lost
-                event = _event(event.contents)
+                event = _event(event.contents, self._metrics_of_event)
                 self._done = event.step.done
                 if shown is not None:
                     shown(event)

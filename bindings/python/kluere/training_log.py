@@ -10,7 +10,7 @@ from typing import Dict, List
 from .training import TrainEvent
 
 FILE_NAME = "training-log.jsonl"
-_FIGURES = ("micro_f1", "micro_precision", "micro_recall", "auprc", "accuracy", "loss")
+_FIGURES = ("micro_f1", "micro_precision", "micro_recall", "auprc", "accuracy", "loss", "perplexity")
 
 
 class TrainingLog:
@@ -39,7 +39,7 @@ class TrainingLog:
             if step.step % max(1, step.total_steps // 100) == 0 or step.done:
                 self._write_loss(step)
         elif event.kind == "evaluation":
-            figures = {name: getattr(event.metrics, name) for name in _FIGURES}
+            figures = {name: getattr(event.metrics, name) for name in _FIGURES if hasattr(event.metrics, name)}
             self._write({"kind": "evaluation", "step": step.step, "epoch": step.epoch, **figures})
 
     def _write_loss(self, step) -> None:

@@ -257,6 +257,24 @@ def test_micro_batches_change_nothing_but_rounding(tmp_path, cuda):
         assert parts.step().loss == pytest.approx(whole.step().loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("family", ["bert", "electra"])
+def test_masked_lm_training_follows_the_cpu(tmp_path, cuda, family):
+    models = pair(tmp_path, cuda, family, task="masked_lm", hidden_dropout=0.2, attention_dropout=0.1)
+    text = [example.text for example in made_up.dataset(12, longest=LONGEST)]
+    corpus = kluere.Corpus.create(text, models[0].tokenizer)
+    options = dict(max_steps=3, batch_sentences=6, learning_rate=1e-3, seed=3, mask_probability=0.4)
+    cpu, on_gpu = (kluere.MaskedLMTrainer(model, corpus, **options) for model in models)
+    for number in range(3):
+        a, b = cpu.step(), on_gpu.step()
+        assert b.loss == pytest.approx(a.loss, rel=1e-4) and b.grad_norm == pytest.approx(a.grad_norm, rel=1e-3)
+        if number == 0:
+            for name, expected in cpu.gradients.items():
+                if not name.endswith("key.bias"):
+                    close(on_gpu.gradients[name], expected, 1e-4)
+    found, expected = on_gpu.evaluate(corpus), cpu.evaluate(corpus)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-4) and found.tokens == expected.tokens
+
+
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16", "float16"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_other_precisions_stay_near_fp32(tmp_path, cuda, precision, shape):
