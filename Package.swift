@@ -65,11 +65,15 @@ let package = Package(
         "KluereBase", "KluereFormats", "KluereData", "KluereCompute", "KluereModel", "KluereTraining", "KluereEnsemble",
       ], exclude: ["README.md"],
       swiftSettings: strict),
+    .target(name: "CKluereRecipes", exclude: ["README.md", "recipes"], cSettings: plainC),
+    .target(
+      name: "KluereRecipes", dependencies: ["KluereBase", "KluereFormats", "CKluereRecipes"], exclude: ["README.md"],
+      swiftSettings: strict),
     .target(
       name: "KluereABI",
       dependencies: [
         "CKluere", "CKluereSupport", "KluereBase", "KluereText", "KluereData", "KluereMetrics", "KluereEnsemble",
-        "KluereDecoding", "KluereCompute", "KluereModel", "KluereTraining", "KluerePipeline",
+        "KluereDecoding", "KluereCompute", "KluereModel", "KluereTraining", "KluerePipeline", "KluereRecipes",
       ], exclude: ["README.md"],
       swiftSettings: strict),
     // Link-only shell: its flags reach nothing but the product, so tests and sanitizers still link.
@@ -107,6 +111,7 @@ let tests: [(String, [Target.Dependency])] = [
       "KluereBase",
     ]
   ),
+  ("KluereRecipesTests", ["KluereRecipes", "KluereBase"]),
   ("KluereABITests", ["KluereABI", "CKluere", "CKluereSupport"]),
 ]
 package.targets += tests.map { .testTarget(name: $0.0, dependencies: $0.1, swiftSettings: strict) }

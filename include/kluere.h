@@ -79,6 +79,7 @@ typedef struct kluere_predictor kluere_predictor; /* scratch memory to predict  
 typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, position | one thread at a time          */
 typedef struct kluere_text kluere_text;           /* a result in words or JSON    | immutable: any number at once */
 typedef struct kluere_audit kluere_audit;         /* what is odd in a dataset     | immutable: any number at once */
+typedef struct kluere_recipe kluere_recipe;       /* a named set of options      | immutable: any number at once */
 typedef struct kluere_corpus kluere_corpus;       /* text as rows of tokens       | immutable: any number at once */
 typedef struct kluere_decoding kluere_decoding;   /* logits to probabilities      | immutable: any number at once */
 typedef struct kluere_pipeline kluere_pipeline;   /* several models as one        | one thread at a time          */
@@ -647,6 +648,7 @@ typedef struct kluere_model_config {
   int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): the input form's own */
   int32_t head;               /* of a classifier: KLUERE_HEAD_*, default CLS */
   uint32_t entity_segments;   /* 1: token type 1 for the subject's pieces, 2 for the object's, 0 for all else; three types */
+  const char *recipe; /* NULL (default), or the name that a saved model carries; kluere_model_describe's lives with the model */
 } kluere_model_config; /* defaults: RoBERTa, 4 layers, hidden 256, 4 heads, intermediate 1024, 512 positions */
 
 typedef struct kluere_model_open_options {
@@ -666,6 +668,7 @@ typedef struct kluere_model_open_options {
   int32_t after_marker;       /* KLUERE_AFTER_MARKER_*; -1 (default): as kluere.json says, else the input form's own */
   int32_t head;               /* KLUERE_HEAD_*; -1 (default): as kluere.json says, else CLS. Another than the folder's is new */
   int32_t entity_segments;    /* 0, 1, or -1 (default): as kluere.json says, else 0. Types that the folder lacks are added */
+  const char *recipe; /* NULL (default): as kluere.json says; else the name that the model carries from here on */
 } kluere_model_open_options;
 
 KLUERE_API kluere_status kluere_model_config_init(kluere_model_config *config, size_t struct_size);
@@ -1621,6 +1624,30 @@ KLUERE_API kluere_status kluere_trainer_evaluate_masked_lm(kluere_trainer *train
 KLUERE_API kluere_status kluere_predictor_evaluate_masked_lm(kluere_predictor *predictor, const kluere_corpus *corpus,
                                                              const kluere_masked_lm_options *options,
                                                              kluere_masked_lm_figures *out);
+
+/* ---- Recipes ------------------------------------------------------------------------------------------------------
+ * Sets of options with a name: KLUE's baselines, the competition's, the six models of its report, and papers'. A recipe is
+ * JSON, one of the library's or a file of yours: {"name": ..., "model": {...}, "training": {...}, "loss": {...},
+ * "corpus": {...}, "masking": {...}, "pretraining": {...}}, whose keys are the fields of the structs below; enums by their
+ * names, in lower case without the prefix. "title", "source", "backbone", "published", "notes" and "pipeline" are for readers.
+ * docs/recipes.md */
+KLUERE_API size_t kluere_recipe_count(void);
+KLUERE_API const char *kluere_recipe_name(size_t index); /* of the library's; NULL if there is none; lives for ever */
+/* name: one of those, or the path of a file that ends in .json. What no option has, or is no value for it, is refused. */
+KLUERE_API kluere_status kluere_recipe_open(const char *name, kluere_recipe **out);
+KLUERE_API void kluere_recipe_destroy(kluere_recipe *recipe);
+KLUERE_API const char *kluere_recipe_json(const kluere_recipe *recipe); /* NULL for a bad handle; lives with the recipe */
+/* Each writes what the recipe says into structs that *_options_init has filled, and leaves the rest as it is; NULL: not wanted.
+ * Strings in the structs live with the recipe. A struct is written whole or not at all; VERSION: one of an older header has
+ * no room for what is to be set. */
+KLUERE_API kluere_status kluere_recipe_apply_model(const kluere_recipe *recipe, kluere_model_config *config,
+                                                   kluere_model_open_options *open);
+/* A recipe with a loss needs loss where train is given: train->loss is set to it. */
+KLUERE_API kluere_status kluere_recipe_apply_training(const kluere_recipe *recipe, kluere_train_options *train,
+                                                      kluere_loss_options *loss);
+/* Of the masked-LM training before it; STATE if the recipe has none. */
+KLUERE_API kluere_status kluere_recipe_apply_pretraining(const kluere_recipe *recipe, kluere_corpus_options *corpus,
+                                                         kluere_masked_lm_options *masking, kluere_train_options *train);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@ final class CorpusObject: Handled {
   init(_ corpus: Corpus) { self.corpus = corpus }
 }
 
-private func corpusDefaults() -> kluere_corpus_options {
+func defaultCorpusOptions() -> kluere_corpus_options {
   let options = CorpusOptions()
   return kluere_corpus_options(
     struct_size: UInt32(MemoryLayout<kluere_corpus_options>.size), max_tokens: UInt32(clamping: options.maxTokens),
@@ -20,7 +20,7 @@ private func corpusDefaults() -> kluere_corpus_options {
 }
 
 private func corpusOptions(_ pointer: UnsafePointer<kluere_corpus_options>?) throws(KluereError) -> CorpusOptions {
-  let given = try SizedStruct.read(pointer, "options", defaults: corpusDefaults())
+  let given = try SizedStruct.read(pointer, "options", defaults: defaultCorpusOptions())
   var options = CorpusOptions()
   options.maxTokens = Int(given.max_tokens)
   options.rows = try choice(given.rows, "rows", "0 (lines) or 1 (packed)")
@@ -33,7 +33,8 @@ private func corpusOptions(_ pointer: UnsafePointer<kluere_corpus_options>?) thr
 public func corpusOptionsInit(
   _ options: UnsafeMutablePointer<kluere_corpus_options>?, _ structSize: Int
 ) -> kluere_status {
-  boundary { () throws(KluereError) in try SizedStruct.initialize(options, structSize, defaults: corpusDefaults()) }
+  boundary { () throws(KluereError) in try SizedStruct.initialize(options, structSize, defaults: defaultCorpusOptions())
+  }
 }
 
 @_cdecl("kluere_corpus_read")

@@ -168,4 +168,12 @@ private func checkHeader() {
   same(type(of: trainerResumeMaskedLM), type(of: kluere_trainer_resume_masked_lm))
   same(type(of: trainerEvaluateMaskedLM), type(of: kluere_trainer_evaluate_masked_lm))
   same(type(of: predictorEvaluateMaskedLM), type(of: kluere_predictor_evaluate_masked_lm))
+  same(type(of: recipeCount), type(of: kluere_recipe_count))
+  same(type(of: recipeName), type(of: kluere_recipe_name))
+  same(type(of: recipeOpen), type(of: kluere_recipe_open))
+  same(type(of: recipeDestroy), type(of: kluere_recipe_destroy))
+  same(type(of: recipeJSON), type(of: kluere_recipe_json))
+  same(type(of: recipeApplyModel), type(of: kluere_recipe_apply_model))
+  same(type(of: recipeApplyTraining), type(of: kluere_recipe_apply_training))
+  same(type(of: recipeApplyPretraining), type(of: kluere_recipe_apply_pretraining))
 }

@@ -5,7 +5,7 @@ internal import KluereTraining
 /// A number that was not given.
 private var notGiven: Double { -1 }
 
-private func defaults() -> kluere_loss_options {
+func defaultLossOptions() -> kluere_loss_options {
   let c = LossConfiguration()
   return kluere_loss_options(
     struct_size: UInt32(MemoryLayout<kluere_loss_options>.size), kind: c.kind.rawValue,
@@ -22,7 +22,7 @@ private func defaults() -> kluere_loss_options {
 public func lossOptionsInit(
   _ options: UnsafeMutablePointer<kluere_loss_options>?, _ structSize: Int
 ) -> kluere_status {
-  boundary { () throws(KluereError) in try SizedStruct.initialize(options, structSize, defaults: defaults()) }
+  boundary { () throws(KluereError) in try SizedStruct.initialize(options, structSize, defaults: defaultLossOptions()) }
 }
 
 private func optional(_ value: Double) -> Double? { value == notGiven ? nil : value }
@@ -40,7 +40,7 @@ func readLoss(
   _ pointer: UnsafePointer<kluere_loss_options>?, into configuration: inout TrainingConfiguration
 ) throws(KluereError) -> UnsafeBufferPointer<Float>? {
   guard pointer != nil else { return nil }
-  let options = try SizedStruct.read(pointer, "loss", defaults: defaults())
+  let options = try SizedStruct.read(pointer, "loss", defaults: defaultLossOptions())
   var c = LossConfiguration()
   c.kind = try choice(options.kind, "loss: kind", "0 (cross entropy), 1 (focal) or 2 (LDAM)")
   c.classWeightRule = try choice(

@@ -3,7 +3,7 @@ internal import KluereBase
 internal import KluereModel
 internal import KluereTraining
 
-private func maskingDefaults() -> kluere_masked_lm_options {
+func defaultMaskedLMOptions() -> kluere_masked_lm_options {
   let options = MaskingOptions()
   return kluere_masked_lm_options(
     struct_size: UInt32(MemoryLayout<kluere_masked_lm_options>.size), whole_words: options.wholeWords ? 1 : 0,
@@ -13,7 +13,7 @@ private func maskingDefaults() -> kluere_masked_lm_options {
 
 /// The header's struct; ranges are checked where it is used.
 func maskingOptions(_ pointer: UnsafePointer<kluere_masked_lm_options>?) throws(KluereError) -> MaskingOptions {
-  let given = try SizedStruct.read(pointer, "options", defaults: maskingDefaults())
+  let given = try SizedStruct.read(pointer, "options", defaults: defaultMaskedLMOptions())
   var options = MaskingOptions()
   options.wholeWords = try truth(given.whole_words, "whole_words")
   options.probability = given.mask_probability
@@ -33,7 +33,9 @@ private func figuresStruct(_ figures: MaskedLMFigures) -> kluere_masked_lm_figur
 public func maskedLMOptionsInit(
   _ options: UnsafeMutablePointer<kluere_masked_lm_options>?, _ structSize: Int
 ) -> kluere_status {
-  boundary { () throws(KluereError) in try SizedStruct.initialize(options, structSize, defaults: maskingDefaults()) }
+  boundary { () throws(KluereError) in
+    try SizedStruct.initialize(options, structSize, defaults: defaultMaskedLMOptions())
+  }
 }
 
 @_cdecl("kluere_trainer_create_masked_lm")

@@ -16,6 +16,8 @@ final class ModelObject: Handled {
   let unusedTensors: CStrings
   /// The form's template, or nothing.
   let template: CStrings
+  /// The recipe's name, or nothing.
+  let recipe: CStrings
 
   init(_ model: Model) {
     self.model = model
@@ -23,15 +25,16 @@ final class ModelObject: Handled {
     tensorNames = CStrings(model.layout.tensors.map(\.name))
     unusedTensors = CStrings(model.unusedTensors)
     template = CStrings(model.configuration.inputTemplate.map { [$0] } ?? [])
+    recipe = CStrings(model.extras.recipe.map { [$0] } ?? [])
   }
 }
 
-private func defaultOpenOptions() -> kluere_model_open_options {
+func defaultOpenOptions() -> kluere_model_open_options {
   kluere_model_open_options(
     struct_size: UInt32(MemoryLayout<kluere_model_open_options>.size), input_form: -1, max_tokens: 0,
     read_into_memory: 0, seed: ModelOpenOptions().seed, labels: nil, label_count: 0, task: 0, reserved: 0,
     added_special_tokens: nil, added_special_token_count: 0, input_template: nil, particles: -1, after_marker: -1,
-    head: -1, entity_segments: -1)
+    head: -1, entity_segments: -1, recipe: nil)
 }
 
 @_cdecl("kluere_model_config_init")
@@ -66,8 +69,17 @@ public func modelCreate(
     let model = try Model.create(
       context: context, tokenizer: tokenizer, configuration: try modelConfiguration(config),
       labels: try names.map { names throws(KluereError) in try LabelSet(names) } ?? .klue, seed: config.seed)
-    try out.store(ModelObject(model))
+    try out.store(ModelObject(try named(model, config.recipe)))
   }
+}
+
+/// With the name of a recipe that it was made by; NULL: as it is.
+private func named(_ model: Model, _ recipe: UnsafePointer<CChar>?) throws(KluereError) -> Model {
+  guard let recipe else { return model }
+  let name = String(decoding: try text(recipe, nulTerminated, "recipe"), as: Unicode.UTF8.self)
+  var extras = model.extras
+  extras.recipe = name
+  return try model.with(extras: extras)
 }
 
 @_cdecl("kluere_model_open")
@@ -103,7 +115,8 @@ public func modelOpen(
     options.labels = try texts(given.labels, given.label_count, "labels")
     options.addedSpecialTokens =
       try texts(given.added_special_tokens, given.added_special_token_count, "added_special_tokens") ?? []
-    try out.store(ModelObject(try Model.open(context: context, directory: directory, options: options)))
+    let model = try Model.open(context: context, directory: directory, options: options)
+    try out.store(ModelObject(try named(model, given.recipe)))
   }
 }
 
@@ -126,6 +139,7 @@ public func modelDescribe(
     let object = try Handle<ModelObject>.borrow(model, "model")
     var values = modelConfigStruct(object.model.configuration)
     values.input_template = object.template[0]
+    values.recipe = object.recipe[0]
     try SizedStruct.Out(config, "config").store(values)
   }
 }

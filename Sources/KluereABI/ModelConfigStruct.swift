@@ -34,7 +34,7 @@ func modelConfigStruct(_ configuration: ModelConfiguration) -> kluere_model_conf
     embedding_size: UInt32(clamping: configuration.embeddingWidth), untied_decoder: configuration.tiesDecoder ? 0 : 1,
     input_template: nil, particles: configuration.particles.rawValue,
     after_marker: configuration.afterMarkerInUse.rawValue, head: configuration.head.rawValue,
-    entity_segments: configuration.entitySegments ? 1 : 0)
+    entity_segments: configuration.entitySegments ? 1 : 0, recipe: nil)
 }
 
 /// The header's struct as a configuration; ranges are checked by the model.

@@ -62,6 +62,26 @@ enum SizedStruct<Struct: BitwiseCopyable> {
     func store(_ value: Struct) { write(value, to: pointer, size: size) }
   }
 
+  /// Replaces what `read` gave from `pointer`. A caller with an older, shorter struct cannot be given what it has no field for.
+  static func update(
+    _ pointer: UnsafeMutablePointer<Struct>, _ name: String, firstSize: Int = SizedStruct.firstSize,
+    from old: Struct, to new: Struct
+  ) throws(KluereError) {
+    let size = min(try sizeField(UnsafeRawPointer(pointer), firstSize, name), knownSize)
+    let fits = withUnsafeBytes(of: old) { old in
+      withUnsafeBytes(of: new) { new in old[size...].elementsEqual(new[size...]) }
+    }
+    guard fits else {
+      throw KluereError(.version, "\(name): \(size) bytes, expected \(knownSize), as options beyond them are to be set")
+    }
+    withUnsafeBytes(of: new) { new in
+      guard let base = new.baseAddress else { return }
+      // Behind struct_size, which stays.
+      let start = MemoryLayout<UInt32>.size
+      (UnsafeMutableRawPointer(pointer) + start).copyMemory(from: base + start, byteCount: size - start)
+    }
+  }
+
   private static func write(_ value: Struct, to pointer: UnsafeMutableRawPointer, size: Int) {
     withUnsafeBytes(of: value) { ours in
       if let base = ours.baseAddress { pointer.copyMemory(from: base, byteCount: min(size, knownSize)) }

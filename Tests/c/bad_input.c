@@ -29,6 +29,7 @@ int main(int argc, char **argv) {
   bad_pipelines(&fixture);
   bad_training(&fixture);
   bad_pretraining(&fixture);
+  bad_recipes(&fixture);
   bad_losses(&fixture);
   bad_data_work(&fixture);
   bad_augmentation(&fixture);

@@ -19,6 +19,7 @@ void bad_decoding(struct fixture *fixture);
 void bad_pipelines(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
 void bad_pretraining(struct fixture *fixture);
+void bad_recipes(struct fixture *fixture);
 void bad_losses(struct fixture *fixture);
 void bad_data_work(struct fixture *fixture);
 void bad_augmentation(struct fixture *fixture);

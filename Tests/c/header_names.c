@@ -69,7 +69,7 @@ FIELD(kluere_token, begin, 8);
 FIELD(kluere_token, end, 16);
 FIELD(kluere_token, sequence, 24);
 FIELD(kluere_token, word, 28);
-SIZE(kluere_model_config, 104);
+SIZE(kluere_model_config, 112);
 FIELD(kluere_model_config, struct_size, 0);
 FIELD(kluere_model_config, family, 4);
 FIELD(kluere_model_config, hidden_size, 8);
@@ -94,7 +94,8 @@ FIELD(kluere_model_config, particles, 88);
 FIELD(kluere_model_config, after_marker, 92);
 FIELD(kluere_model_config, head, 96);
 FIELD(kluere_model_config, entity_segments, 100);
-SIZE(kluere_model_open_options, 88);
+FIELD(kluere_model_config, recipe, 104);
+SIZE(kluere_model_open_options, 96);
 FIELD(kluere_model_open_options, struct_size, 0);
 FIELD(kluere_model_open_options, input_form, 4);
 FIELD(kluere_model_open_options, max_tokens, 8);
@@ -111,6 +112,7 @@ FIELD(kluere_model_open_options, particles, 72);
 FIELD(kluere_model_open_options, after_marker, 76);
 FIELD(kluere_model_open_options, head, 80);
 FIELD(kluere_model_open_options, entity_segments, 84);
+FIELD(kluere_model_open_options, recipe, 88);
 SIZE(kluere_entity_places, 32);
 FIELD(kluere_entity_places, marker_begin, 0);
 FIELD(kluere_entity_places, begin, 8);
@@ -689,6 +691,14 @@ static const function functions[] = {
     (function)kluere_trainer_resume_masked_lm,
     (function)kluere_trainer_evaluate_masked_lm,
     (function)kluere_predictor_evaluate_masked_lm,
+    (function)kluere_recipe_count,
+    (function)kluere_recipe_name,
+    (function)kluere_recipe_open,
+    (function)kluere_recipe_destroy,
+    (function)kluere_recipe_json,
+    (function)kluere_recipe_apply_model,
+    (function)kluere_recipe_apply_training,
+    (function)kluere_recipe_apply_pretraining,
 };
 
 int main(void) {

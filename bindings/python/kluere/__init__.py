@@ -58,6 +58,7 @@ from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
 from .pipeline import MemberInfo, Pipeline, PipelineInfo, PipelineMember
 from .predictor import Predictor
 from .progress import ProgressBar, TrainingProgress
+from .recipes import Recipe, recipes
 from .tokenizer import Encoding, Tokenizer
 from .training import StepInfo, Trainer, TrainEvent
 
@@ -112,6 +113,7 @@ __all__ = [
     "Ranking",
     "RefusedParaphrase",
     "Statistics",
+    "Recipe",
     "StepInfo",
     "Subset",
     "SystemComparison",
@@ -150,4 +152,5 @@ __all__ = [
     "train_folds",
     "type_pairs",
     "write_submission",
+    "recipes",
 ]

@@ -416,6 +416,7 @@ class kluere_model_config(Structure):
         ("after_marker", c_int32),
         ("head", c_int32),
         ("entity_segments", c_uint32),
+        ("recipe", c_char_p),
     ]
 
 
@@ -437,6 +438,7 @@ class kluere_model_open_options(Structure):
         ("after_marker", c_int32),
         ("head", c_int32),
         ("entity_segments", c_int32),
+        ("recipe", c_char_p),
     ]
 
 
@@ -1461,5 +1463,22 @@ FUNCTIONS = {
         c_void_p,
         POINTER(kluere_masked_lm_options),
         POINTER(kluere_masked_lm_figures),
+    )),
+    "kluere_recipe_count": (c_size_t, ()),
+    "kluere_recipe_name": (c_char_p, (c_size_t,)),
+    "kluere_recipe_open": (c_int32, (c_char_p, POINTER(c_void_p))),
+    "kluere_recipe_destroy": (None, (c_void_p,)),
+    "kluere_recipe_json": (c_char_p, (c_void_p,)),
+    "kluere_recipe_apply_model": (c_int32, (
+        c_void_p,
+        POINTER(kluere_model_config),
+        POINTER(kluere_model_open_options),
+    )),
+    "kluere_recipe_apply_training": (c_int32, (c_void_p, POINTER(kluere_train_options), POINTER(kluere_loss_options))),
+    "kluere_recipe_apply_pretraining": (c_int32, (
+        c_void_p,
+        POINTER(kluere_corpus_options),
+        POINTER(kluere_masked_lm_options),
+        POINTER(kluere_train_options),
     )),
 }

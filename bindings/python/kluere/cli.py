@@ -23,6 +23,7 @@ from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
 from .cli_pipeline import add_cascade, add_folds, check_folds, open_model, run_cascade, train_with_folds
 from .cli_pretrain import PRETRAIN_COMMANDS
+from .cli_recipes import RECIPE_COMMANDS, add_recipe, loss_or_recipe, model_options, training_options
 from .cli_training import add_training_extras, training_extras
 from .cli_tune import TUNE_COMMANDS
 from .cli_types import TYPES_COMMANDS, add_mask_options, add_pair_options, mask_settings, predict_pairs
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         *TUNE_COMMANDS,
         *TYPES_COMMANDS,
         *PRETRAIN_COMMANDS,
+        *RECIPE_COMMANDS,
     ):
         sub = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         sub.set_defaults(command=command)
@@ -119,6 +121,7 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add_folds(parser)
     add_data_options(parser)
 
+    add_recipe(parser)
     start = parser.add_argument_group("where the weights start")
     which = start.add_mutually_exclusive_group()
     which.add_argument(
@@ -226,7 +229,7 @@ def _members_of(options, context: Context):
 
     def new_trainer(model: Model, train: Dataset, held_out: Optional[Dataset], folder: Path) -> Trainer:
         own = argparse.Namespace(**{**vars(options), "output": str(folder)})
-        return _new_trainer(own, model, train, held_out)
+        return _new_trainer(own, _with_types(options, model, train), train, held_out)
 
     return lambda labels: _new_model(options, list(labels), context), new_trainer
 
@@ -267,7 +270,7 @@ def _open_start(options, labels: Optional[List[str]], context: Context) -> Model
         labels=labels,
         seed=options.seed,
         context=context,
-        **input_options(options),
+        **model_options(options),
     )
 
 
@@ -280,7 +283,7 @@ def _new_model(options, labels: List[str], context: Context) -> Model:
         seed=options.seed,
         context=context,
         **shape_of(options),
-        **input_options(options),
+        **model_options(options),
     )
 
 
@@ -297,11 +300,8 @@ def _with_types(options, start: Model, train: Dataset) -> Model:
 
 def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Dataset]) -> Trainer:
     # Weights that know nothing want a larger step than weights that are only fine-tuned.
-    rate = options.lr if options.lr is not None or options.model else 3e-4
-    return Trainer(
-        start,
-        train,
-        held_out,
+    rate = options.lr if options.lr is not None or options.model or options.recipe else 3e-4
+    given = dict(
         epochs=options.epochs,
         max_steps=options.max_steps,
         learning_rate=rate,
@@ -328,9 +328,10 @@ def _new_trainer(options, start: Model, train: Dataset, held_out: Optional[Datas
         best_metric=options.best_metric,
         output_directory=options.output,
         precision=precision_of(options),
-        loss=loss_of(options, train, start.labels),
         **training_extras(options),
     )
+    loss = loss_or_recipe(options, loss_of(options, train, start.labels))
+    return Trainer(start, train, held_out, loss=loss, **training_options(options, given))
 
 
 # ---- evaluate
@@ -405,7 +406,11 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
     context = open_context(options)
     model = open_model(options.model, options, context)
     labels = model.labels
-    how = {"precision": precision_of(options), "type_mask": options.type_mask}
+    how = {"precision": precision_of(options)}
+    if isinstance(model, Model):
+        how["type_mask"] = options.type_mask
+    elif options.type_mask != "auto" or options.pairs is not None:
+        parser.error(f"{options.model} is a pipeline: --type-mask and --pairs are for one model")
     if options.pairs is not None:
         predict_pairs(options, model)
         return

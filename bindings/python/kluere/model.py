@@ -50,6 +50,7 @@ class ModelConfig:
     after_marker: str  # "new_word", "continuation", "klue_repair"
     head: str  # "cls", "entity_start", ...: KLUERE_HEAD_* in kluere.h
     entity_segments: bool
+    recipe: Optional[str]  # name of the recipe that the model was made by
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +132,7 @@ class Model(Handle):
         after_marker: Optional[str] = None,
         head: Optional[str] = None,
         entity_segments: Optional[bool] = None,
+        recipe: Optional[str] = None,
         max_tokens: Optional[int] = None,
         read_into_memory: bool = False,
         seed: Optional[int] = None,
@@ -149,6 +151,7 @@ class Model(Handle):
         head              None: as kluere.json says, else "cls"; another than the folder's gets new weights. The names are those
                           of KLUERE_HEAD_*: see docs/heads.md
         entity_segments   token types 1 and 2 for the subject's and the object's pieces; None: as kluere.json says, else False
+        recipe            name of a recipe for the model to carry (Recipe.model has it); None: as kluere.json says
         max_tokens        None, 0: as kluere.json says, else min(256, positions)
         read_into_memory  copy the weight file instead of mapping it, if it may be changed meanwhile
         seed              of weights that the folder does not have (a new head): see tensors.newly_initialized
@@ -170,6 +173,7 @@ class Model(Handle):
             after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
             head=None if head is None else choice("head", head, "KLUERE_HEAD_"),
             entity_segments=None if entity_segments is None else int(entity_segments),
+            recipe=None if recipe is None else c_string(recipe, "recipe"),
             max_tokens=max_tokens,
             read_into_memory=int(read_into_memory),
             seed=seed,
@@ -198,6 +202,7 @@ class Model(Handle):
         after_marker: Optional[str] = None,
         head: Optional[str] = None,
         entity_segments: Optional[bool] = None,
+        recipe: Optional[str] = None,
         max_tokens: Optional[int] = None,
         hidden_dropout: Optional[float] = None,
         attention_dropout: Optional[float] = None,
@@ -235,6 +240,7 @@ class Model(Handle):
             after_marker=None if after_marker is None else choice("after_marker", after_marker, "KLUERE_AFTER_MARKER_"),
             head=None if head is None else choice("head", head, "KLUERE_HEAD_"),
             entity_segments=None if entity_segments is None else int(entity_segments),
+            recipe=None if recipe is None else c_string(recipe, "recipe"),
             max_tokens=max_tokens,
             hidden_dropout=hidden_dropout,
             attention_dropout=attention_dropout,
@@ -285,8 +291,9 @@ class Model(Handle):
         values["after_marker"] = choice_name(config.after_marker, "KLUERE_AFTER_MARKER_")
         values["head"] = choice_name(config.head, "KLUERE_HEAD_")
         values["entity_segments"] = bool(config.entity_segments)
-        template = config.input_template
-        values["input_template"] = None if template is None else template.decode("utf-8")
+        for name in ("input_template", "recipe"):
+            text = getattr(config, name)
+            values[name] = None if text is None else text.decode("utf-8")
         return ModelConfig(**values)
 
     @property

@@ -85,6 +85,28 @@ def test_training_goes_on_from_a_model_with_its_own_labels(trained, files, tmp_p
     assert kluere.Model.open(tmp_path / "more" / "model").labels == kluere.Model.open(trained / "model").labels
 
 
+def test_a_recipe_and_what_goes_before_it(files, tmp_path):
+    out = tmp_path / "out"
+    train = ["train", files / "train.json", "--tokenizer", files / "tokenizer", *SMALL[:6], "--quiet"]
+    kluere_command(*train, "--recipe", "typed-punct", "--max-steps", 2, "-o", out)
+    model = kluere.Model.open(out / "model")
+    assert (model.config.recipe, model.config.head) == ("typed-punct", "entity_start")
+    state = json.loads((out / "checkpoint-last" / "trainer_state.json").read_text("utf-8"))
+    assert state["configuration"]["learning_rate"] == 3e-5 and state["configuration"]["accumulation"] == 2
+
+    given = ["--recipe", "report-4", "--input-form", "entity_marker", "--lr", "1e-3", "--warmup-ratio", "0.5"]
+    kluere_command(*train, *given, "--max-steps", 1, "-o", tmp_path / "own")
+    own = kluere.Model.open(tmp_path / "own" / "model")
+    assert (own.config.head, own.config.input_form) == ("report_4", "entity_marker")
+    state = json.loads((tmp_path / "own" / "checkpoint-last" / "trainer_state.json").read_text("utf-8"))
+    assert state["configuration"]["learning_rate"] == 1e-3 and state["configuration"]["warmup_steps"] == 0
+    assert state["configuration"]["loss"]["kind"] == "focal"
+
+    assert "typed-punct" in kluere_command("recipes").stdout
+    assert "entity_start" in kluere_command("recipes", "typed-punct").stdout
+    assert json.loads(kluere_command("recipes", "r-bert", "--json").stdout)["name"] == "r-bert"
+
+
 def test_own_labels(files, tmp_path):
     rows = made_up.examples(40, ["no_relation", "내 관계"], seed=5)
     made_up.write_klue_json(tmp_path / "own.json", rows)
