@@ -79,7 +79,7 @@ typedef struct kluere_predictor kluere_predictor; /* scratch memory to predict  
 typedef struct kluere_trainer kluere_trainer;     /* weights, optimizer, position | one thread at a time          */
 typedef struct kluere_text kluere_text;           /* a result in words or JSON    | immutable: any number at once */
 typedef struct kluere_audit kluere_audit;         /* what is odd in a dataset     | immutable: any number at once */
-typedef struct kluere_recipe kluere_recipe;       /* a named set of options      | immutable: any number at once */
+typedef struct kluere_recipe kluere_recipe;       /* a named set of options       | immutable: any number at once */
 typedef struct kluere_corpus kluere_corpus;       /* text as rows of tokens       | immutable: any number at once */
 typedef struct kluere_decoding kluere_decoding;   /* logits to probabilities      | immutable: any number at once */
 typedef struct kluere_pipeline kluere_pipeline;   /* several models as one        | one thread at a time          */
@@ -517,7 +517,7 @@ KLUERE_API kluere_status kluere_dataset_add_paraphrases(const kluere_dataset *da
 
 /* ---- Model --------------------------------------------------------------------------------------------------------
  * A folder as Hugging Face transformers writes and reads it: config.json, model.safetensors, the
- * tokenizer's files, and kluere.json (labels in order, input form, versions). */
+ * tokenizer's files, and kluere.json (labels in order, input form, head, entity types, decoding, recipe, versions). */
 enum { KLUERE_FAMILY_BERT = 0, KLUERE_FAMILY_ROBERTA = 1, KLUERE_FAMILY_XLM_ROBERTA = 2, KLUERE_FAMILY_ELECTRA = 3 };
 /* What stands on the encoder: a classifier (KLUERE_HEAD_* below), transformers' masked-LM head, or nothing. */
 enum { KLUERE_TASK_CLASSIFICATION = 0, KLUERE_TASK_MASKED_LM = 1, KLUERE_TASK_ENCODER = 2 };
@@ -804,6 +804,9 @@ enum { KLUERE_OUTPUT_PROBABILITIES = 0, KLUERE_OUTPUT_LOGITS = 1 };
 /* AUTO: probabilities as the model's decoding makes them, if it has one (kluere_model_with_decoding); OFF: softmax. Logits
  * are never decoded. */
 enum { KLUERE_DECODING_AUTO = 0, KLUERE_DECODING_OFF = 1 };
+/* The model's type mask: AUTO: as it is stored; OFF: without it (a strength is then refused). Pair heads are part of the
+ * weights and always used. */
+enum { KLUERE_TYPE_MASK_AUTO = 0, KLUERE_TYPE_MASK_OFF = 1 };
 typedef struct kluere_predictor_options {
   uint32_t struct_size;
   int32_t output;        /* default probabilities: softmax over the labels, or the model's decoding */
@@ -827,14 +830,12 @@ KLUERE_API kluere_status kluere_predictor_predict(kluere_predictor *predictor, c
                                                   size_t capacity);
 KLUERE_API kluere_status kluere_predictor_predict_dataset(kluere_predictor *predictor, const kluere_dataset *dataset,
                                                           float *out, size_t capacity);
-/* The model's type mask: AUTO: as it is stored; OFF: without it (a strength is then refused). Pair heads are part of the
- * weights and always used. */
-enum { KLUERE_TYPE_MASK_AUTO = 0, KLUERE_TYPE_MASK_OFF = 1 };
 
 /* ---- All pairs of a sentence ---- */
 /* Pairs that are not computed but answered no_relation (1.0) by their types: NONE; IMPOSSIBLE: those that allow no other label,
  * which are the labels of their block of pair heads, else those that the type mask counted at least max(1, hard_count) times;
- * UNSEEN: also types that were never counted together. STATE if the model has neither, or no label no_relation. */
+ * UNSEEN: also types that were never counted together. STATE if the model has neither, or no label no_relation. It goes by what
+ * the model has, whatever the predictor's type_mask. */
 enum { KLUERE_PRUNE_NONE = 0, KLUERE_PRUNE_IMPOSSIBLE = 1, KLUERE_PRUNE_UNSEEN = 2 };
 typedef struct kluere_pair_options {
   uint32_t struct_size;
@@ -988,7 +989,8 @@ KLUERE_API kluere_status kluere_decoding_prior(const float *scores, size_t rows,
 KLUERE_API kluere_status kluere_decoding_apply(const kluere_decoding *decoding, const float *scores, size_t rows,
                                                size_t classes, int32_t score_space, float *out, size_t capacity);
 /* The same model, its weights shared, with this decoding (NULL: without one): predictors of it give decoded probabilities,
- * kluere_model_save keeps it. A trained model has none, since it has other weights. */
+ * kluere_model_save keeps it. It works on the logits behind type mask and pair heads. A trained model
+ * has none, nor one whose type mask, pair heads or head were set anew: it was fitted to other logits. */
 KLUERE_API kluere_status kluere_model_with_decoding(const kluere_model *model, const kluere_decoding *decoding,
                                                     kluere_model **out);
 /* The model's; STATE if it has none. You destroy it. */
@@ -1305,8 +1307,8 @@ typedef struct kluere_pipeline_member_info { /* strings live with the pipeline; 
 } kluere_pipeline_member_info;
 
 KLUERE_API kluere_status kluere_pipeline_options_init(kluere_pipeline_options *options, size_t struct_size);
-/* member_size: sizeof(kluere_pipeline_member). predictor: its batch_tokens, precision and decoding are those of all members
- * (output must be PROBABILITIES); NULL, as options: defaults. */
+/* member_size: sizeof(kluere_pipeline_member). predictor: its options are those of all members (output must be PROBABILITIES,
+ * a type_mask_strength needs a mask in each); NULL, as options: defaults. */
 KLUERE_API kluere_status kluere_pipeline_create(const kluere_pipeline_member *members, size_t member_size,
                                                 size_t member_count, const kluere_pipeline_options *options,
                                                 const kluere_predictor_options *predictor, kluere_pipeline **out);
@@ -1597,9 +1599,10 @@ KLUERE_API kluere_status kluere_corpus_mask(const kluere_corpus *corpus, size_t 
 
 /* kluere_trainer_create for a model of the task MASKED_LM (STATE without its head). The corpora need the model's pieces and
  * fit its positions. The loss of an update is the mean over all tokens that it asks for, and that of kluere_step_info; an
- * update that asks for none has loss 0. best_metric must be KLUERE_BEST_LOSS, classifier_dropout -1. Events of evaluations
- * have metrics with rows (tokens asked for), loss and accuracy; the rest is NaN. masking, options: NULL: defaults, with
- * KLUERE_BEST_LOSS. */
+ * update that asks for none has loss 0. best_metric must be KLUERE_BEST_LOSS, classifier_dropout -1,
+ * multi_sample_dropout 1, loss NULL or plain cross entropy, freeze_embeddings 0 where the decoder is tied. Events of
+ * evaluations have metrics with rows (tokens asked for), loss and accuracy; the rest is NaN. masking, options: NULL: defaults,
+ * with KLUERE_BEST_LOSS. */
 KLUERE_API kluere_status kluere_trainer_create_masked_lm(const kluere_model *initial, const kluere_corpus *train,
                                                          const kluere_corpus *evaluation,
                                                          const kluere_masked_lm_options *masking,
@@ -1628,8 +1631,9 @@ KLUERE_API kluere_status kluere_predictor_evaluate_masked_lm(kluere_predictor *p
 /* ---- Recipes ------------------------------------------------------------------------------------------------------
  * Sets of options with a name: KLUE's baselines, the competition's, the six models of its report, and papers'. A recipe is
  * JSON, one of the library's or a file of yours: {"name": ..., "model": {...}, "training": {...}, "loss": {...},
- * "corpus": {...}, "masking": {...}, "pretraining": {...}}, whose keys are the fields of the structs below; enums by their
- * names, in lower case without the prefix. "title", "source", "backbone", "published", "notes" and "pipeline" are for readers.
+ * "corpus": {...}, "masking": {...}, "pretraining": {...}}, whose keys are fields of the structs below (of the model those of
+ * input and head; no paths, arrays or sizes); enums by their names, in lower case without the prefix. "title", "source",
+ * "backbone", "published", "notes" and "pipeline" are for readers.
  * docs/recipes.md */
 KLUERE_API size_t kluere_recipe_count(void);
 KLUERE_API const char *kluere_recipe_name(size_t index); /* of the library's; NULL if there is none; lives for ever */

@@ -75,6 +75,7 @@ extension Model {
     options.applyInput(to: &config.configuration)
     let storedHead = config.configuration.head
     config.configuration.head = options.head ?? storedHead
+    if config.configuration.head != storedHead { extras.decoding = nil }
     let oldTypes = config.configuration.typeVocabularySize
     if config.configuration.entitySegments {
       config.configuration.typeVocabularySize = max(oldTypes, ModelConfiguration.entitySegmentTypes)

@@ -12,6 +12,7 @@ import dataclasses
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .context import Context
 from .dataset import Dataset
 from .folds import NewTrainer, Start, check_options, described, fingerprint, train_member, write_json, write_plan
 from .pipeline import FILE_NAME
@@ -57,6 +58,7 @@ def train_cascade(
     save: str = "last",
     keep_checkpoints: bool = True,
     progress: bool = False,
+    context: Optional[Context] = None,
 ) -> TrainedPipeline:
     """Trains a binary, a general and specific classifiers, or with kind "pairs" all but the binary one.
 
@@ -68,7 +70,7 @@ def train_cascade(
     general        "all": the general classifier learns from all rows; "relations": from those with a relation
     narrow_labels  specific classifiers have only the labels that occur with their types; else all of the dataset
     folds          0: one model for each member; n: the mean of n, each trained without one of n folds, the same for all members
-    options, trainer, settings, save   as in train_folds
+    options, trainer, settings, save, context   as in train_folds
     """
     output = Path(output)
     pairs = [tuple(pair) for pair in pairs]
@@ -86,7 +88,8 @@ def train_cascade(
     listed = []
     for member in _members(train, held_out, kind, pairs, general, narrow_labels):
         shared = dict(
-            options=options, trainer=trainer, save=save, keep_checkpoints=keep_checkpoints, progress=progress
+            options=options, trainer=trainer, save=save, keep_checkpoints=keep_checkpoints, progress=progress,
+            context=context,
         )
         models[member.name] = [
             train_member(output / where, lambda: start(member.data.labels), data, evaluation, **shared)

@@ -23,7 +23,9 @@ from .cli_evaluation import EVALUATION_COMMANDS, print_metrics
 from .cli_loss import LOSS_COMMANDS, add_loss_options, loss_of
 from .cli_pipeline import add_cascade, add_folds, check_folds, open_model, run_cascade, train_with_folds
 from .cli_pretrain import PRETRAIN_COMMANDS
-from .cli_recipes import RECIPE_COMMANDS, add_recipe, loss_or_recipe, model_options, training_options
+from .cli_recipes import (
+    RECIPE_COMMANDS, add_recipe, loss_or_recipe, model_options, training_options, use_pipeline_of_recipe,
+)
 from .cli_training import add_training_extras, training_extras
 from .cli_tune import TUNE_COMMANDS
 from .cli_types import TYPES_COMMANDS, add_mask_options, add_pair_options, mask_settings, predict_pairs
@@ -166,6 +168,17 @@ def _add_train(parser: argparse.ArgumentParser) -> None:
     add_training_extras(parser)
 
 
+def _check_training(options, parser: argparse.ArgumentParser) -> None:
+    """What train and cascade refuse alike."""
+    check_shape(options, parser)
+    if options.validation_fraction is not None and not 0 < options.validation_fraction < 1:
+        parser.error(f"--validation-fraction: {options.validation_fraction}, expected more than 0 and less than 1")
+    if options.type_mask is None and any(value is not None for value in mask_settings(options).values()):
+        parser.error("--mask-smoothing, --mask-strength and --mask-hard-count need --type-mask")
+    if options.pair_hard_count is not None and not options.pair_heads:
+        parser.error("--pair-hard-count needs --pair-heads")
+
+
 def _train(options, parser: argparse.ArgumentParser) -> None:
     output = Path(options.output)
     last = output / "checkpoint-last"
@@ -179,19 +192,12 @@ def _train(options, parser: argparse.ArgumentParser) -> None:
         parser.error(f"{last} exists: add --resume to go on from it, or choose another folder")
     if options.distill and options.validation_fraction is not None:
         parser.error("--distill has a row for each of TRAIN: give --dev in place of --validation-fraction")
-    check_shape(options, parser)
-    if options.validation_fraction is not None and not 0 < options.validation_fraction < 1:
-        parser.error(f"--validation-fraction: {options.validation_fraction}, expected more than 0 and less than 1")
-
-    if options.type_mask is None and any(value is not None for value in mask_settings(options).values()):
-        parser.error("--mask-smoothing, --mask-strength and --mask-hard-count need --type-mask")
-    if options.pair_hard_count is not None and not options.pair_heads:
-        parser.error("--pair-hard-count needs --pair-heads")
-
+    _check_training(options, parser)
     context = open_context(options)
     if options.folds:
         _, labels = _start(options, None, context)
-        train_with_folds(options, read_data(options.train, labels, options, context), *_members_of(options, context))
+        data = read_data(options.train, labels, options, context)
+        train_with_folds(options, data, context, *_members_of(options, context))
         return
     start, labels = _start(options, last if resuming else None, context)
     train = read_data(options.train, labels, options, context)
@@ -242,6 +248,8 @@ def _add_cascade(parser: argparse.ArgumentParser) -> None:
 def _cascade(options, parser: argparse.ArgumentParser) -> None:
     if not (options.model or options.tokenizer):
         parser.error("cascade needs --model FOLDER or --tokenizer PATH")
+    use_pipeline_of_recipe(options)
+    _check_training(options, parser)
     check_folds(options, parser)
     context = open_context(options)
     _, labels = _start(options, None, context)
@@ -399,6 +407,8 @@ def _predict(options, parser: argparse.ArgumentParser) -> None:
         parser.error("-o is for DATA")
     if options.text is not None and (not options.subject or not options.object):
         parser.error("--text needs --subject and --object")
+    if options.pairs is None and (options.prune != "none" or options.threshold or options.all_pairs):
+        parser.error("--prune, --threshold and --all-pairs are for --pairs")
     if options.text is not None and options.output:
         parser.error("-o is for DATA")
     if options.output and options.json:

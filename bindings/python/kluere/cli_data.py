@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 from ._arrays import choices
-from .cli_common import add_data_options, add_input_form, model_folder, open_context, read_data
+from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
 from .context import Context
 from .dataset import Dataset
 from .model import Model
@@ -310,9 +310,10 @@ def _paraphrases(options, dataset: Dataset) -> list:
 
 def _filled(options, dataset: Dataset, context: Context) -> list:
     model = Model.open(model_folder(options.fill_in), task="masked_lm", context=context)
-    judge = Predictor(Model.open(model_folder(options.judge), context=context)) if options.judge else None
+    precision = precision_of(options)
+    judge = Predictor(Model.open(model_folder(options.judge), context=context), precision=precision) if options.judge else None
     return _without_originals(
-        lambda: Predictor(model).fill_in(
+        lambda: Predictor(model, precision=precision).fill_in(
             dataset, judge=judge, seed=options.seed, row_share=options.row_share, word_share=options.word_share
         ),
         dataset,
@@ -320,7 +321,7 @@ def _filled(options, dataset: Dataset, context: Context) -> list:
 
 
 # They compute nothing on a device.
-WITHOUT_A_MODEL = ("stats", "audit", "clean", "split")
+WITHOUT_A_MODEL = ("stats", "audit", "clean", "split", "recipes")
 DATA_COMMANDS = (
     ("stats", _add_stats, _stats, "distributions of labels, types and lengths, and two files side by side"),
     ("audit", _add_audit, _audit, "what is wrong or odd in a file, row by row"),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import List, Sequence
 
 from ._arrays import numpy
-from .cli_common import add_data_options, model_folder, open_context, read_data
+from .cli_common import add_data_options, model_folder, open_context, precision_of, read_data
 from .context import Context
 from .dataset import Dataset
 from .ensemble import combine, rank, read_submission, rows_in, search_weights, write_submission
@@ -56,7 +56,9 @@ def print_metrics(options, labels: List[str], scores, truth: Sequence[int], data
 # ---- members: models, folders of models, submissions, arrays
 
 
-def load_member(path: str, dataset: Dataset, context: Context, by_id: Dataset, order: Sequence[int]):
+def load_member(
+    path: str, dataset: Dataset, context: Context, by_id: Dataset, order: Sequence[int], precision: str = "float32"
+):
     """Probabilities for the rows of `dataset` in its label order.
 
     path   a model folder; a folder of model folders (their mean: the models of k folds); a submission CSV; a .npy
@@ -74,30 +76,30 @@ def load_member(path: str, dataset: Dataset, context: Context, by_id: Dataset, o
             raise ValueError(f"{path}: shape {table.shape}, expected ({len(dataset)}, {len(dataset.labels)})")
         return table
     if (place / PIPELINE_FILE).exists():
-        with Pipeline.open(place, context=context) as pipeline:
-            return _in_order(pipeline, dataset, path)
+        with Pipeline.open(place, precision=precision, context=context) as pipeline:
+            return _in_order(pipeline, dataset, path, precision)
     folder = Path(model_folder(path))
     if (folder / "config.json").exists():
-        return _predictions(folder, dataset, context)
+        return _predictions(folder, dataset, context, precision)
     folds = sorted(Path(model_folder(str(one))) for one in place.iterdir() if one.is_dir()) if place.is_dir() else []
     folds = [one for one in folds if (one / "config.json").exists()]
     if not folds:
         raise ValueError(f"{path}: no model folder, no folder of models, no .csv and no .npy")
-    return combine([_predictions(one, dataset, context) for one in folds])
+    return combine([_predictions(one, dataset, context, precision) for one in folds])
 
 
-def _predictions(folder: Path, dataset: Dataset, context: Context):
+def _predictions(folder: Path, dataset: Dataset, context: Context, precision: str):
     with Model.open(folder, context=context) as model:
-        return _in_order(model, dataset, folder)
+        return _in_order(model, dataset, folder, precision)
 
 
-def _in_order(model, dataset: Dataset, where):
+def _in_order(model, dataset: Dataset, where, precision: str):
     """Probabilities in the dataset's label order."""
     own, wanted = model.labels, dataset.labels
     if sorted(own) != sorted(wanted):
         raise ValueError(f"{where}: the model's labels are not those of the data")
     columns = [own.index(label) for label in wanted]
-    table = model.predict(dataset)
+    table = model.predict(dataset, precision=precision)
     return [[row[column] for column in columns] for row in table] if columns != list(range(len(own))) else table
 
 
@@ -109,7 +111,7 @@ def _load(options):
     if options.ids:
         by_id = read_data(options.ids, dataset.labels, options, context)
         order = rows_in(dataset, by_id)
-    members = [load_member(path, dataset, context, by_id, order) for path in options.members]
+    members = [load_member(path, dataset, context, by_id, order, precision_of(options)) for path in options.members]
     truth = [int(label) for label in dataset.label_indices]
     known = [i for i, label in enumerate(truth) if label >= 0]
     return dataset, truth, known, members
@@ -316,7 +318,7 @@ def _explore(options, parser: argparse.ArgumentParser) -> None:
         Tokenizer(options.tokenizer, context=context) if options.tokenizer else model.tokenizer if model else None
     )
     log = read_log(options.model) if options.model else []
-    chosen = dict(tokenizer=tokenizer, model=model, log=log, title=options.title)
+    chosen = dict(tokenizer=tokenizer, model=model, log=log, title=options.title, precision=precision_of(options))
     if options.quiet or model is None:
         write_page(options.output, files, **chosen)
     else:

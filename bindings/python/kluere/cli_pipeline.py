@@ -47,11 +47,12 @@ def _settings(options) -> dict:
     return {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
 
 
-def train_with_folds(options, train, start, new_trainer) -> None:
+def train_with_folds(options, train, context: Context, start, new_trainer) -> None:
     """start(labels) and new_trainer(model, train, held_out, folder) as in train_folds."""
     folds = train_folds(
         options.output, start, train, options.folds, trainer=new_trainer, settings=_settings(options),
         seed=42 if options.seed is None else options.seed, save=options.save, progress=not options.quiet,
+        precision=precision_of(options), context=context,
     )
     labels = train.labels
     print(
@@ -91,9 +92,10 @@ def run_cascade(options, parser, train, held_out, context: Context, start, new_t
         options.output, start, train, held_out, kind=options.kind, pairs=pairs, rule=options.rule,
         threshold=options.threshold, general=options.general, narrow_labels=options.narrow_labels, folds=options.folds,
         trainer=new_trainer, settings=_settings(options), seed=42 if options.seed is None else options.seed,
-        save=options.save, progress=not options.quiet,
+        save=options.save, progress=not options.quiet, context=context,
     )
-    with Pipeline.open(found.folder, context=context) as pipeline:
+    precision = precision_of(options)
+    with Pipeline.open(found.folder, precision=precision, context=context) as pipeline:
         if held_out is not None:
-            print(evaluate(pipeline, held_out))
+            print(evaluate(pipeline, held_out, precision=precision))
         print(f"{pipeline!r}: {found.folder}", file=sys.stderr)

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Optional, Tuple
 
 from . import charts
+from ._arrays import choices
 from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
+from .cli_recipes import add_recipe, corpus_options, pretraining_options
+from .cli_training import add_training_extras, training_extras
 from .context import Context
 from .corpus import Corpus
 from .masked_lm import MaskedLMTrainer
@@ -38,13 +41,14 @@ def _add_run(parser: argparse.ArgumentParser, rate: str) -> None:
     run.add_argument("--batch-tokens", type=int, metavar="N", help="tokens of a micro-batch, in place of rows")
     run.add_argument("--accumulation", type=int, metavar="N", help="micro-batches of an update (default: 1)")
     run.add_argument("--weight-decay", type=float, metavar="X", help="default: 0.01")
-    run.add_argument("--schedule", choices=["linear", "cosine", "constant"], help="default: linear")
+    run.add_argument("--schedule", choices=list(choices("KLUERE_SCHEDULE_")), help="default: linear")
     run.add_argument("--warmup-ratio", type=float, metavar="X", help="share of all updates (default: 0.1)")
     run.add_argument("--warmup-steps", type=int, metavar="N", help="in place of the ratio")
     run.add_argument("--dropout", type=float, metavar="X", help="everywhere (default: the model's)")
     run.add_argument("--seed", type=int, help="of weights, order of rows, masks and dropout (default: 42)")
     run.add_argument("--evaluate-every", type=int, metavar="N", help="updates (default: at the end of each epoch)")
     run.add_argument("--checkpoint-every", type=int, metavar="N", help="updates (default: at each evaluation)")
+    add_training_extras(parser)
 
 
 def _add_pretrain(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +91,7 @@ def _add_tapt(parser: argparse.ArgumentParser) -> None:
     add("data", nargs="+", metavar="DATA", help="sentences of the task: train, or train and test; labels do not count")
     add("--dev", metavar="DATA", help="sentences to measure the perplexity on")
     add("--model", required=True, metavar="FOLDER", help="the weights to go on with")
+    add_recipe(parser, "text, masks and training as the pretraining of a recipe has them")
     add_input_form(parser, "rows as a classifier sees them (default: the sentence alone)")
     add_data_options(parser)
     _add_run(parser, "5e-5")
@@ -98,7 +103,7 @@ def _tapt(options, parser: argparse.ArgumentParser) -> None:
     context = open_context(options)
     start = None if resuming else _start(options, context)
     tokenizer = _tokenizer(options, start, context)
-    how = dict(max_tokens=options.max_tokens, input_form=options.input_form)
+    how = corpus_options(options, dict(max_tokens=options.max_tokens, input_form=options.input_form))
     text = Corpus.from_datasets(
         [read_data(path, "custom", options, context) for path in options.data], tokenizer, **how
     )
@@ -149,10 +154,7 @@ def _run(
         print(f"kluere: going on from {output / 'checkpoint-last'}", file=sys.stderr)
     else:
         output.mkdir(parents=True, exist_ok=True)
-        trainer = MaskedLMTrainer(
-            start,
-            text,
-            held_out,
+        given = dict(
             whole_words=options.whole_words,
             mask_probability=options.mask_probability,
             epochs=options.epochs,
@@ -172,7 +174,9 @@ def _run(
             checkpoint_every=options.checkpoint_every,
             output_directory=options.output,
             precision=precision_of(options),
+            **training_extras(options),
         )
+        trainer = MaskedLMTrainer(start, text, held_out, **pretraining_options(options, given))
         print(f"kluere: {start!r}, {text!r}, {context.threads} threads", file=sys.stderr)
     begun = time.monotonic()
     trainer.run(TrainingLog(output), progress=not options.quiet)

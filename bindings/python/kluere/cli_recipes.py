@@ -10,11 +10,11 @@ from .loss import Loss
 from .recipes import Recipe, recipes
 
 
-def add_recipe(parser) -> None:
+def add_recipe(parser, what="input form, head, loss and training as a recipe has them") -> None:
     parser.add_argument(
         "--recipe", metavar="NAME",
-        help="input form, head, loss and training as a recipe has them, where no option says otherwise; a name that "
-        "`kluere recipes` lists, or a .json file of yours",
+        help=what + ", where no option says otherwise; a name that "
+        "`kluere recipes` lists, or a .json file of yours. Any option of the loss replaces the recipe's loss as a whole",
     )
 
 
@@ -46,6 +46,12 @@ def training_options(options, given: dict) -> dict:
     if recipe is None:
         return given
     theirs = recipe.training
+    if options.precision is None and "precision" in theirs:
+        given = {**given, "precision": None}
+    if given.get("epochs") is not None and given.get("max_steps") is None:
+        theirs.pop("max_steps", None)
+    if given.get("batch_sentences") is not None and given.get("batch_tokens") is None:
+        theirs.pop("batch_tokens", None)
     if given.get("warmup_ratio") is not None:
         theirs.pop("warmup_steps", None)
     if given.get("batch_tokens") is not None:
@@ -57,6 +63,44 @@ def loss_or_recipe(options, loss: Optional[Loss]) -> Optional[Loss]:
     """The command line's loss as a whole, else the recipe's."""
     recipe = _recipe(options)
     return loss if loss is not None or recipe is None else recipe.loss
+
+
+def _pretraining(options) -> Optional[Recipe]:
+    recipe = Recipe(options.recipe) if getattr(options, "recipe", None) else None
+    if recipe is not None and not recipe.pretraining:
+        raise ValueError(f"recipe {recipe.name} has no pretraining")
+    return recipe
+
+
+def corpus_options(options, given: dict) -> dict:
+    """The same for the text of tapt."""
+    recipe = _pretraining(options)
+    return given if recipe is None else _over(recipe.corpus, given)
+
+
+def pretraining_options(options, given: dict) -> dict:
+    """The same for MaskedLMTrainer."""
+    recipe = _pretraining(options)
+    if recipe is None:
+        return given
+    theirs = {**recipe.masking, **recipe.pretraining}
+    theirs.pop("best_metric", None)  # the loss is the only one
+    if options.precision is None and "precision" in theirs:
+        given = {**given, "precision": None}
+    return _over(theirs, given)
+
+
+def use_pipeline_of_recipe(options) -> None:
+    """Pairs, threshold and folds of a cascade, where the command line has none."""
+    recipe = _recipe(options)
+    theirs = recipe.pipeline if recipe is not None else None
+    if not theirs or theirs.get("kind") != options.kind:
+        return
+    options.pair = options.pair or list(theirs.get("pairs", []))
+    if options.threshold is None and options.rule != "product":
+        options.threshold = theirs.get("threshold")
+    if not options.folds and options.dev is None and options.validation_fraction is None:
+        options.folds = theirs.get("folds", 0)
 
 
 # ---- recipes

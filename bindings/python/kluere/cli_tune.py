@@ -10,8 +10,8 @@ import time
 
 from . import tune
 from .cli_common import (
-    add_data_options, add_input_options, add_shape, check_shape, input_options, model_folder, open_context, read_data,
-    shape_of,
+    add_data_options, add_input_options, add_shape, check_shape, input_options, model_folder, open_context,
+    precision_of, read_data, shape_of,
 )
 from .model import Model
 from .progress import ProgressBar
@@ -149,6 +149,7 @@ def _search(options, study, space: tune.Space) -> None:
             on_trial=ended,
             epochs=options.epochs,
             batch_sentences=options.batch_size,
+            precision=precision_of(options),
         )
     finally:
         if bar is not None:

@@ -32,6 +32,7 @@ def page(
     model=None,
     log: Optional[Sequence[dict]] = None,
     title: str = "Relation extraction data",
+    precision: str = "float32",
     progress: Optional[Callable[[int, int], None]] = None,
 ) -> str:
     """The page as HTML. files: one or two (name, dataset); the model is judged on the last one."""
@@ -44,7 +45,7 @@ def page(
     if model is not None:
         from .model_page import model_sections
 
-        sections += model_sections(files[-1][0], files[-1][1], model, log or [], progress)
+        sections += model_sections(files[-1][0], files[-1][1], model, log or [], progress, precision)
     sections.append(_examples(files[0][1]))
     lead = " beside ".join(f"{name}: {len(dataset):,} sentences" for name, dataset in files) + ". Written by kluere."
     return charts.page(title, lead, sections)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Callable, List, Mapping, Optional, Sequence, Union
 
 from ._arrays import numpy, rows_of
+from .context import Context
 from .dataset import Dataset
 from .model import Model
 from .pipeline import FILE_NAME
@@ -62,6 +63,8 @@ def train_folds(
     vote: str = "soft",
     keep_checkpoints: bool = True,
     progress: bool = False,
+    precision: str = "float32",
+    context: Optional[Context] = None,
 ) -> TrainedFolds:
     """Trains a model on all folds but one, for each fold, and evaluates it there.
 
@@ -72,6 +75,8 @@ def train_folds(
     options   of the Trainer, output_directory excepted; or trainer: a function that makes one, settings: what it depends on
     save      "last" weights or the "best" on the fold, which then is no longer a held-out one in the strict sense
     vote      of the pipeline: "soft" or "hard"
+    precision of the predictions out of fold
+    context   where members are resumed and predict (default: the CPU); the start's and the trainer's are yours
     """
     output = Path(output)
     names = list(labels or train.labels)
@@ -96,13 +101,13 @@ def train_folds(
         folder = output / f"fold-{fold}"
         path = train_member(
             folder, lambda: start(names), rest, held_out, options=options, trainer=trainer, save=save,
-            keep_checkpoints=keep_checkpoints, progress=progress,
+            keep_checkpoints=keep_checkpoints, progress=progress, context=context,
         )
         models.append(path)
-        with Model.open(path) as model:
+        with Model.open(path, context=context) as model:
             if model.labels != names:
                 raise ValueError(f"{path}: the model's labels are not those asked for")
-            for row, line in zip(inside, model.predict(held_out)):
+            for row, line in zip(inside, model.predict(held_out, precision=precision)):
                 table[row * len(names) : (row + 1) * len(names)] = array("f", [float(x) for x in line])
     write_npy(output / OUT_OF_FOLD_NAME, table, len(train), len(names))
     members = [{"folder": str(path.relative_to(output)), "role": "general"} for path in models]
@@ -122,6 +127,7 @@ def train_member(
     save: str = "last",
     keep_checkpoints: bool = True,
     progress: bool = False,
+    context: Optional[Context] = None,
 ) -> Path:
     """folder/model: there already, or trained from folder/checkpoint-last, or from start(). KeyboardInterrupt leaves a
     checkpoint."""
@@ -130,7 +136,7 @@ def train_member(
         return path
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / "checkpoint-last").is_dir():
-        running = Trainer.resume(folder, train, held_out)
+        running = Trainer.resume(folder, train, held_out, context=context)
     elif trainer is not None:
         running = trainer(start(), train, held_out, folder)
     else:
@@ -138,7 +144,7 @@ def train_member(
     with running:
         running.run(TrainingLog(folder), progress=progress)
         if save == "best" and held_out is not None:
-            trained = Model.open(folder / "checkpoint-best", read_into_memory=True)
+            trained = Model.open(folder / "checkpoint-best", read_into_memory=True, context=context)
         else:
             trained = running.export_model()
     with trained:

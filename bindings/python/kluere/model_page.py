@@ -16,11 +16,12 @@ _WORST = 12
 
 
 def model_sections(
-    name: str, dataset: Dataset, model, log: Sequence[dict], progress: Optional[Callable[[int, int], None]] = None
+    name: str, dataset: Dataset, model, log: Sequence[dict], progress: Optional[Callable[[int, int], None]] = None,
+    precision: str = "float32",
 ) -> List[Section]:
     """The model's figures on the rows of `dataset` that have a label."""
     labels = model.labels
-    scores, truth, rows = score(model, dataset, progress=progress)
+    scores, truth, rows = score(model, dataset, precision=precision, progress=progress)
     no_relation = no_relation_of(labels)
     metrics = compute_metrics(scores, truth, label_names=labels, no_relation=no_relation)
     sections = [_figures(name, metrics, scores, truth, no_relation)]

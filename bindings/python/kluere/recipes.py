@@ -29,7 +29,7 @@ class Recipe(Handle):
     model         keywords of Model.open and Model.create, `recipe` among them: a saved model carries it
     training      keywords of Trainer
     loss          Trainer's loss, or None
-    corpus, masking, pretraining   keywords of Corpus, Masking and MaskedLMTrainer; empty without pretraining
+    corpus        keywords of Corpus.from_datasets; masking, pretraining: of MaskedLMTrainer; empty without pretraining
     pipeline      for a recipe of several models: {"kind", ...}, else None
 
         recipe = kluere.Recipe("typed-punct")

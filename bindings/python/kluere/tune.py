@@ -70,8 +70,11 @@ _NUMBERS = {
     "attention_dropout",
     "classifier_dropout",
     "epochs",
+    "layer_decay",
+    "head_learning_rate_factor",
+    "ema_decay",
 }
-_INTEGERS = {"seed", "warmup_steps", "batch_sentences", "batch_tokens", "accumulation"}
+_INTEGERS = {"seed", "warmup_steps", "batch_sentences", "batch_tokens", "accumulation", "multi_sample_dropout"}
 _CHOICES = {"schedule"}
 
 
