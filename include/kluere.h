@@ -801,8 +801,9 @@ KLUERE_API kluere_status kluere_model_with_pair_heads(const kluere_model *model,
 
 /* ---- Prediction -------------------------------------------------------------------------------------------------- */
 enum { KLUERE_OUTPUT_PROBABILITIES = 0, KLUERE_OUTPUT_LOGITS = 1 };
-/* AUTO: probabilities as the model's decoding makes them, if it has one (kluere_model_with_decoding); OFF: softmax. Logits
- * are never decoded. */
+/* AUTO: probabilities as the model's decoding makes them, if it has one (kluere_model_with_decoding) and the logits are those
+ * that it was fitted to: a type mask that is off, or of another strength, makes others, and so does kluere_predictor_classify,
+ * which has no types, for a model with a mask. OFF: softmax. Logits are never decoded. */
 enum { KLUERE_DECODING_AUTO = 0, KLUERE_DECODING_OFF = 1 };
 /* The model's type mask: AUTO: as it is stored; OFF: without it (a strength is then refused). Pair heads are part of the
  * weights and always used. */
@@ -834,13 +835,13 @@ KLUERE_API kluere_status kluere_predictor_predict_dataset(kluere_predictor *pred
 /* ---- All pairs of a sentence ---- */
 /* Pairs that are not computed but answered no_relation (1.0) by their types: NONE; IMPOSSIBLE: those that allow no other label,
  * which are the labels of their block of pair heads, else those that the type mask counted at least max(1, hard_count) times;
- * UNSEEN: also types that were never counted together. STATE if the model has neither, or no label no_relation. It goes by what
- * the model has, whatever the predictor's type_mask. */
+ * UNSEEN: also types that were never counted together. STATE if the predictor has neither (a mask that is off is none), or no
+ * label no_relation. Without a mask a pair is known if it has a block; entities without a type are never pruned. */
 enum { KLUERE_PRUNE_NONE = 0, KLUERE_PRUNE_IMPOSSIBLE = 1, KLUERE_PRUNE_UNSEEN = 2 };
 typedef struct kluere_pair_options {
   uint32_t struct_size;
   int32_t prune;      /* KLUERE_PRUNE_*, default NONE */
-  uint64_t max_pairs; /* more, n (n - 1) for n entities, are refused; default 65536 */
+  uint64_t max_pairs; /* more, n (n - 1) for n entities, are refused; default 65536, at most 1048576 */
 } kluere_pair_options;
 enum { KLUERE_PAIR_COMPUTED = 0, KLUERE_PAIR_PRUNED = 1 };
 typedef struct kluere_pair_relation {
@@ -1308,7 +1309,7 @@ typedef struct kluere_pipeline_member_info { /* strings live with the pipeline; 
 
 KLUERE_API kluere_status kluere_pipeline_options_init(kluere_pipeline_options *options, size_t struct_size);
 /* member_size: sizeof(kluere_pipeline_member). predictor: its options are those of all members (output must be PROBABILITIES,
- * a type_mask_strength needs a mask in each); NULL, as options: defaults. */
+ * a type_mask_strength is for those with a mask); NULL, as options: defaults. */
 KLUERE_API kluere_status kluere_pipeline_create(const kluere_pipeline_member *members, size_t member_size,
                                                 size_t member_count, const kluere_pipeline_options *options,
                                                 const kluere_predictor_options *predictor, kluere_pipeline **out);

@@ -53,7 +53,9 @@ public func trainerCreateMaskedLM(
     var defaults = defaultTrainOptions()
     defaults.best_metric = Int32(KLUERE_BEST_LOSS)
     let options = try SizedStruct.read(options, "options", defaults: defaults)
-    let configuration = try trainingConfiguration(options, on: model.context)
+    var configuration = try trainingConfiguration(options, on: model.context)
+    // Only to be refused: what is given is not passed over.
+    _ = try readLoss(options.loss, into: &configuration)
     try out.store(
       TrainerObject(
         try Trainer(

@@ -104,6 +104,12 @@ extension Model {
     let labels = try chooseLabels(config, options, files, names)
     config.configuration.hasPooler = names.alternatives(names.pooler + ".weight").contains { files.tensor($0) != nil }
     extras.fit(labels, stored: config.labels, context, directory)
+    if extras.pairHeads != nil, options.task == .classification,
+      config.configuration.head != storedHead || files.tensor(TensorNames.pairHeads + ".weight") == nil
+    {
+      context.log(.warning, "\(directory): its pair heads have no weights for this head and are left out")
+      extras.pairHeads = nil
+    }
     let layout = try ParameterLayout(
       config.configuration, labelCount: labels.count,
       pairHeadRows: options.task == .classification ? extras.pairHeads?.rowCount ?? 0 : 0)
@@ -112,6 +118,10 @@ extension Model {
     // Tensors of another head may bear the names and have the shapes of this one.
     let sources = try findTensors(
       files, layout, names, growth, isOtherHead: hasKluereFile && storedHead != config.configuration.head)
+    if extras.decoding != nil, sources.contains(where: { $0 == nil }) {
+      context.log(.warning, "\(directory): its decoding was fitted to weights that are missing and is left out")
+      extras.decoding = nil
+    }
     let weights = try makeWeights(
       sources, files.path, layout, config.configuration, context, seed: options.seed, growth)
     let used = Set(sources.compactMap { $0.map { Array($0.name.utf8) } })

@@ -89,6 +89,7 @@ extension Model {
   }
 
   package func withoutTypeMask() throws(KluereError) -> Model {
+    guard extras.typeMask != nil else { return try with(extras: extras) }
     var extras = extras.withoutFitted
     extras.typeMask = nil
     return try with(extras: extras)

@@ -55,8 +55,8 @@ struct TypeStage {
       try backend.copyIn(UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: Int32.self), biases)
       table = storage
     }
-    // Places are numbers of 32 bits.
-    guard let most = rows.product(columns), most < Int(Int32.max) else {
+    // Lists of so many numbers are made on the host for each pass; places have 32 bits.
+    guard let most = rows.product(columns), most < 1 << 25 else {
       throw KluereError(.outOfMemory, "entity types: \(rows) rows of \(columns) scores in one pass")
     }
     let small = rows * labels

@@ -78,7 +78,12 @@ final class MemberGroup {
         places.append(column)
       }
       columns.append(places)
-      predictors.append(try Predictor(model: member.model, options: options))
+      var chosen = options
+      // A strength is for the members that have a mask.
+      if member.model.extras.typeMask == nil { chosen.typeMask.strength = nil }
+      do throws(KluereError) { predictors.append(try Predictor(model: member.model, options: chosen)) } catch {
+        throw KluereError(error.status, "members[\(place)]: \(error.message)")
+      }
     }
     self.predictors = predictors
     self.columns = columns
@@ -91,14 +96,14 @@ final class MemberGroup {
     }
     let tables = Tables()
     for (predictor, columns) in zip(predictors, columns) {
-      let own = FloatTable()
-      try own.resize(rows.count * columns.count)
-      try predictor.predict(rows, into: own.values)
+      let chosen = FloatTable()
+      try chosen.resize(rows.count * columns.count)
+      try predictor.predict(rows, into: chosen.values)
       let table = FloatTable()
       try table.resize(size)
       for row in rows.indices {
         for (place, column) in columns.enumerated() {
-          table.values[row * labels.count + column] = own.values[row * columns.count + place]
+          table.values[row * labels.count + column] = chosen.values[row * columns.count + place]
         }
       }
       tables.all.append(table)
@@ -121,7 +126,7 @@ final class MemberGroup {
   }
 }
 
-/// Zeros of the library's own, whose shortage is an error.
+/// Zeros of the library's chosen, whose shortage is an error.
 private final class FloatTable {
   private var memory = GrowingBuffer<Float>(for: "pipeline: probabilities")
 

@@ -22,14 +22,17 @@ package struct BatchRule: Sendable, Equatable {
   }
 
   /// Refuses rules under which some row fits in no micro-batch, or a micro-batch of these rows in no 32-bit offset.
-  package func validate(lengths: [Int32]) throws(KluereError) {
+  /// `copies` of each row are in a micro-batch, and in its length (R-Drop).
+  package func validate(lengths: [Int32], copies: Int = 1) throws(KluereError) {
     guard let longest = lengths.max() else { throw KluereError(.invalidArgument, "training: 0 rows, expected some") }
     guard lengths.count <= Int(UInt32.max) else {
       throw KluereError(.invalidArgument, "training: \(lengths.count) rows, expected at most \(UInt32.max)")
     }
     if tokens > 0, let row = lengths.firstIndex(where: { Int($0) > tokens }) {
       throw KluereError(
-        .invalidArgument, "batch_tokens: \(tokens), but row \(row) has \(lengths[row]) tokens; expected at least that")
+        .invalidArgument,
+        "batch_tokens: \(tokens), but row \(row) has \(lengths[row]) tokens\(copies > 1 ? ", counted \(copies) times" : ""); "
+          + "expected at least that")
     }
     if tokens == 0, min(sentences, lengths.count) * Int(longest) > Int(Int32.max) {
       throw KluereError(

@@ -136,7 +136,7 @@ extension Trainer {
     var configuration = state.configuration
     if state.writesCheckpoints { configuration.outputDirectory = parent }
     let objective = try makeObjective(live, state, checkpoint)
-    try BatchRule(configuration).validate(lengths: objective.lengths)
+    try BatchRule(configuration).validate(lengths: objective.lengths, copies: configuration.loss?.copies ?? 1)
     let moments = try readMoments(checkpoint + "/" + momentsName, live, state)
     let trainer = try Trainer(
       live: live, average: average, objective: objective, configuration: configuration, totalSteps: state.totalSteps,

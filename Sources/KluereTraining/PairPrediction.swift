@@ -14,6 +14,8 @@ package enum PairPruning: Int32, Sendable {
 package struct PairOptions: Sendable, Equatable {
   package var pruning = PairPruning.none
   package var maximumPairs = 65_536
+  /// Far above any sentence; lists of so many fit in memory.
+  static let limit = 1 << 20
 
   package init() {}
 }
@@ -34,6 +36,9 @@ extension Predictor {
   package func pairs(
     _ entities: [Entity], _ options: PairOptions
   ) throws(KluereError) -> [PairRelation] {
+    guard options.maximumPairs <= PairOptions.limit else {
+      throw KluereError(.invalidArgument, "max_pairs: \(options.maximumPairs), expected at most \(PairOptions.limit)")
+    }
     let noRelation = try noRelation(options)
     guard let most = entities.count.product(max(0, entities.count - 1)), most <= options.maximumPairs else {
       throw KluereError(
@@ -59,8 +64,8 @@ extension Predictor {
     guard let label = model.labels.index(of: "no_relation") else {
       throw KluereError(.state, "prune: the model's labels have no no_relation for pairs that are left out")
     }
-    guard model.types != nil else {
-      throw KluereError(.state, "prune: the model has neither a type mask nor pair heads to tell by")
+    guard types != nil else {
+      throw KluereError(.state, "prune: the predictor has neither a type mask nor pair heads to tell by")
     }
     return label
   }
@@ -68,8 +73,11 @@ extension Predictor {
   private func allowsNothing(
     _ subject: Entity, _ object: Entity, but noRelation: Int, _ pruning: PairPruning
   ) -> Bool {
-    guard let types = model.types else { return false }
-    guard let allowed = types.allowed(types.route(subject.type, object.type)) else { return pruning == .unseen }
+    guard let types else { return false }
+    guard let allowed = types.allowed(types.route(subject.type, object.type)) else {
+      // Entities without a type are not of types that were never seen.
+      return pruning == .unseen && !(subject.type?.isEmpty ?? true) && !(object.type?.isEmpty ?? true)
+    }
     return allowed.allSatisfy { $0 == noRelation }
   }
 

@@ -29,6 +29,8 @@ package final class Predictor {
   private let rows: EncodedRows
   private let pass: InferencePass
   private let outputs: EncoderOutputs
+  /// What entity types do to the logits here; nil: nothing.
+  let types: TypeRoutes?
 
   package init(model: Model, options: PredictorOptions = PredictorOptions()) throws(KluereError) {
     try options.validate()
@@ -40,8 +42,8 @@ package final class Predictor {
     self.model = model
     self.options = options
     rows = EncodedRows(model)
-    pass = InferencePass(
-      model, options.precision, batchTokens: options.batchTokens, types: try model.routes(options.typeMask))
+    types = try model.routes(options.typeMask)
+    pass = InferencePass(model, options.precision, batchTokens: options.batchTokens, types: types)
     outputs = EncoderOutputs(model, options.precision, batchTokens: options.batchTokens)
   }
 
@@ -94,7 +96,8 @@ package final class Predictor {
 
   /// [inputs, labels]
   package func classify(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    let decoding = options.output == .probabilities ? decoding : nil
+    // Token ids have no types: where there is a mask these are not the logits that the decoding was fitted to.
+    let decoding = options.output == .probabilities && model.extras.typeMask == nil ? decoding : nil
     try outputs.classify(rows, probabilities: options.output == .probabilities && decoding == nil, into: out)
     guard let decoding, let cells = rows.count.product(model.labels.count), cells <= out.count else { return }
     decode(UnsafeMutableBufferPointer(rebasing: out[..<cells]), decoding)
@@ -124,9 +127,11 @@ package final class Predictor {
     if let decoding { decode(target, decoding) }
   }
 
-  /// What makes probabilities of logits in place of the softmax, if something does.
+  /// What makes probabilities of logits in place of the softmax, if something does. It was fitted to logits with the type
+  /// mask as it is stored.
   private var decoding: Decoding? {
-    options.usesDecoding ? model.extras.decoding : nil
+    let isFitted = model.extras.typeMask == nil || options.typeMask == TypeMaskUse()
+    return options.usesDecoding && isFitted ? model.extras.decoding : nil
   }
 
   /// Logits become probabilities where they are: nothing that could fail.

@@ -13,11 +13,11 @@ extension Trainer {
     return loss.softTargets.withUnsafeBytes { checksum($0) }
   }
 
-  /// The file to be written, if there is one.
+  /// Named also where there are none: another run's may stand in the folder that is replaced.
   var softTargetsFile: [Model.ExtraFile] {
-    guard let loss, !loss.softTargets.isEmpty else { return [] }
-    let (values, rows) = (loss.softTargets, objective.train.count)
+    let (values, rows) = (loss?.softTargets ?? [], objective.train.count)
     let file = Model.ExtraFile(Trainer.softTargetsName) { (target) throws(KluereError) in
+      if values.isEmpty { return }
       // withUnsafeBufferPointer cannot carry a typed error out.
       var failure: KluereError?
       values.withUnsafeBufferPointer { values in

@@ -88,7 +88,7 @@ package final class Trainer {
     let objective = try makeObjective(live)
     let lengths = objective.lengths
     let rule = BatchRule(configuration)
-    try rule.validate(lengths: lengths)
+    try rule.validate(lengths: lengths, copies: configuration.loss?.copies ?? 1)
     var totalSteps = configuration.maxSteps
     if totalSteps == 0 {
       totalSteps = try rule.totalSteps(

@@ -84,8 +84,9 @@ import Testing
     let batch = batch(model, routes: [0, 1, 2, 2])
     let labels: [Int32] = [3, 0, 1, 2]
     func loss(gradients: FloatStorage?) throws -> Double {
+      let types: TypeRoutes = try #require(model.trainingRoutes)
       let network = Network(
-        model.configuration, model.layout, on: model.context, training: true, types: try #require(model.trainingRoutes))
+        model.configuration, model.layout, on: model.context, training: true, types: types)
       _ = try network.forward(NetworkWeights(weights), batch)
       let numbers = try UpdateStorage(count: 1, on: model.context.backend, for: "test")
       try model.context.backend.startUpdates(numbers, lossScale: 1, goodUpdates: 0)
