@@ -114,7 +114,7 @@ static void uses(struct fixture *f) {
 static void pairs(struct fixture *f) {
   static const kluere_entity wrong[] = {
       {2, 3, NULL, 0}, {3, 3, NULL, 0}, {5, 3, NULL, 0}, {0, 1000, NULL, 0}, {(size_t)-1, 3, NULL, 0},
-      {0, (size_t)1 << 63, NULL, 0}, {0, 3, "\xFF", 1}, {0, 3, NULL, 7}, {0, 3, "a", (size_t)1 << 62}};
+      {0, (size_t)1 << 63, NULL, 0}, {0, 3, "\xFF", 1}, {0, 3, NULL, 7}, {0, 3, "a", (size_t)1 << 63}};
   const kluere_example row = fixture_row(0);
   kluere_entity entities[3];
   kluere_pair_options options;
