@@ -44,6 +44,7 @@ static void names_both(const char *first, const char *second) {
 
 static void values(struct fixture *f) {
   float weights[FIXTURE_LABELS] = {1, 2, 3}, negative[FIXTURE_LABELS] = {1, -1, 1}, nan[FIXTURE_LABELS] = {NAN, 1, 1};
+  float four[FIXTURE_LABELS + 1] = {1, 1, 1, 1};
   float zeros[FIXTURE_LABELS] = {0};
   REFUSED(loss.kind = 3);
   REFUSED(loss.kind = -1);
@@ -72,7 +73,7 @@ static void values(struct fixture *f) {
   REFUSED((loss.class_weights = negative, loss.class_weight_count = FIXTURE_LABELS));
   REFUSED((loss.class_weights = nan, loss.class_weight_count = FIXTURE_LABELS));
   REFUSED((loss.class_weights = zeros, loss.class_weight_count = FIXTURE_LABELS));
-  REFUSED((loss.kind = KLUERE_LOSS_FOCAL, loss.focal_alphas = weights, loss.focal_alpha_count = 4));
+  REFUSED((loss.kind = KLUERE_LOSS_FOCAL, loss.focal_alphas = four, loss.focal_alpha_count = FIXTURE_LABELS + 1));
 }
 
 static void contradictions(struct fixture *f) {
