@@ -1,4 +1,4 @@
-"""Masked-LM training against PyTorch and transformers, on the same masked batches: random weights, dropout on, AdamW,
+"""Masked-LM training against PyTorch and transformers, on the same text: random weights, dropout on, AdamW,
 clipping. Prints tokens a second and the losses of the first updates.
 
 Usage: bench_pretraining.py TEXT --tokenizer FOLDER [--layers 4] [--hidden 256] [--tokens 128] [--batch 32] [--steps 12]
