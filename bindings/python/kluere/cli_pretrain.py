@@ -10,7 +10,9 @@ from typing import Optional, Tuple
 
 from . import charts
 from ._arrays import choices
-from .cli_common import add_data_options, add_input_form, model_folder, open_context, precision_of, read_data
+from .cli_common import (
+    add_data_options, add_input_form, add_shape, check_shape, model_folder, open_context, precision_of, read_data, shape_of,
+)
 from .cli_recipes import add_recipe, corpus_options, pretraining_options
 from .cli_training import add_training_extras, training_extras
 from .context import Context
@@ -61,21 +63,16 @@ def _add_pretrain(parser: argparse.ArgumentParser) -> None:
     which = start.add_mutually_exclusive_group(required=True)
     which.add_argument("--tokenizer", metavar="PATH", help="random weights; a folder with a tokenizer, or its file")
     which.add_argument("--model", metavar="FOLDER", help="the weights of a folder")
-    families = ["bert", "roberta", "xlm_roberta", "electra"]
-    start.add_argument("--family", choices=families, help="of random weights (default: roberta)")
-    start.add_argument("--layers", type=int, metavar="N", help="of random weights (default: 4)")
-    start.add_argument("--hidden", type=int, metavar="N", help="of random weights (default: 256)")
-    start.add_argument("--heads", type=int, metavar="N", help="of random weights (default: 4)")
-    start.add_argument("--intermediate", type=int, metavar="N", help="of random weights (default: 4 x hidden)")
+    add_shape(start)
     start.add_argument("--positions", type=int, metavar="N", help="of random weights: longest input (default: 512)")
     _add_run(parser, "5e-5, or 1e-3 from random weights")
     _add_masks(parser)
 
 
 def _pretrain(options, parser: argparse.ArgumentParser) -> None:
-    shape = (options.family, options.layers, options.hidden, options.heads, options.intermediate, options.positions)
-    if options.model and any(value is not None for value in shape):
-        parser.error("--family, --layers, --hidden, --heads, --intermediate and --positions are for random weights")
+    check_shape(options, parser)
+    if options.model and options.positions is not None:
+        parser.error("--positions is for random weights (--tokenizer)")
     resuming = _check_output(options, parser)
     context = open_context(options)
     start = None if resuming else _start(options, context)
@@ -127,11 +124,7 @@ def _start(options, context: Context) -> Model:
     return Model.create(
         Tokenizer(options.tokenizer, context=context),
         task="masked_lm",
-        family=options.family,
-        layer_count=options.layers,
-        hidden_size=options.hidden,
-        head_count=options.heads,
-        intermediate_size=options.intermediate,
+        **shape_of(options),
         max_positions=options.positions,
         seed=options.seed,
         context=context,

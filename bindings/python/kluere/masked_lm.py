@@ -9,8 +9,8 @@ from typing import Optional
 
 from . import _abi
 from ._interrupt import Interruptible
-from ._library import c_path, check, library, sized, status_error
-from .context import Context, default_context
+from ._library import check, library, sized, status_error
+from .context import Context
 from .corpus import Corpus, masking
 from .model import Model
 from .predictor import Predictor
@@ -102,19 +102,7 @@ class MaskedLMTrainer(Trainer):
         cls, directory, train: Corpus, evaluation: Optional[Corpus] = None, *, context: Optional[Context] = None
     ) -> "MaskedLMTrainer":
         """Goes on where a checkpoint stopped, bit for bit, with the options of then, as Trainer.resume does."""
-        pointer = ctypes.c_void_p()
-        check(
-            library().kluere_trainer_resume_masked_lm(
-                (context or default_context())._handle,
-                c_path(directory),
-                train._handle,
-                None if evaluation is None else evaluation._handle,
-                ctypes.byref(pointer),
-            )
-        )
-        trainer = cls.__new__(cls)
-        trainer._adopt(pointer)
-        return trainer
+        return cls._resumed(library().kluere_trainer_resume_masked_lm, directory, train, evaluation, context)
 
     def evaluate(self, corpus: Corpus) -> MaskedLMFigures:
         """The present weights, without dropout, with the masks of the run's evaluations."""

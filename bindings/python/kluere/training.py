@@ -235,9 +235,13 @@ class Trainer(Handle):
         directory: a checkpoint folder, or the output_directory of run(), whose checkpoint-last is taken. train and
         evaluation must hold the rows of then.
         """
+        return cls._resumed(library().kluere_trainer_resume, directory, train, evaluation, context)
+
+    @classmethod
+    def _resumed(cls, call, directory, train: Handle, evaluation: Optional[Handle], context: Optional[Context]):
         pointer = ctypes.c_void_p()
         check(
-            library().kluere_trainer_resume(
+            call(
                 (context or default_context())._handle,
                 c_path(directory),
                 train._handle,
