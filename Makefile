@@ -37,12 +37,10 @@ demo: build ## train a small model on samples/data, then ask it from C and from 
 test: ## everything CI runs; STEPS="gates unit" for some of it
 	@bash Tests/run.sh $(STEPS)
 
-bench: build ## speed and memory against PyTorch on real KLUE-RE (ARGS="--data FOLDER")
-	@bash Tests/run.sh --python-only
-	for what in training inference; do \
-	  KLUERE_LIBRARY=$(CURDIR)/dist/lib PYTHONPATH=$(CURDIR)/bindings/python \
-	  .build/venv/bin/python bindings/python/benchmarks/bench_$$what.py $(ARGS) || exit 1; \
-	done
+bench: build ## speed and memory against its peers on real KLUE-RE (ARGS="--data FOLDER")
+	@bash Tests/run.sh --bench-python
+	KLUERE_LIBRARY=$(CURDIR)/dist/lib PYTHONPATH=$(CURDIR)/bindings/python \
+	.build/bench-venv/bin/python bindings/python/benchmarks/bench.py --output .build/bench $(ARGS)
 
 install: build ## header, library and pkg-config file under PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(LIBDIR)/pkgconfig

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything CI runs, cheap before slow; does its own set-up. `make test` calls it.
 #   Tests/run.sh [STEP...]      steps: gates header release c samples cuda python unit address thread (default: all)
-#   Tests/run.sh --python-only  only makes the Python environment in .build/venv
+#   Tests/run.sh --python-only  only makes the Python environment in .build/venv; --bench-python: that of make bench
 # A step's output goes to .build/logs; here come one line for each and the runners' closing lines.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -57,6 +57,11 @@ environment() {
 
 if [ "${1:-}" = --python-only ]; then
   environment "$venv" "$requirements"
+  exit
+fi
+# For `make bench`: a folder of its own, so that the tests' one stays what their list says.
+if [ "${1:-}" = --bench-python ]; then
+  environment .build/bench-venv bindings/python/requirements-bench.txt
   exit
 fi
 for step in "${steps[@]}"; do

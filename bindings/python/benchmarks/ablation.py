@@ -6,13 +6,17 @@ Steps, each left alone if OUTPUT has its result already, so that a run that was 
   3. a row of the table: trained on nine tenths, the best epoch by micro-F1 on the tenth, then dev, once, with a 95 % bootstrap
      interval. Every row has the same optimizer, epochs and seed: recipes give input form, head and loss, not the learning
      rates of large models.
-The table is OUTPUT/ablation.md. Nothing is chosen on dev.
+The table is OUTPUT/ablation.md. Nothing is chosen on dev. Once there is an encoder, several of these commands may run side by
+side, each with one thread: a row is measured by the one that takes it first. The results are the same to the bit with any
+number of threads, and small models make more of two processes than of two threads.
 
-Usage: ablation.py --output FOLDER [--data FOLDER] [--layers 2] [--hidden 128] [--pretrain-steps 6000] [--epochs 4] [--lr 5e-4]
-                   [--rows NAME,...] [--train-rows N] [--threads 2]
+Usage: ablation.py --output FOLDER [--data FOLDER] [--layers 2] [--hidden 128] [--pretrain-steps 8000] [--epochs 3] [--lr 5e-4]
+                   [--rows NAME;...] [--train-rows N] [--threads 2]
 """
 
 import argparse
+import contextlib
+import fcntl
 import json
 import lzma
 import time
@@ -35,6 +39,7 @@ def rows():
     loss = kluere.Loss
     table = {
         "baseline, report-1: [CLS], pair of entities": dict(recipe="baseline"),
+        "baseline, random weights": dict(recipe="baseline", random=True),
         "klue-paper: [CLS], <subj> <obj>": dict(recipe="klue-paper-base"),
         "report-2: TAPT, prompt": dict(recipe="report-2", tapt=True),
         "report-2 without TAPT": dict(recipe="report-2"),
@@ -141,19 +146,30 @@ class Run:
 
     def tapt(self, recipe):
         """The encoder, trained further on the sentences of the nine tenths."""
+        from kluere.training_log import TrainingLog
+
         form = recipe.model.get("input_form", "sentence")
-        folder = self.output / f"tapt-{form}"
+        work = self.output / f"tapt-{form}"
+        folder = work / "model"
         if not folder.exists():
+            work.mkdir(parents=True, exist_ok=True)
             model = self.kluere.Model.open(self.encoder(), task="masked_lm", context=self.context)
-            corpus = self.kluere.Corpus.from_datasets(self.train, model.tokenizer, max_tokens=ROW_TOKENS)
-            trainer = self.kluere.MaskedLMTrainer(
-                model, corpus, seed=SEED, epochs=self.options.epochs, batch_sentences=BATCH, learning_rate=5e-4
+            corpus, held_out = (
+                self.kluere.Corpus.from_datasets(rows, model.tokenizer, max_tokens=ROW_TOKENS)
+                for rows in (self.train, self.held_out)
             )
-            trainer.run(progress=True)
+            trainer = self.kluere.MaskedLMTrainer(
+                model, corpus, held_out, seed=SEED, epochs=self.options.epochs, batch_sentences=BATCH, learning_rate=5e-4,
+                evaluate_every=200,
+            )
+            trainer.run(TrainingLog(work), progress=True)
             trainer.export_model().save(folder)
         return folder
 
     # ---- a row
+
+    def folder(self, how):
+        return self.output / "rows" / "".join(c if c.isalnum() else "-" for c in how["name"])
 
     def start(self, how, recipe, labels):
         model = {**recipe.model, "max_tokens": ROW_TOKENS, **how.get("model", {})}
@@ -176,17 +192,16 @@ class Run:
 
     def measure(self, how):
         recipe = self.kluere.Recipe(how["recipe"])
-        slug = "".join(c if c.isalnum() else "-" for c in how["name"])
-        folder = self.output / "rows" / slug
-        begun = time.monotonic()
+        folder = self.folder(how)
+        begun, worked = time.monotonic(), time.process_time()
         if how.get("cascade"):
             model = self._cascade(how, recipe, folder)
         else:
             model = self._single(how, recipe, folder)
-        seconds = time.monotonic() - begun
+        seconds, core_seconds = time.monotonic() - begun, time.process_time() - worked
         held = self._figures(model, self.held_out)
         dev = self._figures(model, self.dev)
-        return {"name": how["name"], "seconds": seconds, "held_out": held, "dev": dev}
+        return {"name": how["name"], "seconds": seconds, "core_seconds": core_seconds, "held_out": held, "dev": dev}
 
     def _single(self, how, recipe, folder):
         model = self.start(how, recipe, self.train.labels)
@@ -232,16 +247,17 @@ def table(results, options, facts):
     lines = [
         f"{options.layers} layers x {options.hidden}, {options.epochs} epochs, learning rate {options.lr}, batch {BATCH},"
         f" seed {SEED}. Encoder: {options.pretrain_steps} updates of {BATCH} x {ROW_TOKENS} tokens of wiki-ko"
-        + (f" in {facts['seconds'] / 60:.0f} minutes; perplexity {facts['perplexity']:.1f} on held-out text." if facts else ""),
+        f" in {facts['seconds'] / 60:.0f} minutes; perplexity {facts['perplexity']:.1f} on held-out text.",
         "",
-        "| row | held out: micro-F1 | dev: micro-F1 [95 %] | dev: AUPRC | minutes |",
-        "|---|---:|---:|---:|---:|",
+        "| row | held out: micro-F1 | dev: micro-F1 [95 %] | dev: AUPRC | minutes | of one core |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for found in results:
         held, dev = found["held_out"], found["dev"]
+        minutes, of_core = found["seconds"] / 60, found["core_seconds"] / 60
         lines.append(
             f"| {found['name']} | {100 * held['micro_f1']:.1f} | {100 * dev['micro_f1']:.1f}"
-            f" [{100 * dev['low']:.1f}, {100 * dev['high']:.1f}] | {100 * dev['auprc']:.1f} | {found['seconds'] / 60:.1f} |"
+            f" [{100 * dev['low']:.1f}, {100 * dev['high']:.1f}] | {100 * dev['auprc']:.1f} | {minutes:.1f} | {of_core:.1f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -252,8 +268,8 @@ def main():
     parser.add_argument("--data")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--pretrain-steps", type=int, default=6000)
-    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--pretrain-steps", type=int, default=8000)
+    parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--rows", help="names that begin so, separated by semicolons (default: all)")
     parser.add_argument("--train-rows", type=int, default=0)
@@ -264,18 +280,37 @@ def main():
     if options.rows:
         starts = options.rows.split(";")
         chosen = {name: how for name, how in chosen.items() if any(name.startswith(start) for start in starts)}
-    path = run.output / "results.json"
-    results = json.loads(path.read_text("utf-8")) if path.exists() else []
-    for name, how in chosen.items():
-        if any(found["name"] == name for found in results):
-            continue
-        print(f"== {name}", flush=True)
-        results.append(run.measure(how))
-        path.write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
-        facts = run.output / "encoder" / "facts.json"
-        text = table(results, options, json.loads(facts.read_text("utf-8")) if facts.exists() else None)
-        (run.output / "ablation.md").write_text(text, "utf-8")
-        print(text, flush=True)
+    run.encoder()
+    for how in chosen.values():
+        with taken(run.folder(how)) as result:
+            if result is None or result.exists():
+                continue
+            print(f"== {how['name']}", flush=True)
+            result.write_text(json.dumps(run.measure(how), ensure_ascii=False), "utf-8")
+        write_table(run, options)
+
+
+@contextlib.contextmanager
+def taken(folder):
+    """The file for a row's result, held while another of these processes may not have it; None: one has."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield None
+        else:
+            yield folder.with_suffix(".json")
+
+
+def write_table(run, options):
+    paths = [run.folder(how).with_suffix(".json") for how in rows().values()]
+    results = [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+    (run.output / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
+    facts = json.loads((run.output / "encoder" / "facts.json").read_text("utf-8"))
+    text = table(results, options, facts)
+    (run.output / "ablation.md").write_text(text, "utf-8")
+    print(text, flush=True)
 
 
 if __name__ == "__main__":

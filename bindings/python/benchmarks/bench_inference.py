@@ -1,53 +1,94 @@
-"""Batch inference speed against PyTorch eager, batch 32 on its side; kluere batches as it likes, and tokenizes too.
+"""Inference: batches of 32 in random order on the peers' side (kluere batches as it likes, and tokenizes too), and one
+sentence of about 64 tokens at a time. PyTorch eager, sdpa and compiled, onnxruntime as exported and fused, CTranslate2; their
+int8 forms.
 
-Usage: bench_inference.py [--data FOLDER] [--sizes 4x256 12x768] [--threads 2] [--runs 5] [--output TABLE.md]
+Usage: bench_inference.py [--data FOLDER] [--sizes 4x256 12x768] [--threads 2] [--runs 3] [--output TABLE.md] [--json FILE]
 """
 
+import statistics
 import time
 
-from bench_speed import WARM_UP, main
-from engines import open_torch, padded, peak_megabytes, read_rows, sample
+from bench_speed import WARM_UP, Benchmark
+from engines import peak_megabytes, read_rows, sample
+from peers import FLOAT32, INT8, export, open_peer
+
+SINGLE = 64  # tokens
+
+
+def single_row(rows):
+    """The place of the sentence that is nearest to SINGLE tokens, the first of those."""
+    return min(range(len(rows)), key=lambda i: abs(len(rows[i]) - SINGLE))
+
+
+def latency(predict, size):
+    """Milliseconds of one call, the median of many."""
+    seconds = []
+    for _ in range(30 if size == "12x768" else 200):
+        begun = time.perf_counter()
+        predict()
+        seconds.append(time.perf_counter() - begun)
+    return 1e3 * statistics.median(seconds)
 
 
 def measure(settings):
-    return measure_kluere(settings) if settings["engine"] == "kluere" else measure_torch(settings)
+    rows = read_rows(settings)[0]
+    number = single_row(rows)
+    opened = open_kluere if settings["engine"].startswith("kluere") else open_other
+    everything, one, logits = opened(settings, rows, number)
+    everything(0, 32 * WARM_UP)
+    begun = time.perf_counter()
+    everything(32 * WARM_UP, len(rows))
+    seconds = time.perf_counter() - begun
+    one()
+    tokens = sum(map(len, rows[32 * WARM_UP :]))
+    return dict(
+        tokens=tokens, seconds=seconds, single=latency(one, settings["size"]), peak=peak_megabytes(), logits=logits()
+    )
 
 
-def measure_kluere(settings):
+def open_kluere(settings, rows, number):
     import kluere
 
     context = kluere.Context(threads=settings["threads"])
     dataset = sample(settings, context)
-    predictor = kluere.Predictor(kluere.Model.open(settings["model"], context=context), output="logits")
-    warm_up, measured = dataset[: 32 * WARM_UP], dataset[32 * WARM_UP :]
-    tokens = sum(map(len, read_rows(settings)[0][32 * WARM_UP :]))
-    predictor.predict(warm_up)
-    begun = time.perf_counter()
-    predictor.predict(measured)
-    return dict(tokens=tokens, seconds=time.perf_counter() - begun, peak=peak_megabytes())
+    predictor = kluere.Predictor(kluere.Model.open(settings["model"], context=context), output="logits", **options(settings))
+    example = dataset[number]
+    return (
+        lambda begin, end: predictor.predict(dataset[begin:end]),
+        lambda: predictor.predict(example),
+        lambda: [float(x) for x in predictor.predict(dataset[:4]).ravel()],
+    )
 
 
-def measure_torch(settings):
-    import torch
+def options(settings):
+    return {}
 
-    rows, _ = read_rows(settings)
-    model = open_torch(settings["model"], settings["threads"]).eval()
-    warm_up, measured = rows[: 32 * WARM_UP], rows[32 * WARM_UP :]
-    if settings["engine"] == "torch-sorted":
-        measured.sort(key=len)
 
-    def predict(some):
-        for first in range(0, len(some), 32):
-            ids, mask = padded(some[first : first + 32], model.config.pad_token_id)
-            model(input_ids=ids, attention_mask=mask)
+def open_other(settings, rows, number):
+    logits = open_peer(settings["engine"], settings["model"], settings["exported"], settings["threads"])
 
-    with torch.inference_mode():
-        predict(warm_up)
-        begun = time.perf_counter()
-        predict(measured)
-    seconds = time.perf_counter() - begun
-    return dict(tokens=sum(map(len, measured)), seconds=seconds, peak=peak_megabytes())
+    def everything(begin, end):
+        for first in range(begin, end, 32):
+            logits(rows[first : min(first + 32, end)])
+
+    return everything, lambda: logits([rows[number]]), lambda: [float(x) for x in logits(rows[:4]).ravel()]
+
+
+def prepare(settings):
+    return export(settings["model"], settings["exported"], settings["size"])
 
 
 if __name__ == "__main__":
-    main(__file__, "Batch inference against PyTorch eager", measure)
+    Benchmark(
+        __file__,
+        "Inference",
+        "Batches of 32 in random order, padded to the longest where an engine pads (CTranslate2 does not), and one sentence of"
+        f" about {SINGLE} tokens. Tokens are real ones. Equal logits were checked first (fp32: 1e-4).",
+        ["kluere", *FLOAT32, *INT8],
+        measure,
+        {
+            "batches": ("tokens/s", lambda row: row["tokens"] / row["seconds"], True),
+            "one sentence": ("ms", lambda row: row["single"], False),
+        },
+        prepare,
+    ).main()

@@ -1,13 +1,16 @@
-"""Training speed against PyTorch eager: dropout on, AdamW, clipping, batch 32.
+"""Training speed against PyTorch: dropout on, AdamW, clipping, batch 32.
 
-Usage: bench_training.py [--data FOLDER] [--sizes 4x256 12x768] [--threads 2] [--runs 5] [--output TABLE.md]
+Usage: bench_training.py [--data FOLDER] [--sizes 4x256 12x768] [--threads 2] [--runs 3] [--output TABLE.md]
 """
 
 import random
 import time
 
-from bench_speed import WARM_UP, main
-from engines import adamw, open_torch, padded, peak_megabytes, read_rows, sample, torch_update
+from bench_speed import WARM_UP, Benchmark
+from engines import adamw, padded, peak_megabytes, read_rows, sample, torch_update
+from peers import quiet, torch_model
+
+TORCH = ["torch-eager", "torch-sdpa", "torch-compile"]
 
 
 def measure(settings):
@@ -32,11 +35,15 @@ def measure_kluere(settings):
 def measure_torch(settings):
     import torch
 
+    quiet()
+    torch.set_num_threads(settings["threads"])
     rows, labels = read_rows(settings)
-    model = open_torch(settings["model"], settings["threads"]).train()
+    engine = settings["engine"]
+    model = torch_model(settings["model"], "eager" if "eager" in engine else "sdpa").train()
     optimizer = adamw(model, 5e-5)
+    compiled = torch.compile(model, dynamic=True) if "compile" in engine else model
     order = list(range(len(rows)))
-    if settings["engine"] == "torch-sorted":
+    if engine.endswith("-sorted"):
         order.sort(key=lambda i: len(rows[i]))
     batches = [order[i : i + 32] for i in range(0, len(order), 32)]
     random.Random(settings["seed"]).shuffle(batches)
@@ -45,10 +52,18 @@ def measure_torch(settings):
         if number == WARM_UP:
             tokens, begun = 0, time.perf_counter()
         ids, mask = padded([rows[i] for i in batch], model.config.pad_token_id)
-        torch_update(model, optimizer, ids, mask, torch.tensor([labels[i] for i in batch]))
+        torch_update(compiled, optimizer, ids, mask, torch.tensor([labels[i] for i in batch]))
         tokens += sum(len(rows[i]) for i in batch)
     return dict(tokens=tokens, seconds=time.perf_counter() - begun, peak=peak_megabytes())
 
 
 if __name__ == "__main__":
-    main(__file__, "Training against PyTorch eager", measure)
+    Benchmark(
+        __file__,
+        "Training",
+        "Batch 32, dropout 0.1, AdamW, clipping. Tokens are real ones: padding does not count. The torch engines take random"
+        " batches, padded to the longest; -sorted: the same sentences batched by length, which leaves nothing to pad.",
+        ["kluere", *TORCH, *(f"{name}-sorted" for name in TORCH)],
+        measure,
+        {"training": ("tokens/s", lambda row: row["tokens"] / row["seconds"], True)},
+    ).main()
