@@ -33,7 +33,8 @@ HELD_OUT_LINES = 3000
 
 
 def rows():
-    """{name: how}. how: recipe; model, training, loss: over the recipe's; random: without pretraining; then: what follows."""
+    """{name: how}. how: recipe; model, training, loss: over the recipe's; random: without pretraining; tenth: of the train
+    rows one in ten, for as many updates."""
     import kluere
 
     loss = kluere.Loss
@@ -56,6 +57,11 @@ def rows():
         "typed-punct, [CLS] and entity starts": dict(recipe=BASE, model=dict(head="cls_entity_start")),
         "typed-punct, mentions pooled": dict(recipe=BASE, model=dict(head="mention_pool")),
         "punct markers without types": dict(recipe=BASE, model=dict(input_form="entity_marker_punct")),
+        "punct markers without types, random weights": dict(
+            recipe=BASE, model=dict(input_form="entity_marker_punct"), random=True
+        ),
+        "typed-punct, a tenth of the rows": dict(recipe=BASE, tenth=True),
+        "typed-punct, a tenth of the rows, random weights": dict(recipe=BASE, tenth=True, random=True),
         "entity mask": dict(recipe=BASE, model=dict(input_form="entity_mask")),
         "typed-punct, label smoothing 0.1": dict(recipe=BASE, loss=loss(label_smoothing=0.1)),
         "typed-punct, focal, gamma 2": dict(recipe=BASE, loss=loss("focal", gamma=2)),
@@ -184,10 +190,12 @@ class Run:
 
     def trainer(self, how, recipe, model, train, held_out, folder):
         o = self.options
+        often = 10 if how.get("tenth") else 1
         return self.kluere.Trainer(
-            model, train, held_out, seed=SEED, epochs=o.epochs, batch_sentences=BATCH, learning_rate=o.lr, warmup_ratio=0.1,
-            schedule="linear", weight_decay=0.01, group_by_length=True, best_metric="micro_f1", output_directory=folder,
-            loss=how.get("loss", recipe.loss), **how.get("training", {}),
+            model, train, held_out, seed=SEED, epochs=often * o.epochs, evaluate_every=often * -(-len(train) // BATCH),
+            batch_sentences=BATCH, learning_rate=o.lr, warmup_ratio=0.1, schedule="linear", weight_decay=0.01,
+            group_by_length=True, best_metric="micro_f1", output_directory=folder, loss=how.get("loss", recipe.loss),
+            **how.get("training", {}),
         )
 
     def measure(self, how):
@@ -204,16 +212,17 @@ class Run:
         return {"name": how["name"], "seconds": seconds, "core_seconds": core_seconds, "held_out": held, "dev": dev}
 
     def _single(self, how, recipe, folder):
-        model = self.start(how, recipe, self.train.labels)
+        train = self.train.split_stratified(0.1, seed=SEED)[1] if how.get("tenth") else self.train
+        model = self.start(how, recipe, train.labels)
         if how.get("pair_heads"):
-            model = model.with_pair_heads(self.train, seed=SEED)
+            model = model.with_pair_heads(train, seed=SEED)
         if "types" in how:
-            model = model.with_type_mask(self.train, **how["types"])
+            model = model.with_type_mask(train, **how["types"])
         if (folder / "checkpoint-last").exists():
-            trainer = self.kluere.Trainer.resume(folder, self.train, self.held_out, context=self.context)
+            trainer = self.kluere.Trainer.resume(folder, train, self.held_out, context=self.context)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            trainer = self.trainer(how, recipe, model, self.train, self.held_out, folder)
+            trainer = self.trainer(how, recipe, model, train, self.held_out, folder)
         trainer.run(progress=True)
         best = self.kluere.Model.open(folder / "checkpoint-best", context=self.context)
         if "decoding" in how:
