@@ -12,55 +12,108 @@ Offsets are code points with the end exclusive, as Python slices count. Tables o
 is importable, else lists of array.array. Failures raise KluereError.
 """
 
-from ._library import library_path, library_version
-from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
-from .augmentation import RefusedParaphrase
-from .cascade import TrainedPipeline, train_cascade
-from .cleaning import Change, CleaningLog, TypeCorrection
-from .context import Context, default_context
-from .corpus import Corpus, CorpusInfo
-from .dataset import Dataset
-from .decoding import Decoding, DecodingFigures, DecodingReport, estimate_prior, fit_decoding
-from .ensemble import (
-    Contribution,
-    FoundWeights,
-    Ranking,
-    Subset,
-    combine,
-    rank,
-    read_submission,
-    rows_in,
-    search_weights,
-    write_submission,
-)
-from .entity_types import ModelTypes, PairRelation, TypeCounts, TypeMask
-from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
-from .evaluation import (
-    Calibration,
-    CalibrationBin,
-    Coverage,
-    CoveragePoint,
-    Interval,
-    SystemComparison,
-    bootstrap,
-    calibration,
-    compare,
-    compute_metrics_by_group,
-    coverage_risk,
-    type_pairs,
-)
-from .example import Entity, Example, convert_offset
-from .masked_lm import MaskedLMFigures, MaskedLMTrainer, evaluate_masked_lm
-from .loss import Loss, read_probabilities
-from .folds import TrainedFolds, train_folds
-from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
-from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
-from .pipeline import MemberInfo, Pipeline, PipelineInfo, PipelineMember
-from .predictor import Predictor
-from .progress import ProgressBar, TrainingProgress
-from .recipes import Recipe, recipes
-from .tokenizer import Encoding, Tokenizer
-from .training import StepInfo, Trainer, TrainEvent
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._library import library_path, library_version
+    from .analysis import Comparison, Finding, Leakage, Lengths, Statistics
+    from .augmentation import RefusedParaphrase
+    from .cascade import TrainedPipeline, train_cascade
+    from .cleaning import Change, CleaningLog, TypeCorrection
+    from .context import Context, default_context
+    from .corpus import Corpus, CorpusInfo
+    from .dataset import Dataset
+    from .decoding import Decoding, DecodingFigures, DecodingReport, estimate_prior, fit_decoding
+    from .ensemble import (
+        Contribution,
+        FoundWeights,
+        Ranking,
+        Subset,
+        combine,
+        rank,
+        read_submission,
+        rows_in,
+        search_weights,
+        write_submission,
+    )
+    from .entity_types import ModelTypes, PairRelation, TypeCounts, TypeMask
+    from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
+    from .evaluation import (
+        Calibration,
+        CalibrationBin,
+        Coverage,
+        CoveragePoint,
+        Interval,
+        SystemComparison,
+        bootstrap,
+        calibration,
+        compare,
+        compute_metrics_by_group,
+        coverage_risk,
+        type_pairs,
+    )
+    from .example import Entity, Example, convert_offset
+    from .masked_lm import MaskedLMFigures, MaskedLMTrainer, evaluate_masked_lm
+    from .loss import Loss, read_probabilities
+    from .folds import TrainedFolds, train_folds
+    from .metrics import ClassMetrics, Metrics, compute_metrics, evaluate, score
+    from .model import EntityPlaces, InputPlaces, Model, ModelConfig, Tensors
+    from .pipeline import MemberInfo, Pipeline, PipelineInfo, PipelineMember
+    from .predictor import Predictor
+    from .progress import ProgressBar, TrainingProgress
+    from .recipe import Recipe, recipes
+    from .tokenizer import Encoding, Tokenizer
+    from .training import StepInfo, Trainer, TrainEvent
+
+# Where each public name stands. A module is imported when one of its names is first asked for: a program that only
+# predicts starts without all that trains, measures and draws.
+_HOMES = {
+    "_library": "library_path library_version",
+    "analysis": "Comparison Finding Leakage Lengths Statistics",
+    "augmentation": "RefusedParaphrase",
+    "cascade": "TrainedPipeline train_cascade",
+    "cleaning": "Change CleaningLog TypeCorrection",
+    "context": "Context default_context",
+    "corpus": "Corpus CorpusInfo",
+    "dataset": "Dataset",
+    "decoding": "Decoding DecodingFigures DecodingReport estimate_prior fit_decoding",
+    "ensemble": "Contribution FoundWeights Ranking Subset combine rank read_submission rows_in search_weights "
+    "write_submission",
+    "entity_types": "ModelTypes PairRelation TypeCounts TypeMask",
+    "errors": "Cancelled InvalidArgument KluereError NotFinite OutOfMemory",
+    "evaluation": "Calibration CalibrationBin Coverage CoveragePoint Interval SystemComparison bootstrap "
+    "calibration compare compute_metrics_by_group coverage_risk type_pairs",
+    "example": "Entity Example convert_offset",
+    "masked_lm": "MaskedLMFigures MaskedLMTrainer evaluate_masked_lm",
+    "loss": "Loss read_probabilities",
+    "folds": "TrainedFolds train_folds",
+    "metrics": "ClassMetrics Metrics compute_metrics evaluate score",
+    "model": "EntityPlaces InputPlaces Model ModelConfig Tensors",
+    "pipeline": "MemberInfo Pipeline PipelineInfo PipelineMember",
+    "predictor": "Predictor",
+    "progress": "ProgressBar TrainingProgress",
+    "recipe": "Recipe recipes",
+    "tokenizer": "Encoding Tokenizer",
+    "training": "StepInfo Trainer TrainEvent",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str):
+    import importlib
+
+    if name in _HOME:
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _HOMES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *__all__})
+
 
 __version__ = "0.1.0"
 

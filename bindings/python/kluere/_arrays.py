@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import array
 import ctypes
+import functools
 
 from . import _abi
 
-try:
-    import numpy
-except ImportError:
-    numpy = None
+
+@functools.lru_cache(maxsize=None)
+def numpy():
+    """The module, or None where it is not importable. Imported at first use: that takes longer than a first prediction."""
+    try:
+        import numpy
+    except ImportError:
+        return None
+    return numpy
+
 
 _KINDS = {
     "f": (ctypes.c_float, "float32"),
@@ -23,8 +30,8 @@ _KINDS = {
 def block(code: str, count: int):
     """(container, ctypes array over its memory) of count zeros. code: "f" float32, "d" float64, "i" int32, "Q" uint64."""
     kind, dtype = _KINDS[code]
-    if numpy is not None:
-        container = numpy.zeros(count, dtype)
+    if numpy() is not None:
+        container = numpy().zeros(count, dtype)
     else:
         container = array.array(code, bytes(ctypes.sizeof(kind) * count))
     return container, view(container, code, count)
@@ -37,7 +44,7 @@ def view(container, code: str, count: int):
 
 def rows_of(container, rows: int, columns: int):
     """A flat block as a table: a NumPy matrix, or a list of array.array."""
-    if numpy is not None:
+    if numpy() is not None:
         return container.reshape(rows, columns)
     return [container[i * columns : (i + 1) * columns] for i in range(rows)]
 
@@ -45,8 +52,8 @@ def rows_of(container, rows: int, columns: int):
 def flat(values, code: str):
     """(container, ctypes array, shape) of numbers from the caller: a sequence, a table, a NumPy array."""
     kind, dtype = _KINDS[code]
-    if numpy is not None:
-        container = numpy.array(values, dtype=dtype, order="C")  # a copy: writable and contiguous
+    if numpy() is not None:
+        container = numpy().array(values, dtype=dtype, order="C")  # a copy: writable and contiguous
         return container, view(container.reshape(-1), code, container.size), container.shape
     if isinstance(values, array.array):
         rows, shape = [values], (len(values),)

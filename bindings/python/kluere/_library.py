@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import functools
 import os
 import sys
-from pathlib import Path
 from typing import List, Tuple
 
 from . import _abi
@@ -18,34 +16,35 @@ _FILE_NAMES = ("libkluere.so.%d" % _abi.KLUERE_ABI_VERSION, "libkluere.so", "lib
 _BUILD_FOLDERS = (".build/release", "dist/lib", "build/lib", "build")
 
 
-def _candidates() -> List[Path]:
+def _candidates() -> List[str]:
     """Files to try, best first. KLUERE_LIBRARY, when set, is the only one: a wrong value must not go unnoticed."""
     chosen = os.environ.get("KLUERE_LIBRARY")
     if chosen:
-        path = Path(chosen)
-        return [path / name for name in _FILE_NAMES] if path.is_dir() else [path]
-    package = Path(__file__).resolve().parent
-    folders = [package / "lib"]
-    repository = package.parents[2]
-    if (repository / "include" / "kluere.h").exists():
-        folders += [repository / folder for folder in _BUILD_FOLDERS]
-    return [folder / name for folder in folders for name in _FILE_NAMES]
+        return [os.path.join(chosen, name) for name in _FILE_NAMES] if os.path.isdir(chosen) else [chosen]
+    package = os.path.dirname(os.path.realpath(__file__))
+    folders = [os.path.join(package, "lib")]
+    repository = os.path.dirname(os.path.dirname(os.path.dirname(package)))
+    if os.path.exists(os.path.join(repository, "include", "kluere.h")):
+        folders += [os.path.join(repository, folder) for folder in _BUILD_FOLDERS]
+    return [os.path.join(folder, name) for folder in folders for name in _FILE_NAMES]
 
 
 def _system_names() -> List[str]:
     if os.environ.get("KLUERE_LIBRARY"):
         return []
+    import ctypes.util  # not above: it brings in a good deal that is hardly ever needed
+
     return [name for name in (_FILE_NAMES[0], ctypes.util.find_library("kluere")) if name]
 
 
 def _open() -> Tuple[ctypes.CDLL, str]:
     tried = []
     for path in _candidates():
-        if not path.exists():
+        if not os.path.exists(path):
             tried.append(f"{path}: no such file")
             continue
         try:
-            return ctypes.CDLL(str(path.resolve())), str(path)
+            return ctypes.CDLL(os.path.realpath(path)), path
         except OSError as problem:
             tried.append(f"{path}: {problem}")
     for name in _system_names():

@@ -69,9 +69,9 @@ def load_member(
         table, _ = read_submission(place, by_id)
         return [table[i] for i in order]
     if place.suffix == ".npy":
-        if numpy is None:
+        if numpy() is None:
             raise ImportError("reading .npy needs NumPy: pip install numpy")
-        table = numpy.load(place, allow_pickle=False)
+        table = numpy().load(place, allow_pickle=False)
         if table.shape != (len(dataset), len(dataset.labels)):
             raise ValueError(f"{path}: shape {table.shape}, expected ({len(dataset)}, {len(dataset.labels)})")
         return table
@@ -281,10 +281,10 @@ def _summary(result: dict) -> str:
 def _write(path: str, dataset: Dataset, table) -> None:
     if path.endswith(".csv"):
         write_submission(path, dataset, table)
-    elif numpy is None:
+    elif numpy() is None:
         raise ImportError("writing .npy needs NumPy: pip install numpy")
     else:
-        numpy.save(path, numpy.asarray(table, "float32"), allow_pickle=False)
+        numpy().save(path, numpy().asarray(table, "float32"), allow_pickle=False)
 
 
 # ---- explore

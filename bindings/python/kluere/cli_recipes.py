@@ -7,7 +7,7 @@ from typing import Optional
 
 from .cli_common import input_options
 from .loss import Loss
-from .recipes import Recipe, recipes
+from .recipe import Recipe, recipes
 
 
 def add_recipe(parser, what="input form, head, loss and training as a recipe has them") -> None:

@@ -164,7 +164,7 @@ def _column(format: bytes, array: _ArrowArray):
     rows = array.length
     if format == b"l":
         raw = ctypes.string_at(array.buffers[1], 8 * rows)
-        return numpy.frombuffer(raw, "int64") if numpy is not None else list(struct.unpack(f"{rows}q", raw))
+        return numpy().frombuffer(raw, "int64") if numpy() is not None else list(struct.unpack(f"{rows}q", raw))
     ends = struct.unpack(f"{rows + 1}i", ctypes.string_at(array.buffers[1], 4 * (rows + 1)))
     text = ctypes.string_at(array.buffers[2], ends[-1]) if ends[-1] else b""
     values: List[Optional[str]] = [text[a:b].decode("utf-8") for a, b in zip(ends, ends[1:])]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import threading
 from typing import Optional
@@ -13,19 +12,21 @@ from ._handle import Handle
 from ._library import assign, check, initialized, library, sized
 from .errors import KluereError
 
-_logger = logging.getLogger("kluere")
 _LEVELS = {
-    _abi.KLUERE_LOG_ERROR: logging.ERROR,
-    _abi.KLUERE_LOG_WARNING: logging.WARNING,
-    _abi.KLUERE_LOG_INFO: logging.INFO,
-    _abi.KLUERE_LOG_DEBUG: logging.DEBUG,
+    _abi.KLUERE_LOG_ERROR: "ERROR",
+    _abi.KLUERE_LOG_WARNING: "WARNING",
+    _abi.KLUERE_LOG_INFO: "INFO",
+    _abi.KLUERE_LOG_DEBUG: "DEBUG",
 }
 
 
 @_abi.kluere_log_fn
 def _log(userdata, level, utf8, length) -> None:
     try:
-        _logger.log(_LEVELS.get(level, logging.WARNING), "%s", utf8.decode("utf-8", "replace"))
+        import logging  # not above: most programs never get a message
+
+        logger = logging.getLogger("kluere")
+        logger.log(getattr(logging, _LEVELS.get(level, "WARNING")), "%s", utf8.decode("utf-8", "replace"))
     except Exception:  # a logging handler's failure must not reach C
         pass
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import json
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Tuple
 
 from . import _abi
 from ._arrays import block, choice, rows_of
 from ._library import assign, check, initialized, library, text_result, utf8
-from .dataset import Dataset
 from .example import EntityLike, c_entities
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
 
 Pair = Tuple[str, str]
 

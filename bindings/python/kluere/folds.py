@@ -112,7 +112,7 @@ def train_folds(
     write_npy(output / OUT_OF_FOLD_NAME, table, len(train), len(names))
     members = [{"folder": str(path.relative_to(output)), "role": "general"} for path in models]
     write_json(output / FILE_NAME, {"format_version": 1, "kind": "mean", "vote": vote, "labels": names, "members": members})
-    container = numpy.frombuffer(table, "float32").copy() if numpy is not None else table
+    container = numpy().frombuffer(table, "float32").copy() if numpy() is not None else table
     return TrainedFolds(output, models, assigned, rows_of(container, len(train), len(names)))
 
 

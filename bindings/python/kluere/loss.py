@@ -134,9 +134,9 @@ def read_probabilities(path, dataset: Dataset, labels: Optional[Sequence[str]] =
     """
     own = dataset.labels
     if os.fspath(path).endswith(".npy"):
-        if numpy is None:
+        if numpy() is None:
             raise ImportError("a .npy file needs NumPy")
-        table = numpy.load(path, allow_pickle=False)
+        table = numpy().load(path, allow_pickle=False)
         if table.shape != (len(dataset), len(own)):
             raise ValueError(f"{path}: shape {table.shape}, expected ({len(dataset)}, {len(own)})")
         table = table.astype("float32")
@@ -147,6 +147,6 @@ def read_probabilities(path, dataset: Dataset, labels: Optional[Sequence[str]] =
     if sorted(labels) != sorted(own):
         raise ValueError(f"labels: {len(list(labels))} labels that are not the dataset's {len(own)} in another order")
     order = [own.index(label) for label in labels]
-    if numpy is not None:
+    if numpy() is not None:
         return table[:, order]
     return [type(row)(row.typecode, [row[column] for column in order]) for row in table]

@@ -13,14 +13,14 @@ from ._arrays import block, choice, choice_name, flat, rows_of
 from ._handle import Handle
 from ._library import assign, c_path, c_string, c_strings, check, initialized, library, sized, utf8
 from .context import Context, default_context
-from .dataset import Dataset
-from .entity_types import ModelTypes, PairRelation, model_types, type_prior, with_pair_heads, with_type_mask
 from .example import EntityLike, Example, c_examples
-from .predictor import Predictor
+from .predictor import Predictor, entity_types
 from .tokenizer import Encoding, Tokenizer, encoding
 
 if TYPE_CHECKING:
+    from .dataset import Dataset
     from .decoding import Decoding
+    from .entity_types import ModelTypes, PairRelation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -430,7 +430,7 @@ class Model(Handle):
     @property
     def types(self) -> ModelTypes:
         """The type mask and the pair heads."""
-        return model_types(self)
+        return entity_types().model_types(self)
 
     def with_type_mask(
         self,
@@ -459,10 +459,10 @@ class Model(Handle):
         settings = {name: value for name, value in given.items() if value is not None}
         if "in_training" in settings:
             settings["in_training"] = int(settings["in_training"])
-        return type(self)(with_type_mask(self, dataset, settings))
+        return type(self)(entity_types().with_type_mask(self, dataset, settings))
 
     def without_type_mask(self) -> "Model":
-        return type(self)(with_type_mask(self, None, {}))
+        return type(self)(entity_types().with_type_mask(self, None, {}))
 
     def with_pair_heads(
         self,
@@ -481,14 +481,14 @@ class Model(Handle):
         random_init  new weights by seed (default 42) rather than copies of the present last layer's
         """
         settings = {"hard_count": hard_count, "min_rows": min_rows, "random_init": int(random_init), "seed": seed}
-        return type(self)(with_pair_heads(self, dataset, settings))
+        return type(self)(entity_types().with_pair_heads(self, dataset, settings))
 
     def without_pair_heads(self) -> "Model":
-        return type(self)(with_pair_heads(self, None, {}))
+        return type(self)(entity_types().with_pair_heads(self, None, {}))
 
     def type_prior(self, subject_type: str, object_type: str):
         """The log-prior of each label given the types, float64; zeros for a pair that was never counted."""
-        return type_prior(self, subject_type, object_type)
+        return entity_types().type_prior(self, subject_type, object_type)
 
     def predict_pairs(
         self,
@@ -532,7 +532,8 @@ class Model(Handle):
         self, example: Example, top: int = 1, *, precision: str = "float32", type_mask: str = "auto"
     ) -> List[Tuple[str, float]]:
         """The most probable labels of one example with their probabilities, the best first."""
-        probabilities = self.predict(example, precision=precision, type_mask=type_mask)
+        with self._predictor_lock:
+            probabilities = self._predictor("probabilities", precision, "auto", type_mask)._predict_row(example)
         labels = self.labels
         order = sorted(range(len(labels)), key=lambda i: -probabilities[i])
         return [(labels[i], float(probabilities[i])) for i in order[:top]]

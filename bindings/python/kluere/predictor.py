@@ -9,16 +9,23 @@ from . import _abi
 from ._arrays import block, choice, rows_of
 from ._handle import Handle
 from ._library import assign, check, initialized, library, sized, status_error, utf8
-from .dataset import Dataset
-from .entity_types import PairRelation, predict_pairs
 from .errors import error
 from .example import EntityLike, Example, c_examples
 
 if TYPE_CHECKING:
+    from .dataset import Dataset
+    from .entity_types import PairRelation
     from .model import Model
 
 # Rows handed to C at once: between two calls Python can see Ctrl-C, and progress can be shown.
 _ROWS_AT_ONCE = 1024
+
+
+def entity_types():
+    """The module, which most programs do without."""
+    from . import entity_types
+
+    return entity_types
 
 
 class Predictor(Handle):
@@ -70,6 +77,22 @@ class Predictor(Handle):
         """A table of rows x labels, float32. A row's result does not depend on the rows beside it."""
         return predict_in_parts(self, "kluere_predictor", self._columns, examples, progress)
 
+    def _predict_row(self, example: Example):
+        """One example's row as a ctypes array: for answers of a few labels, which do not need NumPy."""
+        row = (ctypes.c_float * self._columns)()
+        check(
+            library().kluere_predictor_predict(
+                self._handle,
+                c_examples([example]),
+                ctypes.sizeof(_abi.kluere_example),
+                1,
+                _abi.KLUERE_OFFSETS_CODE_POINTS,
+                row,
+                len(row),
+            )
+        )
+        return row
+
     def predict_pairs(
         self,
         text: str,
@@ -90,7 +113,7 @@ class Predictor(Handle):
                         those that the type mask or the pair heads do not know
         max_pairs       more are refused (default: 65536)
         """
-        relations, _ = predict_pairs(
+        relations, _ = entity_types().predict_pairs(
             self, self._labels, text, entities, prune=prune, max_pairs=max_pairs, probabilities=False
         )
         return [
@@ -103,7 +126,7 @@ class Predictor(Handle):
         self, text: str, entities: Sequence[EntityLike], *, prune: str = "none", max_pairs: Optional[int] = None
     ):
         """All pairs, and their probabilities as a table of pairs x labels."""
-        return predict_pairs(
+        return entity_types().predict_pairs(
             self, self._labels, text, entities, prune=prune, max_pairs=max_pairs, probabilities=True
         )
 
@@ -208,14 +231,25 @@ class Predictor(Handle):
                 self._handle, judging, dataset._handle, ctypes.byref(options), ctypes.byref(out)
             )
         )
+        from .dataset import Dataset
+
         return Dataset(out)
+
+
+def _is_dataset(examples) -> bool:
+    if not isinstance(examples, Handle):
+        return False
+    from .dataset import Dataset  # not above: a program that predicts single sentences does without it
+
+    return isinstance(examples, Dataset)
 
 
 def predict_in_parts(owner: Handle, prefix: str, columns: int, examples, progress):
     """A table of examples x columns of `owner`, whose functions of the library begin with prefix."""
     by_dataset = getattr(library(), f"{prefix}_predict_dataset")
     by_examples = getattr(library(), f"{prefix}_predict")
-    if not isinstance(examples, (Dataset, list, tuple)):
+    dataset = _is_dataset(examples)
+    if not dataset and not isinstance(examples, (list, tuple)):
         examples = list(examples)
     total = len(examples)
     container, pointer = block("f", total * columns)
@@ -223,7 +257,7 @@ def predict_in_parts(owner: Handle, prefix: str, columns: int, examples, progres
         rows = min(_ROWS_AT_ONCE, total - first)
         cells = rows * columns
         out = (ctypes.c_float * cells).from_buffer(pointer, 4 * first * columns)
-        if isinstance(examples, Dataset):
+        if dataset:
             part = examples if rows == total else examples[first : first + rows]
             status = by_dataset(owner._handle, part._handle, out, cells)
         else:
