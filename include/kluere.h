@@ -825,7 +825,9 @@ KLUERE_API kluere_status kluere_predictor_create(const kluere_model *model, cons
                                                  kluere_predictor **out);
 KLUERE_API void kluere_predictor_destroy(kluere_predictor *predictor);
 /* out: count rows of label_count floats; capacity in floats. Labels in the examples are ignored. A row's result does
- * not depend on the rows beside it. A bad example fails the call and names its index. */
+ * not depend on the rows beside it. A bad example fails the call and names its index.
+ * A model of an opened folder on a CPU: the first call for up to 8 examples reads the weights where the mapped file has them,
+ * each later one packs those of one layer for the calls after it, and a larger call packs what is left. */
 KLUERE_API kluere_status kluere_predictor_predict(kluere_predictor *predictor, const kluere_example *examples,
                                                   size_t example_size, size_t count, int32_t offset_unit, float *out,
                                                   size_t capacity);

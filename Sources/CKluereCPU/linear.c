@@ -37,6 +37,8 @@ typedef struct kk_product {
   size_t m, n, k;
   kk_gemm_operand a, b;
   const float *packed_b; /* all blocks, or NULL: b is packed on the way */
+  const float *const *parts; /* b's lines, part_lines of each: instead of b.data; or NULL */
+  size_t part_lines;
   int add;
   const float *bias;
   float *pre;
@@ -77,6 +79,19 @@ static void kk_pack_item(void *context, size_t item, size_t worker) {
                        product->m - line, run->height, depth);
 }
 
+/* Packs `columns` columns of b from `column` on, of all that stand in parts, `depth` steps from `step` on. A part ends
+ * with a whole panel: where one begins in `packed` does not hang on the parts. */
+static void kk_pack_parts_block(const struct kk_gemm_table *gemm, float *packed, const float *const *parts,
+                                size_t part_lines, size_t stride, size_t column, size_t columns, size_t step,
+                                size_t depth) {
+  for (size_t done = 0; done < columns;) {
+    size_t line = (column + done) % part_lines, lines = kk_least(columns - done, part_lines - line);
+    kk_gemm_operand b = {parts[(column + done) / part_lines] + line * stride + step, stride, 1};
+    gemm->pack_columns(packed + done * depth, b, lines, depth);
+    done += lines;
+  }
+}
+
 static void kk_compute_item(void *context, size_t item, size_t worker) {
   const kk_product_run *run = context;
   const kk_product *product = run->product;
@@ -98,9 +113,14 @@ static void kk_compute_item(void *context, size_t item, size_t worker) {
       part.b = product->packed_b + padded * step + column * depth;
     } else {
       kk_gemm_operand b = product->b;
-      b.data += column * b.line_stride + step * b.step_stride;
       float *packed = run->engine->workers[worker].scratch.data;
-      run->gemm->pack_columns(packed, b, part.columns, depth);
+      if (product->parts) {
+        kk_pack_parts_block(run->gemm, packed, product->parts, product->part_lines, product->k, column, part.columns,
+                            step, depth);
+      } else {
+        b.data += column * b.line_stride + step * b.step_stride;
+        run->gemm->pack_columns(packed, b, part.columns, depth);
+      }
       part.b = packed;
     }
     part.add = block > 0 || product->add;
@@ -163,6 +183,14 @@ int kk_linear(kk_engine *engine, float *y, float *pre, const float *x, const flo
   return kk_product_compute(engine, &product, NULL);
 }
 
+int kk_linear_parts(kk_engine *engine, float *y, const float *x, const float *const *parts, size_t part_count,
+                    const float *bias, size_t rows, size_t out, size_t in, int activation) {
+  if (part_count == 0) return 0;
+  kk_product product = {.c = y, .m = rows, .n = out, .k = in, .a = {x, in, 1}, .parts = parts,
+                        .part_lines = out / part_count, .bias = bias, .activation = activation};
+  return kk_product_compute(engine, &product, NULL);
+}
+
 /* dx [rows, in] = dy [rows, out] w [out, in]. */
 int kk_linear_backward_input(kk_engine *engine, float *dx, const float *dy, const float *w, size_t rows, size_t out,
                              size_t in, int accumulate) {
@@ -190,8 +218,8 @@ size_t kk_packed_size(const kk_engine *engine, size_t out, size_t in) {
 typedef struct kk_packing {
   const struct kk_gemm_table *gemm;
   float *packed;
-  const float *w;
-  size_t out, in, depth, groups;
+  const float *const *parts;
+  size_t part_rows, out, in, depth, groups;
 } kk_packing;
 
 static void kk_pack_weight_item(void *context, size_t item, size_t worker) {
@@ -200,14 +228,20 @@ static void kk_pack_weight_item(void *context, size_t item, size_t worker) {
   size_t width = packing->gemm->width, padded = kk_divide_up(packing->out, width) * width;
   size_t step = item / packing->groups * packing->depth, column = item % packing->groups * KK_GROUP_COLUMNS;
   size_t depth = kk_least(packing->in - step, packing->depth);
-  kk_gemm_operand b = {packing->w + column * packing->in + step, packing->in, 1};
-  packing->gemm->pack_columns(packing->packed + padded * step + column * depth, b,
-                              kk_least(packing->out - column, KK_GROUP_COLUMNS), depth);
+  kk_pack_parts_block(packing->gemm, packing->packed + padded * step + column * depth, packing->parts,
+                      packing->part_rows, packing->in, column, kk_least(packing->out - column, KK_GROUP_COLUMNS), step,
+                      depth);
 }
 
 void kk_pack(kk_engine *engine, float *packed, const float *w, size_t out, size_t in) {
-  if (out == 0 || in == 0) return;
-  kk_packing packing = {engine->gemm, packed, w, out, in, kk_depth(in), kk_divide_up(out, KK_GROUP_COLUMNS)};
+  kk_pack_parts(engine, packed, &w, 1, out, in);
+}
+
+void kk_pack_parts(kk_engine *engine, float *packed, const float *const *parts, size_t part_count, size_t out,
+                   size_t in) {
+  if (out == 0 || in == 0 || part_count == 0) return;
+  kk_packing packing = {engine->gemm, packed, parts, out / part_count, out, in, kk_depth(in),
+                        kk_divide_up(out, KK_GROUP_COLUMNS)};
   kk_parallel_estimated(engine, kk_divide_up(in, packing.depth) * packing.groups,
                         (double)out * (double)in / KK_PACKED_FLOATS, kk_pack_weight_item, &packing);
 }

@@ -113,6 +113,14 @@ package protocol Backend: AnyObject, Sendable {
   func linearPacked(
     _ y: Values, _ x: Values, _ packed: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int, in width: Int,
     _ activation: Activation) throws(KluereError)
+  /// Whether weights of `count` parts, `out / count` rows in each, may go to the next two.
+  func takesParts(_ count: Int, out: Int, in width: Int) -> Bool
+  /// Weights whose rows stand in several places, one part below the other.
+  func pack(_ packed: Floats, parts: [ConstantFloats?], out: Int, in width: Int) throws(KluereError)
+  /// Same bits as `linear`.
+  func linear(
+    _ y: Values, _ x: Values, parts: [ConstantFloats?], bias: ConstantFloats?, rows: Int, out: Int, in width: Int,
+    _ activation: Activation) throws(KluereError)
 
   // MARK: Elementwise
   func activate(_ y: Values, _ x: Values, count: Int, _ activation: Activation) throws(KluereError)

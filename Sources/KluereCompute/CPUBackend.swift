@@ -132,6 +132,26 @@ package final class CPUBackend: Backend, @unchecked Sendable {
       kk_linear_packed(engine, y.floats, x.floats, packed, bias, rows, out, width, code(activation)), "linear")
   }
 
+  package func takesParts(_ count: Int, out: Int, in width: Int) -> Bool {
+    guard count > 1 else { return count == 1 }
+    // A part ends with a whole panel.
+    let rows = out / count
+    return rows > 0 && rows.product(count) == out && rows.product(width) == packedCount(out: rows, in: width)
+  }
+
+  package func pack(_ packed: Floats, parts: [ConstantFloats?], out: Int, in width: Int) throws(KluereError) {
+    kk_pack_parts(engine, packed, parts, parts.count, out, width)
+  }
+
+  package func linear(
+    _ y: Values, _ x: Values, parts: [ConstantFloats?], bias: ConstantFloats?, rows: Int, out: Int, in width: Int,
+    _ activation: Activation
+  ) throws(KluereError) {
+    try check(
+      kk_linear_parts(
+        engine, y.floats, x.floats, parts, parts.count, bias, rows, out, width, code(activation)), "linear")
+  }
+
   // MARK: Elementwise
 
   package func activate(_ y: Values, _ x: Values, count: Int, _ activation: Activation) throws(KluereError) {

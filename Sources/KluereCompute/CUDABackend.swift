@@ -174,6 +174,12 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     _ y: Values, _ x: Values, _ packed: ConstantFloats, bias: ConstantFloats?, rows: Int, out: Int, in width: Int,
     _ activation: Activation
   ) throws(KluereError) { throw KluereError(.internal, "linear: this device packs no weights") }
+  package func takesParts(_ count: Int, out: Int, in width: Int) -> Bool { false }
+  package func pack(_ packed: Floats, parts: [ConstantFloats?], out: Int, in width: Int) throws(KluereError) {}
+  package func linear(
+    _ y: Values, _ x: Values, parts: [ConstantFloats?], bias: ConstantFloats?, rows: Int, out: Int, in width: Int,
+    _ activation: Activation
+  ) throws(KluereError) { throw KluereError(.internal, "linear: this device reads no weights in parts") }
 
   // MARK: Elementwise
 

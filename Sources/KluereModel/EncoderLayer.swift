@@ -28,6 +28,10 @@ struct Pass {
     if pre == nil, let packed = packed?[slot.weight] {
       try backend.linearPacked(
         y, x, packed, bias: weights.floats + slot.bias, rows: rows, out: slot.out, in: slot.width, activation)
+    } else if pre == nil, let mapped = packed?.mapped[slot.weight] {
+      try backend.linear(
+        y, x, parts: mapped.parts, bias: weights.floats + slot.bias, rows: rows, out: slot.out, in: slot.width,
+        activation)
     } else {
       try backend.linear(
         y, pre: pre, x, weights + slot.weight, bias: weights + slot.bias, rows: rows, out: slot.out, in: slot.width,

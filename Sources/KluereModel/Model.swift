@@ -108,8 +108,11 @@ package final class Model: Sendable {
     _ example: ExampleView, _ scratch: inout InputEncoder.Scratch, into out: inout EncodedExample
   ) { encoder.encode(example, &scratch, into: &out) }
 
-  /// What prediction in this precision reads, made at the first call. Call it inside `context.exclusive`.
-  package func weightsForInference(_ precision: Precision) throws(KluereError) -> NetworkWeights {
-    try weights.forInference(layout, precision)
+  /// What prediction in this precision reads. Call it inside `context.exclusive`, and again for each call while the result
+  /// `isProvisional`. `fewRows`: the call is for so few that packing all weights at once would be most of its time.
+  package func weightsForInference(
+    _ precision: Precision, fewRows: Bool = false
+  ) throws(KluereError) -> NetworkWeights {
+    try weights.forInference(layout, precision, fewRows: fewRows)
   }
 }

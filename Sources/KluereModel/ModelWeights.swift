@@ -75,11 +75,17 @@ package final class ModelWeights: @unchecked Sendable {
     return (source.type, bytes)
   }
 
-  /// What a forward pass without gradients reads; made at the first call. Call it inside `Context.exclusive`.
-  func forInference(_ layout: ParameterLayout, _ precision: Precision) throws(KluereError) -> NetworkWeights {
+  /// What a forward pass without gradients reads. Call it inside `Context.exclusive`. The first call for few rows finds
+  /// linear weights where they stand in the file, each later one packs some of them: no such call waits for all.
+  func forInference(
+    _ layout: ParameterLayout, _ precision: Precision, fewRows: Bool
+  ) throws(KluereError) -> NetworkWeights {
     try lock.locked { () throws(KluereError) in
-      let packed: PackedWeights
-      if let inference { packed = inference } else { packed = try pack(layout) }
+      // As many as an encoder layer has.
+      let limit = !fewRows ? Int.max : inference == nil ? 0 : 4
+      var packed: PackedWeights
+      if let inference { packed = inference } else { packed = try begin(layout) }
+      if !packed.isWhole { packed = try pack(packed, layout, limit) }
       inference = packed
       guard precision.isHalf else { return NetworkWeights(arena, packed: packed) }
       if let half = halves[precision] { return NetworkWeights(arena, half: half, packed: packed) }
@@ -92,14 +98,24 @@ package final class ModelWeights: @unchecked Sendable {
 
   // MARK: Under the lock
 
-  private func pack(_ layout: ParameterLayout) throws(KluereError) -> PackedWeights {
+  /// Linear weights that can be read in the file stay there, the rest comes in.
+  private func begin(_ layout: ParameterLayout) throws(KluereError) -> PackedWeights {
     var packed: [Int: FloatStorage] = [:]
+    var mapped: [Int: MappedLinear] = [:]
     var staging: [Float] = []
     for linear in layout.linears {
       let count = backend.packedCount(out: linear.out, in: linear.width)
       // Without a packed form the plain one is used; so is that of a layer whose tensors also serve elsewhere.
       if count == 0 {
         try bringIn(linear, &staging)
+        continue
+      }
+      let numbers = numbers(of: linear)
+      let tensors = numbers.compactMap { pending[$0] }
+      if tensors.count == numbers.count,
+        let found = MappedLinear(tensors, out: linear.out, in: linear.width, on: backend)
+      {
+        mapped[linear.weight] = found
         continue
       }
       let storage = try FloatStorage(count: count, on: backend, for: "packed weights")
@@ -121,7 +137,23 @@ package final class ModelWeights: @unchecked Sendable {
       try read(slot, source, into: arena, &staging)
       pending[number] = nil
     }
-    return PackedWeights(packed: packed, word: word)
+    return PackedWeights(packed: packed, mapped: mapped, word: word)
+  }
+
+  /// The same with up to `limit` more of the linear weights packed.
+  private func pack(
+    _ weights: PackedWeights, _ layout: ParameterLayout, _ limit: Int
+  ) throws(KluereError) -> PackedWeights {
+    var (packed, mapped) = (weights.packed, weights.mapped)
+    for linear in layout.linears where packed.count - weights.packed.count < limit {
+      guard let found = mapped.removeValue(forKey: linear.weight) else { continue }
+      let count = backend.packedCount(out: linear.out, in: linear.width)
+      let storage = try FloatStorage(count: count, on: backend, for: "packed weights")
+      try backend.pack(storage.pointer, parts: found.parts, out: linear.out, in: linear.width)
+      found.release()
+      packed[linear.weight] = storage
+    }
+    return PackedWeights(packed: packed, mapped: mapped, word: weights.table)
   }
 
   /// The slots that lie inside a linear layer's weights: one, or query, key and value.
@@ -147,13 +179,6 @@ package final class ModelWeights: @unchecked Sendable {
     guard backend.isHost, numbers.allSatisfy({ pending[$0] != nil }) else {
       try bringIn(linear, &staging)
       return try body(arena.pointer + linear.weight)
-    }
-    if numbers.count == 1, let source = pending[numbers[0]],
-      let mapped = MappedTable(source, on: backend)
-    {
-      try body(mapped.pointer)
-      source.release()
-      return
     }
     let count = linear.out * linear.width
     if staging.count < count { staging = [Float](repeating: 0, count: count) }

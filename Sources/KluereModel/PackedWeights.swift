@@ -1,5 +1,6 @@
 package import KluereBase
 package import KluereCompute
+internal import KluereFormats
 
 /// What a pass reads: the arena of parameters, and beside it what this precision or the lack of gradients allows.
 package struct NetworkWeights {
@@ -12,6 +13,9 @@ package struct NetworkWeights {
     self.half = half
     self.packed = packed
   }
+
+  /// The next call may get weights that are multiplied faster; these stay valid.
+  package var isProvisional: Bool { packed.map { !$0.isWhole } ?? false }
 
   var base: Weights { Weights(arena.pointer, half: half?.values) }
   var addresses: [UInt] { [UInt(bitPattern: arena.pointer), UInt(bitPattern: half?.values.address)] }
@@ -35,20 +39,48 @@ package final class HalfWeights: Sendable {
   }
 }
 
-/// What prediction reads in place of the arena: linear weights in the form that the backend multiplies fastest, and the
-/// table of word embeddings if it stays in the file. Made once, shared by all predictors.
+/// What prediction reads in place of the arena: linear weights in the form that the backend multiplies fastest or, for the
+/// first calls, where they stand in the file; and the table of word embeddings if it stays there. Shared by all predictors.
 package final class PackedWeights: Sendable {
-  private let packed: [Int: FloatStorage]
-  private let table: MappedTable?
+  /// By the offset of the layer's plain weights.
+  let packed: [Int: FloatStorage]
+  let mapped: [Int: MappedLinear]
+  let table: MappedTable?
 
-  init(packed: [Int: FloatStorage], word: MappedTable?) {
+  init(packed: [Int: FloatStorage], mapped: [Int: MappedLinear] = [:], word: MappedTable?) {
     self.packed = packed
+    self.mapped = mapped
     table = word
   }
+
+  /// Nothing is left to pack.
+  var isWhole: Bool { mapped.isEmpty }
 
   /// Packed weights of the layer whose plain weights begin at `offset`.
   subscript(offset: Int) -> UnsafePointer<Float>? { packed[offset].map { UnsafePointer($0.pointer) } }
 
   /// [vocabulary, width] outside the arena, nil: it stands there.
   var word: UnsafePointer<Float>? { table?.pointer }
+}
+
+/// Linear weights that are read where they stand in a mapped file.
+struct MappedLinear: @unchecked Sendable {
+  /// One below the other. They live with `tables`.
+  let parts: [ConstantFloats?]
+  private let tensors: [StoredTensor]
+  private let tables: [MappedTable]
+
+  /// nil if the tensors cannot be read in place, or the backend does not take these parts.
+  init?(_ tensors: [StoredTensor], out: Int, in width: Int, on backend: any Backend) {
+    let tables = tensors.compactMap { MappedTable($0, on: backend) }
+    guard tables.count == tensors.count, backend.takesParts(tables.count, out: out, in: width),
+      tensors.allSatisfy({ $0.elementCount == tensors.first?.elementCount })
+    else { return nil }
+    self.tensors = tensors
+    self.tables = tables
+    parts = tables.map { $0.pointer }
+  }
+
+  /// The pages are not needed for now.
+  func release() { for tensor in tensors { tensor.release() } }
 }

@@ -24,6 +24,9 @@ package struct PredictorOptions: Sendable, Equatable {
 
 /// Scratch memory to predict with one model; one thread at a time. Many may share a model.
 package final class Predictor {
+  /// A call for more waits until all weights are packed; calls before it pack some each.
+  private static let fewRows = 8
+
   package let model: Model
   package let options: PredictorOptions
   private let rows: EncodedRows
@@ -121,8 +124,9 @@ package final class Predictor {
   private func run(_ target: UnsafeMutableBufferPointer<Float>, probabilities: Bool) throws(KluereError) {
     let decoding = probabilities ? decoding : nil
     let softmax = probabilities && decoding == nil
+    let few = rows.count <= Predictor.fewRows
     try pass.run(
-      rows, { () throws(KluereError) in try model.weightsForInference(options.precision) },
+      rows, { () throws(KluereError) in try model.weightsForInference(options.precision, fewRows: few) },
       logits: softmax ? nil : target, probabilities: softmax ? target : nil)
     if let decoding { decode(target, decoding) }
   }

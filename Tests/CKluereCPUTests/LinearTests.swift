@@ -63,11 +63,18 @@ private func activated(_ x: Double, _ activation: Int) -> Double {
 private func withPacked<R>(
   _ engine: OpaquePointer, _ w: [Float], _ shape: Shape, _ body: (UnsafePointer<Float>) throws -> R
 ) rethrows -> R {
+  try withPacked(engine, { kk_pack(engine, $0, w, shape.out, shape.input) }, shape, body)
+}
+
+private func withPacked<R>(
+  _ engine: OpaquePointer, _ pack: (UnsafeMutablePointer<Float>) -> Void, _ shape: Shape,
+  _ body: (UnsafePointer<Float>) throws -> R
+) rethrows -> R {
   let count = kk_packed_size(engine, shape.out, shape.input)
   let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
   defer { memory.deallocate() }
   let packed = memory.bindMemory(to: Float.self, capacity: count)
-  kk_pack(engine, packed, w, shape.out, shape.input)
+  pack(packed)
   return try body(packed)
 }
 
@@ -137,6 +144,45 @@ func `linear is the product, the bias and the activation`(activation: Int) throw
         }
         #expect(sameBits(plain, packed), "\(shape), \(isaName(kk_engine_isa(engine)))")
         return [packed]
+      } check: { _, _ in
+      }
+    }
+  }
+}
+
+@Test func `weights in parts give the bits of weights in one piece`() throws {
+  // Parts of one group of columns and of several, several blocks of the sum.
+  for (parts, rows, input) in [(3, 32, 7), (3, 96, 385), (2, 288, 33), (1, 31, 13)] {
+    for count in [1, 5, 40] {
+      let shape = Shape(rows: count, out: parts * rows, input: input)
+      let operands = Operands(shape, seed: 15)
+      // In an order and with gaps that no single matrix has.
+      let stride = rows * input + 3
+      var scattered = [Float](repeating: .nan, count: parts * stride)
+      for part in 0..<parts {
+        let start = (parts - 1 - part) * stride
+        for i in 0..<rows * input { scattered[start + i] = operands.w[part * rows * input + i] }
+      }
+      try onEveryEngine { engine in
+        let padded = kk_packed_size(engine, rows, input)
+        #expect(parts == 1 || padded == rows * input, "a part of \(rows) rows is whole panels")
+        var plain = [Float](repeating: .nan, count: count * shape.out)
+        var (result, packed) = (plain, plain)
+        kk_linear(
+          engine, &plain, nil, operands.x, operands.w, operands.bias, count, shape.out, input, CInt(KK_ACT_GELU))
+        scattered.withUnsafeBufferPointer { memory in
+          let places = (0..<parts).map { part in memory.baseAddress.map { $0 + (parts - 1 - part) * stride } }
+          let failed = kk_linear_parts(
+            engine, &result, operands.x, places, parts, operands.bias, count, shape.out, input, CInt(KK_ACT_GELU))
+          #expect(failed == 0)
+          withPacked(engine, { kk_pack_parts(engine, $0, places, parts, shape.out, input) }, shape) { weights in
+            _ = kk_linear_packed(
+              engine, &packed, operands.x, weights, operands.bias, count, shape.out, input, CInt(KK_ACT_GELU))
+          }
+        }
+        #expect(sameBits(plain, result), "\(parts) parts, \(shape), \(isaName(kk_engine_isa(engine)))")
+        #expect(sameBits(plain, packed), "\(parts) parts packed, \(shape), \(isaName(kk_engine_isa(engine)))")
+        return [result]
       } check: { _, _ in
       }
     }

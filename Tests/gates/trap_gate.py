@@ -13,6 +13,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "Sources"
+# Sources/CKluereSupport/scalar_names.c leaves the names of characters out of the library.
+NAMES = re.compile(r"\.properties\s*\.name\b")
 EXCUSE = re.compile(r"//\s*trap-ok:\s*\S")
 SWIFT = re.compile(
     r"\b(fatalError|preconditionFailure|precondition)\s*\(|\btry!|\bas!|\bunowned\b|(?<![.\w])(abort|exit|print)\("
@@ -33,6 +35,8 @@ def findings(path):
     own = set(re.findall(r"\bfunc (\w+)\(", text)) if path.suffix == ".swift" else set()  # a method named abort is ours
     for number, line in enumerate(text.splitlines(), 1):
         match = pattern.search(without_comments(line))
+        if path.suffix == ".swift" and NAMES.search(without_comments(line)):
+            yield f"{path.relative_to(ROOT)}:{number}: the library has no names of characters: {line.strip()}"
         if match and not EXCUSE.search(line) and not line.lstrip().startswith("*") and match.group(0)[:-1] not in own:
             yield f"{path.relative_to(ROOT)}:{number}: {match.group(0)} ends or disturbs the host: {line.strip()}"
 

@@ -48,6 +48,10 @@ enum { KK_ACT_NONE = 0, KK_ACT_GELU = 1, KK_ACT_TANH = 2, KK_ACT_GELU_NEW = 3, K
 /* y = act(x w^T + bias). x [rows, in], y [rows, out]; bias may be NULL. pre: NULL, or [rows, out] = the value before act. */
 int kk_linear(kk_engine *engine, float *y, float *pre, const float *x, const float *w, const float *bias, size_t rows,
               size_t out, size_t in, int activation);
+/* The same with the rows of w in several places, out / part_count in each, one part below the other. With more than one
+ * these are a multiple of the panels' width: kk_packed_size(out / part_count, in) = out / part_count * in. */
+int kk_linear_parts(kk_engine *engine, float *y, const float *x, const float *const *parts, size_t part_count,
+                    const float *bias, size_t rows, size_t out, size_t in, int activation);
 /* dx = (accumulate ? dx : 0) + dy w. */
 int kk_linear_backward_input(kk_engine *engine, float *dx, const float *dy, const float *w, size_t rows, size_t out,
                              size_t in, int accumulate);
@@ -57,6 +61,9 @@ int kk_linear_backward_weight(kk_engine *engine, float *dw, float *dbias, const 
 /* Weights packed once, for inference. Bits equal those of kk_linear. */
 size_t kk_packed_size(const kk_engine *engine, size_t out, size_t in); /* floats; packed must be 64-byte aligned */
 void kk_pack(kk_engine *engine, float *packed, const float *w, size_t out, size_t in);
+/* parts as kk_linear_parts takes them. */
+void kk_pack_parts(kk_engine *engine, float *packed, const float *const *parts, size_t part_count, size_t out,
+                   size_t in);
 int kk_linear_packed(kk_engine *engine, float *y, const float *x, const float *packed, const float *bias, size_t rows,
                      size_t out, size_t in, int activation);
 
