@@ -17,7 +17,13 @@ from engines import HERE, processor
 TORCH = ["torch-eager", "torch-sdpa", "torch-compile"]
 FLOAT32 = [*TORCH, "onnxruntime", "onnxruntime-fused", "ctranslate2"]
 INT8 = ["torch-int8", "onnxruntime-int8", "onnxruntime-fused-int8", "ctranslate2-int8"]
-PARTS = {"training": "bench_training.py", "inference": "bench_inference.py", "products": "bench_products.py"}
+ONNXRUNTIME = ["onnxruntime", "onnxruntime_optimized"]
+PARTS = {
+    "training": "bench_training.py",
+    "inference": "bench_inference.py",
+    "products": "bench_products.py",
+    "load": "bench_load.py",
+}
 
 
 def best(engines, names, figure, larger):
@@ -56,6 +62,10 @@ def works(parts):
                 yield f"batches, {size}, int8", "tokens/s", speed(part, size, "batches", "kluere-int8", INT8), 1.2
                 single = speed(part, size, "one sentence", "kluere-int8", INT8, False)
                 yield f"one sentence, {size}, int8", "ms", single, 1.2
+    if "load" in parts:
+        work = "process start to first answer, 12x768"
+        for names, least in ((ONNXRUNTIME, 3.0), (["transformers"], 20.0)):
+            yield work, "s", speed(parts["load"], "12x768", "first answer", "kluere", names, False), least
     if "products" in parts:
         median = parts["products"]["median"]
         share, ratio = median["share"], median["ratio"]

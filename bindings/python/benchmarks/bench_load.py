@@ -7,7 +7,7 @@ process's largest resident size, pages of mapped files included.
 onnxruntime runs the model that PyTorch exports of the same folder, once as it is and once with the graph that a session
 left behind after optimizing; its sentence goes through the tokenizers library alone, without transformers.
 
-Usage: bench_load.py [--data FOLDER] [--size 12x768] [--runs 5] [--threads 2] [--output FILE.md]
+Usage: bench_load.py [--data FOLDER] [--size 12x768] [--runs 5] [--threads 2] [--output FILE.md] [--json FILE]
 """
 
 import argparse
@@ -67,25 +67,14 @@ def token_ids(folder):
         return list(model.encode(kluere.Example(TEXT, SUBJECT, OBJECT)).ids)
 
 
-def export_onnx(folder, output, ids):
+def export_onnx(folder, output):
     """model.onnx and tokenizer.json of the folder, by PyTorch and transformers."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from peers import export_graph, quiet, torch_model
+    from transformers import AutoTokenizer
 
+    quiet()
     AutoTokenizer.from_pretrained(folder).backend_tokenizer.save(str(Path(output) / "tokenizer.json"))
-    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager").eval()
-    example = torch.tensor([ids])
-    with torch.no_grad():
-        torch.onnx.export(
-            model,
-            (example, torch.ones_like(example)),
-            str(Path(output) / "model.onnx"),
-            input_names=["input_ids", "attention_mask"],
-            output_names=["logits"],
-            dynamic_axes={name: {0: "rows", 1: "tokens"} for name in ("input_ids", "attention_mask")},
-            opset_version=17,
-            dynamo=False,
-        )
+    export_graph(torch_model(folder, "eager").eval(), Path(output) / "model.onnx")
 
 
 def measure(engines, settings, runs):
@@ -102,10 +91,20 @@ def measure(engines, settings, runs):
     return results
 
 
-def table(results, size, options):
-    seconds = {engine: statistics.median(row["seconds"] for row in rows) for engine, rows in results.items()}
-    packages = ", ".join(f"{name} {version(name)}" for name in ("transformers", "torch", "onnxruntime", "numpy")
-                         if any(engine.startswith(name) for engine in results) or name in ("torch", "numpy"))
+def summary(results):
+    """{engine: {"first answer": [median, least, most] in seconds, "peak": MiB}}"""
+    found = {}
+    for engine, rows in results.items():
+        seconds = sorted(row["seconds"] for row in rows)
+        found[engine] = {
+            "first answer": [statistics.median(seconds), seconds[0], seconds[-1]],
+            "peak": max(row["peak"] for row in rows),
+        }
+    return found
+
+
+def table(found, size, options, packages):
+    ours = found["kluere"]["first answer"][0]
     lines = [
         "# From nothing to the first answer",
         "",
@@ -116,11 +115,11 @@ def table(results, size, options):
         "| engine | seconds | least, most | times kluere's | peak MiB | of the file |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for engine, rows in results.items():
-        peak, all_seconds = max(row["peak"] for row in rows), sorted(row["seconds"] for row in rows)
+    for engine, row in found.items():
+        (median, least, most), peak = row["first answer"], row["peak"]
         lines.append(
-            f"| {NAMES[engine]} | {seconds[engine]:.3f} | {all_seconds[0]:.3f}, {all_seconds[-1]:.3f}"
-            f" | {seconds[engine] / seconds['kluere']:.1f} | {peak:,.0f} | {peak / size:.2f}x |"
+            f"| {NAMES[engine]} | {median:.3f} | {least:.3f}, {most:.3f} | {median / ours:.1f} | {peak:,.0f}"
+            f" | {peak / size:.2f}x |"
         )
     return "\n".join(lines) + "\n"
 
@@ -132,6 +131,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--runs", type=int, default=5, help="of each engine, taking turns; medians are shown")
     parser.add_argument("--output", help="write the table to this file too")
+    parser.add_argument("--json", help="write the figures to this file")
     options = parser.parse_args()
     data = data_folder(parser, options.data)
     with tempfile.TemporaryDirectory() as folder:
@@ -141,10 +141,16 @@ def main():
         ids = token_ids(model)
         engines = available()
         if "onnxruntime" in engines:
-            export_onnx(model, folder, ids)
+            export_onnx(model, folder)
         results = measure(engines, dict(model=model, onnx=folder, threads=options.threads, ids=ids), options.runs)
-    text = table(results, size, options)
+    found = summary(results)
+    names = ("transformers", "torch", "onnxruntime", "numpy")
+    packages = ", ".join(f"{name} {version(name)}" for name in names if importlib.util.find_spec(name))
+    text = table(found, size, options, packages)
     print(text)
+    if options.json:
+        about = {"processor": processor(), "threads": options.threads, "versions": packages}
+        Path(options.json).write_text(json.dumps({**about, "results": {options.size: found}}, indent=1), encoding="utf-8")
     if options.output:
         Path(options.output).write_text(text, encoding="utf-8")
 

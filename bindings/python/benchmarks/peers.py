@@ -63,11 +63,9 @@ def export(model, folder, size):
     return {}
 
 
-def _export_onnx(model, folder, size):
+def export_graph(model, path):
+    """The ONNX file as PyTorch exports it."""
     import torch
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-    from onnxruntime.transformers import optimizer
-    from onnxruntime.transformers.fusion_options import FusionOptions
 
     class Logits(torch.nn.Module):
         def __init__(self):
@@ -80,10 +78,18 @@ def _export_onnx(model, folder, size):
     ids, mask = padded_arrays([list(range(3, 19)), list(range(3, 14))], model.config.pad_token_id)
     names = ["input_ids", "attention_mask"]
     torch.onnx.export(
-        Logits().eval(), (torch.from_numpy(ids), torch.from_numpy(mask)), str(folder / "model.onnx"), input_names=names,
+        Logits().eval(), (torch.from_numpy(ids), torch.from_numpy(mask)), str(path), input_names=names,
         output_names=["logits"], dynamic_axes={**{name: {0: "b", 1: "t"} for name in names}, "logits": {0: "b"}},
         opset_version=17, dynamo=False,
     )
+
+
+def _export_onnx(model, folder, size):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.transformers import optimizer
+    from onnxruntime.transformers.fusion_options import FusionOptions
+
+    export_graph(model, folder / "model.onnx")
     _, hidden, heads, _ = SIZES[size]
     fused = optimizer.optimize_model(
         str(folder / "model.onnx"), model_type="bert", num_heads=heads, hidden_size=hidden,
