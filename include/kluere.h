@@ -808,6 +808,20 @@ enum { KLUERE_DECODING_AUTO = 0, KLUERE_DECODING_OFF = 1 };
 /* The model's type mask: AUTO: as it is stored; OFF: without it (a strength is then refused). Pair heads are part of the
  * weights and always used. */
 enum { KLUERE_TYPE_MASK_AUTO = 0, KLUERE_TYPE_MASK_OFF = 1 };
+/* How the weights of the encoder's layers and the word embeddings are kept and multiplied; head, norms, softmax and attention
+ * are fp32 in all of them. On the CPU, with KLUERE_PRECISION_FLOAT32. docs/quantization.md has the formulas and what they cost.
+ *   AUTO      as the model's folder says (kluere_model_quantize), else FLOAT32; on a GPU FLOAT32
+ *   FLOAT32   also for an int8 model: the values that its numbers stand for
+ *   BFLOAT16, FLOAT16   half the memory; the results are those of FLOAT32 with weights rounded so, bit for bit
+ *   INT8      a quarter of the memory: a whole number in [-127, 127] for each weight and a scale for each row; inputs of the
+ *             layers become whole numbers in [0, 255] row by row, sums of products are exact */
+enum {
+  KLUERE_WEIGHTS_AUTO = 0,
+  KLUERE_WEIGHTS_FLOAT32 = 1,
+  KLUERE_WEIGHTS_BFLOAT16 = 2,
+  KLUERE_WEIGHTS_FLOAT16 = 3,
+  KLUERE_WEIGHTS_INT8 = 4
+};
 typedef struct kluere_predictor_options {
   uint32_t struct_size;
   int32_t output;        /* default probabilities: softmax over the labels, or the model's decoding */
@@ -816,6 +830,8 @@ typedef struct kluere_predictor_options {
   int32_t decoding;      /* KLUERE_DECODING_*, default AUTO */
   int32_t type_mask;     /* KLUERE_TYPE_MASK_*, default AUTO */
   double type_mask_strength; /* in place of the stored one, 0 to 100; -1 (default): as stored. STATE without a mask */
+  int32_t weights; /* KLUERE_WEIGHTS_*, default AUTO; made at the first prediction, shared by the model's predictors */
+  int32_t reserved;
 } kluere_predictor_options;
 
 KLUERE_API kluere_status kluere_predictor_options_init(kluere_predictor_options *options, size_t struct_size);
@@ -998,6 +1014,32 @@ KLUERE_API kluere_status kluere_model_with_decoding(const kluere_model *model, c
                                                     kluere_model **out);
 /* The model's; STATE if it has none. You destroy it. */
 KLUERE_API kluere_status kluere_model_decoding(const kluere_model *model, kluere_decoding **out);
+
+/* ---- Weights in fewer bits ---- */
+/* A model that predicts with KLUERE_WEIGHTS_BFLOAT16, FLOAT16 or INT8, and whose folder holds its weights so, with a mark in
+ * kluere.json: opened, it predicts at once. INT8: model.int8.safetensors, I8 with F32 scales "..._scale" for the rows;
+ * trained it cannot be (UNSUPPORTED), nor opened with new tokens or another head, and transformers finds no weights in it. 16
+ * bits: model.safetensors as transformers opens it. STATE for a model that is quantized already; UNSUPPORTED on a GPU, or for
+ * a weight that the form cannot stand for. */
+KLUERE_API kluere_status kluere_model_quantize(const kluere_model *model, int32_t weights, kluere_model **out);
+/* What that does to the answers: both models' probabilities for labelled rows, by predictors with default options. */
+typedef struct kluere_quantization_report {
+  uint32_t struct_size;
+  int32_t weights;          /* of `quantized`: KLUERE_WEIGHTS_* */
+  uint64_t rows;
+  uint64_t bytes;           /* of the tensors in the model's folder */
+  uint64_t quantized_bytes;
+  double micro_f1;          /* fractions of 1 */
+  double quantized_micro_f1;
+  double auprc;
+  double quantized_auprc;
+  double equal_answers;     /* share of rows with the same most probable label */
+  double largest_difference; /* of a probability */
+  double mean_difference;
+} kluere_quantization_report;
+/* Set out->struct_size first. The models have the same labels. */
+KLUERE_API kluere_status kluere_quantization_measure(const kluere_model *model, const kluere_model *quantized,
+                                                     const kluere_dataset *dataset, kluere_quantization_report *out);
 
 /* ---- Submissions -------------------------------------------------------------------------------------------------- */
 /* Writes the competition's submission file (id,pred_label,probs): probabilities re-ordered from the model's labels to

@@ -8,6 +8,7 @@
 #include "engine_internal.h"
 #include "engine_pool.h"
 #include "gemm.h"
+#include "quantized.h"
 
 enum {
   KK_MOST_THREADS = 1024,
@@ -44,11 +45,13 @@ kk_engine *kk_engine_create(int isa, int threads) {
   engine->threads = threads;
   engine->elementwise = kk_elementwise_table_for(isa);
   engine->gemm = kk_gemm_table_for(isa);
+  engine->quantized = kk_quantized_table_for(isa);
   engine->workers = aligned_alloc(_Alignof(kk_worker), (size_t)threads * sizeof(kk_worker));
   if (engine->workers)
     for (int i = 0; i < threads; i++) engine->workers[i] = (kk_worker){.scratch = {0}};
   if (engine->workers && threads > 1) engine->pool = kk_pool_create((size_t)threads - 1);
-  if (!engine->elementwise || !engine->gemm || !engine->workers || (threads > 1 && !engine->pool)) {
+  if (!engine->elementwise || !engine->gemm || !engine->quantized || !engine->workers ||
+      (threads > 1 && !engine->pool)) {
     kk_engine_destroy(engine);
     return NULL;
   }

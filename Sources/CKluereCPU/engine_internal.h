@@ -8,6 +8,7 @@
 struct kk_elementwise_table; /* elementwise.h */
 struct kk_gemm_table;        /* gemm.h */
 struct kk_pool;              /* engine.c */
+struct kk_quantized_table;   /* quantized.h */
 
 typedef struct kk_buffer {
   float *data;
@@ -24,6 +25,7 @@ struct kk_engine {
   int threads; /* the caller's included */
   const struct kk_elementwise_table *elementwise;
   const struct kk_gemm_table *gemm;
+  const struct kk_quantized_table *quantized;
   kk_buffer scratch;
   kk_worker *workers; /* [threads] */
   struct kk_pool *pool; /* NULL with one thread */
@@ -45,4 +47,14 @@ void kk_parallel_workers(kk_engine *engine, size_t items, void (*body)(void *con
  * thread would cost. Give an estimate for one thread. */
 void kk_parallel_estimated(kk_engine *engine, size_t items, double microseconds,
                            void (*body)(void *context, size_t item, size_t worker), void *context);
+
+/* linear.c: products with weights of 16 bits; quantized.c: of 8. The public functions choose by the form. */
+size_t kk_packed_half_size(const kk_engine *engine, size_t out, size_t in);
+void kk_pack_half(kk_engine *engine, uint16_t *packed, const uint16_t *w, size_t out, size_t in);
+int kk_linear_half(kk_engine *engine, float *y, const float *x, const uint16_t *packed, const float *bias, size_t rows,
+                   size_t out, size_t in, int activation, int form);
+size_t kk_packed_s8_size(const kk_engine *engine, size_t out, size_t in);
+void kk_pack_s8(kk_engine *engine, void *packed, const int8_t *w, const float *scales, size_t out, size_t in);
+int kk_linear_s8(kk_engine *engine, float *y, const float *x, const void *packed, const float *bias, size_t rows,
+                 size_t out, size_t in, int activation);
 #endif

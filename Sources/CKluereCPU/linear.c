@@ -8,6 +8,7 @@
 
 #include "engine_internal.h"
 #include "gemm.h"
+#include "quantized.h"
 
 enum {
   KK_DEPTH = 384,         /* most steps of a block */
@@ -36,7 +37,9 @@ typedef struct kk_product {
   float *c;
   size_t m, n, k;
   kk_gemm_operand a, b;
-  const float *packed_b; /* all blocks, or NULL: b is packed on the way */
+  const float *packed_b;    /* all blocks, or NULL: b is packed on the way */
+  const uint16_t *narrow_b; /* or all blocks in 16 bits of `form` */
+  int form;
   const float *const *parts; /* b's lines, part_lines of each: instead of b.data; or NULL */
   size_t part_lines;
   int add;
@@ -92,6 +95,37 @@ static void kk_pack_parts_block(const struct kk_gemm_table *gemm, float *packed,
   }
 }
 
+/* 16-bit b. For few rows memory is the limit: values become wide in registers. Else a panel becomes wide in the worker's
+ * scratch, where it stays in the nearest cache while the panels of a pass by. */
+static void kk_compute_narrow(const kk_product_run *run, const kk_gemm_block *whole, const uint16_t *narrow, float *wide) {
+  const struct kk_quantized_table *table = run->engine->quantized;
+  size_t width = run->gemm->width;
+  if (run->product->m <= KK_FEW_ROWS && table->few && table->panel == width) {
+    table->few(whole->c, whole->c_stride, whole->rows, whole->columns, whole->a, narrow, whole->depth, run->product->form,
+               whole->add);
+    if (!whole->finish) return;
+    kk_gemm_block rest = *whole; /* nothing to add but what `finish` does */
+    rest.depth = 0;
+    rest.add = 1;
+    run->gemm->block(&rest);
+    return;
+  }
+  kk_gemm_finish finish;
+  for (size_t column = 0; column < whole->columns; column += width) {
+    kk_gemm_block part = *whole;
+    part.c += column;
+    part.columns = kk_least(whole->columns - column, width);
+    table->widen(wide, narrow + column * whole->depth, width * whole->depth, run->product->form);
+    part.b = wide;
+    if (whole->finish) {
+      finish = *whole->finish;
+      if (finish.bias) finish.bias += column;
+      part.finish = &finish;
+    }
+    run->gemm->block(&part);
+  }
+}
+
 static void kk_compute_item(void *context, size_t item, size_t worker) {
   const kk_product_run *run = context;
   const kk_product *product = run->product;
@@ -109,6 +143,14 @@ static void kk_compute_item(void *context, size_t item, size_t worker) {
     size_t block = run->first_block + i, step = block * run->depth, depth = kk_block_depth(run, block);
     part.depth = depth;
     part.a = run->packed_a + product->m * i * run->depth + row * depth;
+    part.add = block > 0 || product->add;
+    int last = block + 1 == run->blocks;
+    part.finish = last && (finish.bias || finish.pre || finish.activation) ? &finish : NULL;
+    if (product->narrow_b) {
+      kk_compute_narrow(run, &part, product->narrow_b + padded * step + column * depth,
+                        run->engine->workers[worker].scratch.data);
+      continue;
+    }
     if (product->packed_b) {
       part.b = product->packed_b + padded * step + column * depth;
     } else {
@@ -123,9 +165,6 @@ static void kk_compute_item(void *context, size_t item, size_t worker) {
       }
       part.b = packed;
     }
-    part.add = block > 0 || product->add;
-    int last = block + 1 == run->blocks;
-    part.finish = last && (finish.bias || finish.pre || finish.activation) ? &finish : NULL;
     run->gemm->block(&part);
   }
 }
@@ -157,7 +196,8 @@ static int kk_product_compute(kk_engine *engine, const kk_product *product, floa
   if (!scratch) return 1;
   run.packed_a = scratch + sums;
   run.sums = scratch;
-  if (!product->packed_b && kk_reserve_worker_scratch(engine, run.depth * run.group_columns)) return 1;
+  size_t wide = product->narrow_b ? run.gemm->width : product->packed_b ? 0 : run.group_columns;
+  if (wide > 0 && kk_reserve_worker_scratch(engine, run.depth * wide)) return 1;
 
   for (; run.first_block < run.blocks; run.first_block += KK_CHUNK_BLOCKS) {
     run.chunk_blocks = kk_least(run.blocks - run.first_block, KK_CHUNK_BLOCKS);
@@ -250,5 +290,44 @@ int kk_linear_packed(kk_engine *engine, float *y, const float *x, const float *p
                      size_t out, size_t in, int activation) {
   kk_product product = {.c = y, .m = rows, .n = out, .k = in, .a = {x, in, 1}, .packed_b = packed, .bias = bias,
                         .activation = activation};
+  return kk_product_compute(engine, &product, NULL);
+}
+
+/* ---- the same in 16 bits ----------------------------------------------------------------------------------------- */
+size_t kk_packed_half_size(const kk_engine *engine, size_t out, size_t in) {
+  size_t values = kk_packed_size(engine, out, in), bytes;
+  return __builtin_mul_overflow(values, sizeof(uint16_t), &bytes) ? SIZE_MAX : bytes;
+}
+
+typedef struct kk_half_packing {
+  uint16_t *packed;
+  const uint16_t *w;
+  size_t out, in, depth, width, panels;
+} kk_half_packing;
+
+/* One panel of one block of k. */
+static void kk_pack_half_item(void *context, size_t item, size_t worker) {
+  (void)worker;
+  const kk_half_packing *packing = context;
+  size_t width = packing->width, column = item % packing->panels * width, step = item / packing->panels * packing->depth;
+  size_t depth = kk_least(packing->in - step, packing->depth);
+  uint16_t *to = packing->packed + packing->panels * width * step + column * depth;
+  for (size_t j = 0; j < width; j++)
+    for (size_t s = 0; s < depth; s++)
+      to[s * width + j] = column + j < packing->out ? packing->w[(column + j) * packing->in + step + s] : 0;
+}
+
+void kk_pack_half(kk_engine *engine, uint16_t *packed, const uint16_t *w, size_t out, size_t in) {
+  if (out == 0 || in == 0) return;
+  size_t width = engine->gemm->width;
+  kk_half_packing packing = {packed, w, out, in, kk_depth(in), width, kk_divide_up(out, width)};
+  kk_parallel_estimated(engine, kk_divide_up(in, packing.depth) * packing.panels,
+                        (double)out * (double)in / KK_PACKED_FLOATS, kk_pack_half_item, &packing);
+}
+
+int kk_linear_half(kk_engine *engine, float *y, const float *x, const uint16_t *packed, const float *bias, size_t rows,
+                   size_t out, size_t in, int activation, int form) {
+  kk_product product = {.c = y, .m = rows, .n = out, .k = in, .a = {x, in, 1}, .narrow_b = packed, .form = form,
+                        .bias = bias, .activation = activation};
   return kk_product_compute(engine, &product, NULL);
 }

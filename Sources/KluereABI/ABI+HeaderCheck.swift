@@ -111,6 +111,8 @@ private func checkHeader() {
   same(type(of: decodingApply), type(of: kluere_decoding_apply))
   same(type(of: modelWithDecoding), type(of: kluere_model_with_decoding))
   same(type(of: modelDecoding), type(of: kluere_model_decoding))
+  same(type(of: modelQuantize), type(of: kluere_model_quantize))
+  same(type(of: quantizationMeasure), type(of: kluere_quantization_measure))
   same(type(of: submissionWrite), type(of: kluere_submission_write))
   same(type(of: submissionWriteTable), type(of: kluere_submission_write_table))
   same(type(of: submissionRead), type(of: kluere_submission_read))

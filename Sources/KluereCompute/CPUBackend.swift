@@ -5,7 +5,7 @@ package import KluereBase
 
 /// The backend that always works: kluere_cpu.h behind the `Backend` protocol. Device memory is host memory.
 package final class CPUBackend: Backend, @unchecked Sendable {
-  private let engine: OpaquePointer
+  let engine: OpaquePointer
   private var rowLosses: [Double] = []
 
   /// `instructionSet`: nil for the best of this machine, else "plain", "avx2", "avx512" or "neon".
@@ -36,7 +36,7 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   /// Status of an operation that needs scratch memory.
   @inline(__always)
-  private func check(_ result: CInt, _ operation: StaticString) throws(KluereError) {
+  func check(_ result: CInt, _ operation: StaticString) throws(KluereError) {
     if result != 0 { throw KluereError(.outOfMemory, "\(operation): scratch memory is not to be had") }
   }
 
@@ -83,7 +83,7 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   // MARK: Linear layers
 
-  private func code(_ activation: Activation) -> CInt {
+  func code(_ activation: Activation) -> CInt {
     switch activation {
     case .none: CInt(KK_ACT_NONE)
     case .gelu: CInt(KK_ACT_GELU)

@@ -45,6 +45,23 @@ package final class MappedFile: @unchecked Sendable {
     owned = memory
   }
 
+  /// Memory of `count` bytes that `fill` writes before anybody reads.
+  package init(
+    count: Int, _ fill: (UnsafeMutableRawPointer) throws(KluereError) -> Void
+  ) throws(KluereError) {
+    guard count >= 0, let memory = ks_allocate(max(count, 1)) else {
+      throw KluereError(.outOfMemory, "\(count) bytes of weights are not to be had")
+    }
+    do throws(KluereError) { try fill(memory) } catch {
+      ks_free(memory)
+      throw error
+    }
+    bytes = UnsafeRawBufferPointer(start: memory, count: count)
+    token = nil
+    isMapped = false
+    owned = memory
+  }
+
   /// The pages inside [begin, end) are not needed for now; they are read again when they are.
   package func release(_ begin: Int, _ end: Int) {
     guard isMapped, begin >= 0, begin <= end, end <= bytes.count, let base = bytes.baseAddress else { return }

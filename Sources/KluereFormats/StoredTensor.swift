@@ -33,8 +33,9 @@ package enum ElementType: String, Sendable {
   package var isFloat: Bool { [.f16, .bf16, .f32, .f64].contains(self) }
 }
 
-/// A named tensor where it lies in a weight file. All of it has been checked to be inside the file.
-package struct StoredTensor: Sendable {
+/// A named tensor where it lies in a weight file. All of it has been checked to be inside the file. A class, so that lists of
+/// them are lists of pointers.
+package final class StoredTensor: Sendable {
   package let name: String
   package let type: ElementType
   package let shape: [Int]
@@ -46,6 +47,29 @@ package struct StoredTensor: Sendable {
   let file: MappedFile
   /// Of the file, for messages.
   package let path: String
+
+  /// A row-major tensor in memory that is no file, inside its bytes.
+  package convenience init(
+    name: String, type: ElementType, shape: [Int], elementCount: Int, begin: Int, in memory: MappedFile
+  ) {
+    self.init(
+      name: name, type: type, shape: shape, elementCount: elementCount, strides: nil, begin: begin, file: memory,
+      path: "memory")
+  }
+
+  init(
+    name: String, type: ElementType, shape: [Int], elementCount: Int, strides: [Int]?, begin: Int, file: MappedFile,
+    path: String
+  ) {
+    self.name = name
+    self.type = type
+    self.shape = shape
+    self.elementCount = elementCount
+    self.strides = strides
+    self.begin = begin
+    self.file = file
+    self.path = path
+  }
 
   /// The raw bytes, little-endian, not aligned, row-major; nil if they do not lie so in the file. They live with the file,
   /// which this value keeps.

@@ -15,10 +15,12 @@ package final class WeightFiles: Sendable {
     safetensors, "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json",
   ]
 
-  package init(directory: String, readIntoMemory: Bool) throws(KluereError) {
-    guard let name = WeightFiles.names.first(where: { ks_path_kind(directory + "/" + $0) == 1 }) else {
+  /// only: the one file to look for.
+  package init(directory: String, readIntoMemory: Bool, only: String? = nil) throws(KluereError) {
+    let names = only.map { [$0] } ?? WeightFiles.names
+    guard let name = names.first(where: { ks_path_kind(directory + "/" + $0) == 1 }) else {
       throw KluereError(
-        .io, "\(directory): no weights: none of \(WeightFiles.names.joined(separator: ", ")) is there")
+        .io, "\(directory): no weights: none of \(names.joined(separator: ", ")) is there")
     }
     path = directory + "/" + name
     if name.hasSuffix(".index.json") {

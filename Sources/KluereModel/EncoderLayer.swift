@@ -25,7 +25,11 @@ struct Pass {
   func linear(
     _ y: Values, pre: Values? = nil, _ x: Values, _ slot: LinearSlot, rows: Int, _ activation: Activation = .none
   ) throws(KluereError) {
-    if pre == nil, let packed = packed?[slot.weight] {
+    if pre == nil, let packed, let narrow = packed.narrow(slot.weight), let products = backend.narrowProducts {
+      try products.linear(
+        y, x, narrow, packed.form, bias: weights.floats + slot.bias, rows: rows, out: slot.out, in: slot.width,
+        activation)
+    } else if pre == nil, let packed = packed?[slot.weight] {
       try backend.linearPacked(
         y, x, packed, bias: weights.floats + slot.bias, rows: rows, out: slot.out, in: slot.width, activation)
     } else if pre == nil, let mapped = packed?.mapped[slot.weight] {

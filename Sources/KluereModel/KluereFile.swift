@@ -1,4 +1,5 @@
 internal import KluereBase
+internal import KluereCompute
 internal import KluereFormats
 
 /// kluere.json: what transformers' config.json has no place for.
@@ -12,6 +13,7 @@ struct KluereFile {
   var maxTokens: Int
   var head: RelationHead
   var extras: ModelExtras
+  var weights = WeightForm.float32
 
   /// The input form and its options.
   struct Input {
@@ -71,6 +73,7 @@ struct KluereFile {
       afterMarker: try KluereFile.named("after_marker", file, path),
       entitySegments: try file.bool("entity_segments") ?? false)
     head = try KluereFile.named("head", file, path) ?? .cls
+    weights = try KluereFile.named("weights", file, path) ?? .float32
     extras = ModelExtras()
     extras.recipe = try file.string("recipe")
     extras.decoding = try DecodingJSON.read(file, "decoding", classes: labels.count, path: path)
@@ -98,6 +101,7 @@ struct KluereFile {
     if input.entitySegments { file.add("entity_segments", true) }
     file.add("max_tokens", maxTokens)
     if head != .cls { file.add("head", head.name) }
+    if weights != .float32 { file.add("weights", weights.name) }
     file.add("labels", labels)
     if let recipe = extras.recipe { file.add("recipe", recipe) }
     if let decoding = extras.decoding { file.addObject("decoding", DecodingJSON.members(decoding)) }
@@ -105,3 +109,5 @@ struct KluereFile {
     return file.finish()
   }
 }
+
+extension WeightForm: NamedChoice {}

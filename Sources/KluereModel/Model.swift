@@ -111,8 +111,8 @@ package final class Model: Sendable {
   /// What prediction in this precision reads. Call it inside `context.exclusive`, and again for each call while the result
   /// `isProvisional`. `fewRows`: the call is for so few that packing all weights at once would be most of its time.
   package func weightsForInference(
-    _ precision: Precision, fewRows: Bool = false
+    _ precision: Precision, _ form: WeightForm = .float32, fewRows: Bool = false
   ) throws(KluereError) -> NetworkWeights {
-    try weights.forInference(layout, precision, fewRows: fewRows)
+    try weights.forInference(layout, precision, form, fewRows: fewRows)
   }
 }

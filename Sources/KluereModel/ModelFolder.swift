@@ -43,8 +43,11 @@ package struct ModelOpenOptions: Sendable {
 
 extension Model {
   package static let weightsName = WeightFiles.safetensors
+  /// Of int8: transformers, which does not know the scales, must not take the numbers for weights.
+  package static let int8WeightsName = "model.int8.safetensors"
   /// Every file that a model folder of ours may hold; others in a folder to be replaced are refused rather than lost.
-  package static let fileNames = Set([ConfigFile.name, KluereFile.name, weightsName] + TokenizerFolder.names)
+  package static let fileNames = Set(
+    [ConfigFile.name, KluereFile.name, weightsName, int8WeightsName] + TokenizerFolder.names)
 
   // MARK: Opening
 
@@ -59,6 +62,7 @@ extension Model {
     let configPath = directory + "/" + ConfigFile.name
     var config = try ConfigFile(try Files.readAll(configPath), path: configPath)
     var extras = ModelExtras()
+    var form = WeightForm.float32
     let kluerePath = directory + "/" + KluereFile.name
     let hasKluereFile = ks_path_kind(kluerePath) == 1
     if hasKluereFile {
@@ -66,6 +70,7 @@ extension Model {
       config.labels = file.labels
       file.apply(to: &config.configuration)
       extras = file.extras
+      form = file.weights
       if extras.decoding != nil, let labels = options.labels, labels != file.labels {
         context.log(.warning, "\(kluerePath): decoding is for the labels there, others were asked for: left out")
         extras.decoding = nil
@@ -99,7 +104,8 @@ extension Model {
     config.configuration.task = options.task
     try config.configuration.validate()
 
-    let files = try WeightFiles(directory: directory, readIntoMemory: options.readIntoMemory)
+    let files = try WeightFiles(
+      directory: directory, readIntoMemory: options.readIntoMemory, only: form == .int8 ? int8WeightsName : nil)
     let names = TensorNames(config.configuration)
     let labels = try chooseLabels(config, options, files, names)
     config.configuration.hasPooler = names.alternatives(names.pooler + ".weight").contains { files.tensor($0) != nil }
@@ -117,14 +123,21 @@ extension Model {
       config.configuration, names, oldRows: newTokens.isEmpty ? nil : oldRows, oldTypes: oldTypes)
     // Tensors of another head may bear the names and have the shapes of this one.
     let sources = try findTensors(
-      files, layout, names, growth, isOtherHead: hasKluereFile && storedHead != config.configuration.head)
+      files, layout, names, growth, isOtherHead: hasKluereFile && storedHead != config.configuration.head,
+      form)
+    if form == .int8, !growth.isEmpty || sources.contains(where: { $0 == nil }) {
+      throw KluereError(
+        .unsupported,
+        "\(directory): its weights are int8: it opens as it was saved, without new tokens, types or another head")
+    }
+    let scales = try findScales(files, layout, sources, form)
     if extras.decoding != nil, sources.contains(where: { $0 == nil }) {
       context.log(.warning, "\(directory): its decoding was fitted to weights that are missing and is left out")
       extras.decoding = nil
     }
     let weights = try makeWeights(
-      sources, files.path, layout, config.configuration, context, seed: options.seed, growth)
-    let used = Set(sources.compactMap { $0.map { Array($0.name.utf8) } })
+      sources, files.path, layout, config.configuration, context, seed: options.seed, growth, scales, form)
+    let used = Set((sources + scales).compactMap { $0.map { Array($0.name.utf8) } })
     let others = files.tensors.filter { !used.contains(Array($0.name.utf8)) && !names.isBuffer($0.name) }
     let hasDecoder = layout.maskedLM != nil
     return try Model(
@@ -165,7 +178,7 @@ extension Model {
   /// head is not asked for.
   private static func findTensors(
     _ files: WeightFiles, _ layout: ParameterLayout, _ names: TensorNames, _ growth: [VocabularyGrowth],
-    isOtherHead: Bool
+    isOtherHead: Bool, _ form: WeightForm
   ) throws(KluereError) -> [StoredTensor?] {
     var sources: [StoredTensor?] = []
     for slot in layout.tensors {
@@ -187,6 +200,14 @@ extension Model {
         throw KluereError(
           .badFormat, "\(tensor.path): \(tensor.name): shape \(tensor.shape), the configuration needs \(expected)")
       }
+      if form == .int8, layout.isNarrow(slot) {
+        guard tensor.type == .i8, tensor.bytes != nil else {
+          throw KluereError(
+            .badFormat, "\(tensor.path): \(tensor.name): type \(tensor.type.rawValue), expected I8 in an int8 model")
+        }
+        sources.append(tensor)
+        continue
+      }
       guard tensor.type.isFloat else {
         throw KluereError(
           .unsupported,
@@ -197,10 +218,40 @@ extension Model {
     return sources
   }
 
+  /// The scales of int8 tensors' rows, finite and not negative.
+  private static func findScales(
+    _ files: WeightFiles, _ layout: ParameterLayout, _ sources: [StoredTensor?], _ form: WeightForm
+  ) throws(KluereError) -> [StoredTensor?] {
+    var scales: [StoredTensor?] = []
+    for (slot, source) in zip(layout.tensors, sources) {
+      guard form == .int8, layout.isNarrow(slot), let source else {
+        scales.append(nil)
+        continue
+      }
+      let name = source.name + TensorNames.scales
+      guard let tensor = files.tensor(name) else {
+        throw KluereError(.badFormat, "\(files.path): tensor \(name) is missing")
+      }
+      guard tensor.type == .f32, tensor.shape == [slot.rows] else {
+        throw KluereError(
+          .badFormat, "\(files.path): \(name): \(tensor.type.rawValue) \(tensor.shape), expected F32 [\(slot.rows)]")
+      }
+      var values = [Float](repeating: 0, count: slot.rows)
+      try tensor.readFloats(into: &values)
+      if let place = values.firstIndex(where: { !$0.isFinite || $0 < 0 }) {
+        throw KluereError(
+          .badFormat,
+          "\(files.path): \(name)[\(place)]: \(values[place]), expected a finite number that is not negative")
+      }
+      scales.append(tensor)
+    }
+    return scales
+  }
+
   /// The weights, most of them still in the file. Those that are missing are made at random, and named in the log.
   private static func makeWeights(
     _ sources: [StoredTensor?], _ path: String, _ layout: ParameterLayout, _ configuration: ModelConfiguration,
-    _ context: Context, seed: UInt64, _ growth: [VocabularyGrowth]
+    _ context: Context, seed: UInt64, _ growth: [VocabularyGrowth], _ scales: [StoredTensor?], _ form: WeightForm
   ) throws(KluereError) -> ModelWeights {
     let weights = try FloatStorage(count: layout.count, on: context.backend, for: "weights")
     var initializer = WeightInitializer(seed: seed, deviation: configuration.initializerRange)
@@ -223,7 +274,8 @@ extension Model {
         pending[number] = nil
       }
     }
-    return ModelWeights(arena: weights, layout, pending: pending, on: context.backend)
+    return ModelWeights(
+      arena: weights, layout, pending: pending, scales: scales, form: form, on: context.backend)
   }
 
   // MARK: Saving
@@ -263,8 +315,9 @@ extension Model {
       config.encoded(
         bosTokenID: tokenizer.clsID, eosTokenID: tokenizer.sepID,
         tokenizerClass: tokenizer.configuration.tokenizerClass))
-    let file = KluereFile(
+    var file = KluereFile(
       configuration, labels: labels.names, extras: other == nil ? extras : extras.withoutFitted)
+    if other == nil { file.weights = weightForm }
     try target.add(KluereFile.name, file.encoded(libraryVersion: libraryVersion))
     for file in TokenizerFolder.files(tokenizer) { try target.add(file.name, file.bytes) }
     if let other {
@@ -283,6 +336,10 @@ extension Model {
       let shape = slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
       if let source = weights.unchanged(number) {
         tensors.append(.init(name: slot.name, type: source.type, shape: shape, bytes: source.bytes))
+        if let scales = weights.unchangedScales(number), let bytes = scales.bytes {
+          tensors.append(
+            .init(name: slot.name + TensorNames.scales, type: scales.type, shape: [slot.rows], bytes: bytes))
+        }
         continue
       }
       // Only now: whoever is saved as it was opened needs no arena.
@@ -297,7 +354,8 @@ extension Model {
       guard let bytes = copy.bytes, !tensors.contains(where: { $0.name == copy.name }) else { continue }
       tensors.append(.init(name: copy.name, type: copy.type, shape: copy.shape, bytes: bytes))
     }
-    try Safetensors.write(Model.weightsName, to: target, tensors: tensors)
+    let name = weightForm == .int8 ? Model.int8WeightsName : Model.weightsName
+    try Safetensors.write(name, to: target, tensors: tensors)
   }
 
   /// One safetensors file with a tensor for each of the layout, from an arena of its shape.

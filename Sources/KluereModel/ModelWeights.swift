@@ -16,26 +16,36 @@ package final class ModelWeights: @unchecked Sendable {
   private var pending: [StoredTensor?]
   /// Where each tensor came from: it is saved again with these bytes.
   private let sources: [StoredTensor?]
-  private var inference: PackedWeights?
+  /// The scales of int8 tensors' rows.
+  private let scales: [StoredTensor?]
+  /// What the folder says of itself, or what the weights were made to be.
+  package let form: WeightForm
+  private var inference: [WeightForm: PackedWeights] = [:]
   /// By precision.
   private var halves: [Precision: HalfWeights] = [:]
 
   /// `arena` has the layout's shape and is not written by others any more.
-  init(arena: FloatStorage, _ layout: ParameterLayout, pending: [StoredTensor?]? = nil, on backend: any Backend) {
+  init(
+    arena: FloatStorage, _ layout: ParameterLayout, pending: [StoredTensor?]? = nil, scales: [StoredTensor?]? = nil,
+    form: WeightForm = .float32, on backend: any Backend
+  ) {
     self.arena = arena
     slots = layout.tensors
     self.backend = backend
     sources = pending ?? [StoredTensor?](repeating: nil, count: layout.tensors.count)
+    self.scales = scales ?? [StoredTensor?](repeating: nil, count: layout.tensors.count)
+    self.form = form
     self.pending = sources
   }
 
   /// The arena with every tensor in it.
   package func whole() throws(KluereError) -> FloatStorage {
-    try lock.locked { () throws(KluereError) in
+    try requireFloats()
+    return try lock.locked { () throws(KluereError) in
       var staging: [Float] = []
       for (number, slot) in slots.enumerated() {
         guard let source = pending[number] else { continue }
-        try read(slot, source, into: arena, &staging)
+        try read(number, slot, source, into: arena, &staging)
         pending[number] = nil
       }
       return arena
@@ -44,13 +54,14 @@ package final class ModelWeights: @unchecked Sendable {
 
   /// A new arena with a copy of every tensor.
   func copy() throws(KluereError) -> FloatStorage {
+    try requireFloats()
     let sources = lock.locked { pending }
     // In the file's own words until the end: the memory of `arena` is touched only where it holds something.
     let copy = try FloatStorage(count: arena.count, on: backend, for: "weights")
     var staging: [Float] = []
     for (number, slot) in slots.enumerated() {
       if let source = sources[number] {
-        try read(slot, source, into: copy, &staging)
+        try read(number, slot, source, into: copy, &staging)
       } else {
         try backend.copy(
           copy.pointer + slot.offset, arena.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
@@ -59,11 +70,18 @@ package final class ModelWeights: @unchecked Sendable {
     return copy
   }
 
+  private func requireFloats() throws(KluereError) {
+    guard form != .int8 else {
+      throw KluereError(
+        .unsupported, "model: its weights are int8 and can only predict; expected the model that they were made from")
+    }
+  }
+
   /// One tensor's values to the host; `out` has room for them.
   package func read(_ number: Int, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
     let slot = slots[number]
     if let source = lock.locked({ pending[number] }) {
-      return try source.readFloats(into: out)
+      return try readFloats(number, source, into: out)
     }
     guard let host = out.baseAddress else { return }
     try backend.copyOut(host, arena.pointer + slot.offset, bytes: slot.count * MemoryLayout<Float>.size)
@@ -75,18 +93,32 @@ package final class ModelWeights: @unchecked Sendable {
     return (source.type, bytes)
   }
 
+  /// A tensor by itself as `WeightNarrower` takes it.
+  func part(_ number: Int) -> WeightNarrower.Part { lock.locked { part(number, from: slots[number].offset) } }
+
+  /// The scales of an `unchanged` int8 tensor.
+  func unchangedScales(_ number: Int) -> StoredTensor? { scales[number] }
+
+  /// Bytes of all tensors as a folder has them.
+  package var storedBytes: Int {
+    slots.indices.reduce(0) { total, number in
+      let values = unchanged(number)?.bytes.count ?? slots[number].count * MemoryLayout<Float>.size
+      return total + values + (scales[number]?.bytes?.count ?? 0)
+    }
+  }
+
   /// What a forward pass without gradients reads. Call it inside `Context.exclusive`. The first call for few rows finds
   /// linear weights where they stand in the file, each later one packs some of them: no such call waits for all.
   func forInference(
-    _ layout: ParameterLayout, _ precision: Precision, fewRows: Bool
+    _ layout: ParameterLayout, _ precision: Precision, _ form: WeightForm, fewRows: Bool
   ) throws(KluereError) -> NetworkWeights {
     try lock.locked { () throws(KluereError) in
       // As many as an encoder layer has.
-      let limit = !fewRows ? Int.max : inference == nil ? 0 : 4
+      let limit = !fewRows ? Int.max : inference[form] == nil ? 0 : 4
       var packed: PackedWeights
-      if let inference { packed = inference } else { packed = try begin(layout) }
+      if let made = inference[form] { packed = made } else { packed = try begin(layout, form) }
       if !packed.isWhole { packed = try pack(packed, layout, limit) }
-      inference = packed
+      inference[form] = packed
       guard precision.isHalf else { return NetworkWeights(arena, packed: packed) }
       if let half = halves[precision] { return NetworkWeights(arena, half: half, packed: packed) }
       let half = try HalfWeights(count: arena.count, precision, on: backend)
@@ -99,11 +131,20 @@ package final class ModelWeights: @unchecked Sendable {
   // MARK: Under the lock
 
   /// Linear weights that can be read in the file stay there, the rest comes in.
-  private func begin(_ layout: ParameterLayout) throws(KluereError) -> PackedWeights {
+  private func begin(_ layout: ParameterLayout, _ form: WeightForm) throws(KluereError) -> PackedWeights {
     var packed: [Int: FloatStorage] = [:]
     var mapped: [Int: MappedLinear] = [:]
     var staging: [Float] = []
-    for linear in layout.linears {
+    var narrow: [Int: DeviceStorage<UInt8>] = [:]
+    var narrower: WeightNarrower?
+    if form != .float32, let products = backend.narrowProducts { narrower = WeightNarrower(form, products, backend) }
+    if narrower != nil {
+      for linear in layout.narrowLinears {
+        let storage = try narrower?.packed(linear, numbers(of: linear).map { part($0, from: linear.weight) })
+        if let storage { narrow[linear.weight] = storage }
+      }
+    }
+    for linear in layout.linears where narrow[linear.weight] == nil {
       let count = backend.packedCount(out: linear.out, in: linear.width)
       // Without a packed form the plain one is used; so is that of a layer whose tensors also serve elsewhere.
       if count == 0 {
@@ -125,7 +166,12 @@ package final class ModelWeights: @unchecked Sendable {
       packed[linear.weight] = storage
     }
     var word: MappedTable?
+    var narrowWord: NarrowTable?
     for (number, slot) in slots.enumerated() {
+      if slot.offset == layout.word, narrower != nil {
+        narrowWord = try narrower?.table(part(number, from: slot.offset))
+        continue
+      }
       // A tied decoder makes the word embeddings a linear layer's weights too; they are needed in both forms.
       let isWord = slot.offset == layout.word
       guard let source = pending[number], isWord || !layout.isLinear(slot) else { continue }
@@ -134,10 +180,11 @@ package final class ModelWeights: @unchecked Sendable {
         word = mapped
         continue
       }
-      try read(slot, source, into: arena, &staging)
+      try read(number, slot, source, into: arena, &staging)
       pending[number] = nil
     }
-    return PackedWeights(packed: packed, mapped: mapped, word: word)
+    return PackedWeights(
+      packed: packed, mapped: mapped, word: word, form, narrow: narrow, narrowWord: narrowWord)
   }
 
   /// The same with up to `limit` more of the linear weights packed.
@@ -153,7 +200,7 @@ package final class ModelWeights: @unchecked Sendable {
       found.release()
       packed[linear.weight] = storage
     }
-    return PackedWeights(packed: packed, mapped: mapped, word: weights.table)
+    return weights.with(packed: packed, mapped: mapped)
   }
 
   /// The slots that lie inside a linear layer's weights: one, or query, key and value.
@@ -166,9 +213,17 @@ package final class ModelWeights: @unchecked Sendable {
   private func bringIn(_ linear: LinearSlot, _ staging: inout [Float]) throws(KluereError) {
     for number in numbers(of: linear) {
       guard let source = pending[number] else { continue }
-      try read(slots[number], source, into: arena, &staging)
+      try read(number, slots[number], source, into: arena, &staging)
       pending[number] = nil
     }
+  }
+
+  /// A tensor as `WeightNarrower` takes it; `start` is where its matrix begins.
+  private func part(_ number: Int, from start: Int) -> WeightNarrower.Part {
+    let slot = slots[number]
+    return WeightNarrower.Part(
+      slot: slot, start: slot.offset - start, source: pending[number], scales: scales[number],
+      arena: UnsafePointer(arena.pointer + slot.offset))
   }
 
   /// Calls `body` with the layer's plain weights, from the arena or from the file. They are not kept.
@@ -188,8 +243,8 @@ package final class ModelWeights: @unchecked Sendable {
         for number in numbers {
           guard let source = pending[number] else { continue }
           let start = slots[number].offset - linear.weight
-          try source.readFloats(
-            into: UnsafeMutableBufferPointer(rebasing: buffer[start..<start + slots[number].count]))
+          try readFloats(
+            number, source, into: UnsafeMutableBufferPointer(rebasing: buffer[start..<start + slots[number].count]))
           source.release()
         }
         guard let base = buffer.baseAddress else { return .success(()) }
@@ -200,19 +255,42 @@ package final class ModelWeights: @unchecked Sendable {
   }
 
   private func read(
-    _ slot: TensorSlot, _ source: StoredTensor, into target: FloatStorage, _ staging: inout [Float]
+    _ number: Int, _ slot: TensorSlot, _ source: StoredTensor, into target: FloatStorage, _ staging: inout [Float]
   ) throws(KluereError) {
     if backend.isHost {
-      try source.readFloats(
-        into: UnsafeMutableBufferPointer(start: target.pointer + slot.offset, count: slot.count))
+      try readFloats(
+        number, source, into: UnsafeMutableBufferPointer(start: target.pointer + slot.offset, count: slot.count))
     } else {
       if staging.count < slot.count { staging = [Float](repeating: 0, count: slot.count) }
-      try source.readFloats(into: &staging)
+      let result: Result<Void, KluereError> = staging.withUnsafeMutableBufferPointer { buffer in
+        do throws(KluereError) { return .success(try readFloats(number, source, into: buffer)) } catch {
+          return .failure(error)
+        }
+      }
+      try result.get()
       try backend.copyIn(
         target.pointer + slot.offset, staging, bytes: slot.count * MemoryLayout<Float>.size)
     }
     // What has been read is kept elsewhere now; the file's pages come back if they are asked for again.
     source.release()
+  }
+
+  /// As `StoredTensor.readFloats`, and int8 by its scales.
+  private func readFloats(
+    _ number: Int, _ source: StoredTensor, into target: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) {
+    guard let scales = scales[number], let bytes = source.bytes?.bindMemory(to: Int8.self) else {
+      return try source.readFloats(into: target)
+    }
+    let width = slots[number].columns
+    var factors = [Float](repeating: 0, count: scales.elementCount)
+    try scales.readFloats(into: &factors)
+    guard factors.count * width <= min(bytes.count, target.count) else {
+      throw KluereError(.internal, "\(source.path): \(source.name): \(factors.count) scales for \(bytes.count) values")
+    }
+    for (row, factor) in factors.enumerated() {
+      for place in row * width..<(row + 1) * width { target[place] = factor * Float(bytes[place]) }
+    }
   }
 }
 

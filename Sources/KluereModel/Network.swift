@@ -104,12 +104,19 @@ package final class Network {
 
   private func runEncoder(_ pass: Pass) throws(KluereError) {
     guard let embedded = memory.embedded, let embeddingTokens else { throw Network.unprepared }
-    try backend.embedding(
-      embedded, stream: memory.embeddedStream, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd,
-      tables(pass.weights.floats, word: pass.packed?.word), embeddingTokens,
-      gain: pass.weights.floats + layout.embeddingNorm.gain, bias: pass.weights.floats + layout.embeddingNorm.bias,
-      rows: shape.tokens, width: configuration.embeddingWidth, epsilon: configuration.layerNormEpsilon,
-      pass.mask(dropout.hidden, DropoutSite.embedding))
+    let gain = pass.weights.floats + layout.embeddingNorm.gain
+    let bias = pass.weights.floats + layout.embeddingNorm.bias
+    if let word = pass.packed?.narrowWord, let products = backend.narrowProducts {
+      products.embedding(
+        embedded, word: word, tables(pass.weights.floats), embeddingTokens, gain: gain, bias: bias, rows: shape.tokens,
+        width: configuration.embeddingWidth, epsilon: configuration.layerNormEpsilon)
+    } else {
+      try backend.embedding(
+        embedded, stream: memory.embeddedStream, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd,
+        tables(pass.weights.floats, word: pass.packed?.word), embeddingTokens, gain: gain, bias: bias,
+        rows: shape.tokens, width: configuration.embeddingWidth, epsilon: configuration.layerNormEpsilon,
+        pass.mask(dropout.hidden, DropoutSite.embedding))
+    }
     if let projection = layout.projection, let projected = memory.projected {
       try pass.linear(projected, embedded, projection, rows: shape.tokens)
     }

@@ -42,19 +42,40 @@ package final class HalfWeights: Sendable {
 /// What prediction reads in place of the arena: linear weights in the form that the backend multiplies fastest or, for the
 /// first calls, where they stand in the file; and the table of word embeddings if it stays there. Shared by all predictors.
 package final class PackedWeights: Sendable {
+  /// Of the encoder's layers and the word embeddings.
+  let form: WeightForm
   /// By the offset of the layer's plain weights.
   let packed: [Int: FloatStorage]
   let mapped: [Int: MappedLinear]
   let table: MappedTable?
+  private let narrow: [Int: DeviceStorage<UInt8>]
+  private let narrowTable: NarrowTable?
 
-  init(packed: [Int: FloatStorage], mapped: [Int: MappedLinear] = [:], word: MappedTable?) {
+  init(
+    packed: [Int: FloatStorage], mapped: [Int: MappedLinear] = [:], word: MappedTable?, _ form: WeightForm = .float32,
+    narrow: [Int: DeviceStorage<UInt8>] = [:], narrowWord: NarrowTable? = nil
+  ) {
+    self.form = form
     self.packed = packed
     self.mapped = mapped
     table = word
+    self.narrow = narrow
+    narrowTable = narrowWord
   }
 
   /// Nothing is left to pack.
   var isWhole: Bool { mapped.isEmpty }
+
+  /// The same with more of them packed.
+  func with(packed: [Int: FloatStorage], mapped: [Int: MappedLinear]) -> PackedWeights {
+    PackedWeights(packed: packed, mapped: mapped, word: table, form, narrow: narrow, narrowWord: narrowTable)
+  }
+
+  /// The same for a layer whose weights have fewer bits.
+  func narrow(_ offset: Int) -> UnsafeRawPointer? { narrow[offset].map { UnsafeRawPointer($0.pointer) } }
+
+  /// In place of `word`.
+  var narrowWord: NarrowRows? { narrowTable?.rows }
 
   /// Packed weights of the layer whose plain weights begin at `offset`.
   subscript(offset: Int) -> UnsafePointer<Float>? { packed[offset].map { UnsafePointer($0.pointer) } }

@@ -166,6 +166,15 @@ package struct ParameterLayout: Sendable {
     count = plan.offset
   }
 
+  /// Those that `WeightForm` is about: of the encoder's layers. The head's rows are few, and its logits decide.
+  var narrowLinears: [LinearSlot] { layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] } }
+
+  /// Whether a tensor has fewer bits in a `WeightForm`: it is of those layers' weights, or the word embeddings.
+  func isNarrow(_ slot: TensorSlot) -> Bool {
+    slot.offset == word
+      || narrowLinears.contains { slot.offset >= $0.weight && slot.offset < $0.weight + $0.out * $0.width }
+  }
+
   /// Every linear layer.
   var linears: [LinearSlot] {
     var all = layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] }

@@ -22,6 +22,8 @@ struct TensorNames {
   private static let head = "relation_head."
   /// Rows of the last layer behind those of the classifier's own (`PairHeads`).
   static let pairHeads = "pair_heads"
+  /// Behind the name of an int8 tensor: the scales of its rows, as compressed-tensors names them.
+  static let scales = "_scale"
 
   func headLayer(_ layer: HeadPlan.HeadLayer) -> String {
     switch layer {

@@ -60,13 +60,15 @@ final class EncoderOutputs {
   private let model: Model
   private let network: Network
   private let precision: Precision
+  private let form: WeightForm
   private let batchTokens: Int
   private var batch: TokenBatch
   private var hidden = Workspace<Float>(for: "hidden states")
   /// Rows of logits that are in memory at once: a row has as many as the vocabulary.
   private static let maskedRows = 256
 
-  init(_ model: Model, _ precision: Precision, batchTokens: Int) {
+  init(_ model: Model, _ precision: Precision, _ form: WeightForm, batchTokens: Int) {
+    self.form = form
     self.model = model
     self.precision = precision
     self.batchTokens = batchTokens
@@ -176,7 +178,7 @@ final class EncoderOutputs {
       }
       let sequences = start..<end
       try model.context.exclusive { () throws(KluereError) in
-        try body(sequences, try model.weightsForInference(precision))
+        try body(sequences, try model.weightsForInference(precision, form))
       }
       start = end
     }

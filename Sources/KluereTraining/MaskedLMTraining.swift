@@ -50,7 +50,7 @@ extension Predictor {
     }
     try MaskedLMEvaluator.check(corpus, model, "corpus")
     let weights = try model.context.exclusive { () throws(KluereError) in
-      try model.weightsForInference(options.precision)
+      try model.weightsForInference(options.precision, form)
     }
     return try MaskedLMEvaluator(model, options.precision).measure(corpus, masking, weights) { false }
   }

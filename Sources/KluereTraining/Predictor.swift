@@ -12,6 +12,8 @@ package struct PredictorOptions: Sendable, Equatable {
   /// Whether probabilities are what the model's decoding makes of the logits, where it has one, or their softmax.
   package var usesDecoding = true
   package var typeMask = TypeMaskUse()
+  /// nil: as the model's folder says, where the device can do that.
+  package var weights: WeightForm?
 
   package init() {}
 
@@ -34,6 +36,8 @@ package final class Predictor {
   private let outputs: EncoderOutputs
   /// What entity types do to the logits here; nil: nothing.
   let types: TypeRoutes?
+  /// How the weights are multiplied here.
+  package let form: WeightForm
 
   package init(model: Model, options: PredictorOptions = PredictorOptions()) throws(KluereError) {
     try options.validate()
@@ -42,12 +46,34 @@ package final class Predictor {
         .unsupported,
         "precision: \(options.precision.name) on \(model.context.deviceName), expected one that the device can do")
     }
+    form = try Predictor.form(model, options)
     self.model = model
     self.options = options
     rows = EncodedRows(model)
     types = try model.routes(options.typeMask)
     pass = InferencePass(model, options.precision, batchTokens: options.batchTokens, types: types)
-    outputs = EncoderOutputs(model, options.precision, batchTokens: options.batchTokens)
+    outputs = EncoderOutputs(model, options.precision, form, batchTokens: options.batchTokens)
+  }
+
+  private static func form(_ model: Model, _ options: PredictorOptions) throws(KluereError) -> WeightForm {
+    let canDo = model.context.backend.narrowProducts != nil
+    guard let form = options.weights else {
+      return canDo && options.precision == .float32 ? model.weightForm : .float32
+    }
+    guard form != .float32 else { return form }
+    guard canDo else {
+      throw KluereError(
+        .unsupported, "weights: \(form.name) on \(model.context.deviceName), expected float32 or a context on the CPU")
+    }
+    guard options.precision == .float32 else {
+      throw KluereError(
+        .invalidArgument,
+        "weights: \(form.name) with precision \(options.precision.name), expected one of the two alone")
+    }
+    guard model.weightForm != .int8 || form == .int8 else {
+      throw KluereError(.unsupported, "weights: \(form.name), but the model's are int8, expected int8 or float32")
+    }
+    return form
   }
 
   /// `out`: at least one float per example and label; the first ones are overwritten, or none when this throws. Labels
@@ -126,7 +152,7 @@ package final class Predictor {
     let softmax = probabilities && decoding == nil
     let few = rows.count <= Predictor.fewRows
     try pass.run(
-      rows, { () throws(KluereError) in try model.weightsForInference(options.precision, fewRows: few) },
+      rows, { () throws(KluereError) in try model.weightsForInference(options.precision, form, fewRows: few) },
       logits: softmax ? nil : target, probabilities: softmax ? target : nil)
     if let decoding { decode(target, decoding) }
   }

@@ -82,6 +82,7 @@ struct DefaultsTests {
     #expect(pipeline.kind == 0 && pipeline.rule == -1 && pipeline.vote == -1 && pipeline.threshold == -1)
     let select = filled(kluere_select_options_init, kluere_select_options())
     #expect(select.exclude_labels == 0 && select.narrow_labels == 0 && select.labels == nil)
+    #expect(predictor.weights == Int32(KLUERE_WEIGHTS_AUTO))
     #expect(predictor.type_mask == Int32(KLUERE_TYPE_MASK_AUTO) && predictor.type_mask_strength == -1)
     let mask = filled(kluere_type_mask_options_init, kluere_type_mask_options())
     #expect(mask.smoothing == 1 && mask.strength == 1 && mask.hard_count == 0 && mask.in_training == 0)

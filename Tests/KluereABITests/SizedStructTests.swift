@@ -117,7 +117,7 @@ struct SizedStructTests {
     #expect(MemoryLayout<kluere_model_config>.size == 112)
     #expect(MemoryLayout<kluere_model_open_options>.size == 96)
     #expect(MemoryLayout<kluere_tensor_info>.size == 40)
-    #expect(MemoryLayout<kluere_predictor_options>.size == 32)
+    #expect(MemoryLayout<kluere_predictor_options>.size == 40)
     #expect(MemoryLayout<kluere_decoding_options>.size == 64)
     #expect(MemoryLayout<kluere_decoding_report>.size == 128)
     #expect(MemoryLayout<kluere_select_options>.size == 48)

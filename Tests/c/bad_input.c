@@ -26,6 +26,7 @@ int main(int argc, char **argv) {
   bad_arguments(&fixture);
   bad_evaluation(&fixture);
   bad_decoding(&fixture);
+  bad_quantization(&fixture);
   bad_pipelines(&fixture);
   bad_training(&fixture);
   bad_pretraining(&fixture);

@@ -16,6 +16,7 @@ void bad_heads(struct fixture *fixture);
 void bad_arguments(struct fixture *fixture);
 void bad_evaluation(struct fixture *fixture);
 void bad_decoding(struct fixture *fixture);
+void bad_quantization(struct fixture *fixture);
 void bad_pipelines(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
 void bad_pretraining(struct fixture *fixture);

@@ -238,6 +238,7 @@ static void structs_to_fill(struct fixture *f) {
   kluere_decoding *decoding = NULL;
   SUCCEEDS(kluere_decoding_create(2, 1, NULL, NULL, NULL, &decoding));
   BAD_OUT(kluere_decoding_info, kluere_decoding_describe(decoding, out));
+  BAD_OUT(kluere_quantization_report, kluere_quantization_measure(f->model, f->model, f->train, out));
   kluere_decoding_destroy(decoding);
   kluere_pipeline_member one = {0};
   kluere_pipeline *pipeline = NULL;

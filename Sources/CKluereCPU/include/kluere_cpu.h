@@ -67,6 +67,26 @@ void kk_pack_parts(kk_engine *engine, float *packed, const float *const *parts, 
 int kk_linear_packed(kk_engine *engine, float *y, const float *x, const float *packed, const float *bias, size_t rows,
                      size_t out, size_t in, int activation);
 
+/* ---- narrow.c, quantized.c: weights in fewer bits, for inference --------------------------------------------------- */
+enum { KK_WEIGHTS_BF16 = 2, KK_WEIGHTS_F16 = 3, KK_WEIGHTS_S8 = 4 };
+/* half [count] = w rounded to BF16 or F16, ties to even. 0, or 1 if a value is not finite or has none that is. */
+int kk_narrow(kk_engine *engine, uint16_t *half, const float *w, size_t count, int form);
+/* scales [rows] = largest |w| of the row / 127; q [rows, width] = w / scale to the nearest whole number, ties to even. A row
+ * whose scale would be below 2^-126 is 0 with scale 0. 0, or 1 if a value is not finite. */
+int kk_quantize_rows(kk_engine *engine, int8_t *q, float *scales, const float *w, size_t rows, size_t width);
+/* Bytes of packed weights, 64-byte aligned; SIZE_MAX for more than fit. w: 16-bit values, or q with the scales of its rows. */
+size_t kk_packed_narrow_size(const kk_engine *engine, size_t out, size_t in, int form);
+void kk_pack_narrow(kk_engine *engine, void *packed, const void *w, const float *scales, size_t out, size_t in, int form);
+/* y = act(x w^T + bias). 16 bits: the bits of kk_linear with the same weights in fp32. S8: each row of x becomes 8-bit numbers
+ * too, the products are added exactly; before the activation all instruction sets give the same bits. in <= 65536. */
+int kk_linear_narrow(kk_engine *engine, float *y, const float *x, const void *packed, const float *bias, size_t rows,
+                     size_t out, size_t in, int activation, int form);
+/* kk_embedding without dropout and what training keeps; word [*, width] in `form`, word_scales [*] of S8. */
+void kk_embedding_narrow(kk_engine *engine, float *y, const void *word, const float *word_scales, int form,
+                         const float *position, const float *type, const int32_t *ids, const int32_t *positions,
+                         const int32_t *types, const float *gain, const float *bias, size_t rows, size_t width,
+                         float epsilon);
+
 /* ---- activation.c ---------------------------------------------------------------------------------------------- */
 /* y = f(x), f by KK_ACT_*. GELU: x/2 (1 + erf(x / sqrt 2)), absolute error of erf at most 1e-6. GELU_NEW: x/2 (1 +
  * tanh(sqrt(2 / pi) (x + 0.044715 x^3))). RELU: max(0, x). y may be x. */

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from .pipeline import MemberInfo, Pipeline, PipelineInfo, PipelineMember
     from .predictor import Predictor
     from .progress import ProgressBar, TrainingProgress
+    from .quantization import QuantizationReport, compare_weights, quantize
     from .recipe import Recipe, recipes
     from .tokenizer import Encoding, Tokenizer
     from .training import StepInfo, Trainer, TrainEvent
@@ -92,6 +93,7 @@ _HOMES = {
     "pipeline": "MemberInfo Pipeline PipelineInfo PipelineMember",
     "predictor": "Predictor",
     "progress": "ProgressBar TrainingProgress",
+    "quantization": "QuantizationReport compare_weights quantize",
     "recipe": "Recipe recipes",
     "tokenizer": "Encoding Tokenizer",
     "training": "StepInfo Trainer TrainEvent",
@@ -163,6 +165,7 @@ __all__ = [
     "PairRelation",
     "Predictor",
     "ProgressBar",
+    "QuantizationReport",
     "Ranking",
     "RefusedParaphrase",
     "Statistics",
@@ -184,6 +187,7 @@ __all__ = [
     "calibration",
     "combine",
     "compare",
+    "compare_weights",
     "compute_metrics",
     "compute_metrics_by_group",
     "convert_offset",
@@ -195,6 +199,7 @@ __all__ = [
     "fit_decoding",
     "library_path",
     "library_version",
+    "quantize",
     "rank",
     "read_probabilities",
     "read_submission",

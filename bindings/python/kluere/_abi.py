@@ -154,6 +154,11 @@ KLUERE_DECODING_AUTO = 0
 KLUERE_DECODING_OFF = 1
 KLUERE_TYPE_MASK_AUTO = 0
 KLUERE_TYPE_MASK_OFF = 1
+KLUERE_WEIGHTS_AUTO = 0
+KLUERE_WEIGHTS_FLOAT32 = 1
+KLUERE_WEIGHTS_BFLOAT16 = 2
+KLUERE_WEIGHTS_FLOAT16 = 3
+KLUERE_WEIGHTS_INT8 = 4
 KLUERE_PRUNE_NONE = 0
 KLUERE_PRUNE_IMPOSSIBLE = 1
 KLUERE_PRUNE_UNSEEN = 2
@@ -503,6 +508,8 @@ class kluere_predictor_options(Structure):
         ("decoding", c_int32),
         ("type_mask", c_int32),
         ("type_mask_strength", c_double),
+        ("weights", c_int32),
+        ("reserved", c_int32),
     ]
 
 
@@ -593,6 +600,23 @@ class kluere_decoding_info(Structure):
         ("reserved", c_uint32),
         ("classes", c_uint64),
         ("temperature", c_double),
+    ]
+
+
+class kluere_quantization_report(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("weights", c_int32),
+        ("rows", c_uint64),
+        ("bytes", c_uint64),
+        ("quantized_bytes", c_uint64),
+        ("micro_f1", c_double),
+        ("quantized_micro_f1", c_double),
+        ("auprc", c_double),
+        ("quantized_auprc", c_double),
+        ("equal_answers", c_double),
+        ("largest_difference", c_double),
+        ("mean_difference", c_double),
     ]
 
 
@@ -1239,6 +1263,8 @@ FUNCTIONS = {
     )),
     "kluere_model_with_decoding": (c_int32, (c_void_p, c_void_p, POINTER(c_void_p))),
     "kluere_model_decoding": (c_int32, (c_void_p, POINTER(c_void_p))),
+    "kluere_model_quantize": (c_int32, (c_void_p, c_int32, POINTER(c_void_p))),
+    "kluere_quantization_measure": (c_int32, (c_void_p, c_void_p, c_void_p, POINTER(kluere_quantization_report))),
     "kluere_submission_write": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_write_table": (c_int32, (c_void_p, POINTER(c_float), c_size_t, c_char_p)),
     "kluere_submission_read": (c_int32, (c_void_p, c_char_p, POINTER(c_float), c_size_t, POINTER(c_int32))),

@@ -26,6 +26,7 @@ from .cli_pretrain import PRETRAIN_COMMANDS
 from .cli_recipes import (
     RECIPE_COMMANDS, add_recipe, loss_or_recipe, model_options, training_options, use_pipeline_of_recipe,
 )
+from .cli_quantization import QUANTIZATION_COMMANDS
 from .cli_training import add_training_extras, training_extras
 from .cli_tune import TUNE_COMMANDS
 from .cli_types import TYPES_COMMANDS, add_mask_options, add_pair_options, mask_settings, predict_pairs
@@ -74,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         *EVALUATION_COMMANDS,
         *LOSS_COMMANDS,
         *DECODING_COMMANDS,
+        *QUANTIZATION_COMMANDS,
         *TUNE_COMMANDS,
         *TYPES_COMMANDS,
         *PRETRAIN_COMMANDS,

@@ -38,6 +38,7 @@ class Predictor(Handle):
     decoding      "auto" (default): probabilities as the model's decoding makes them, if it has one; "off": softmax
     type_mask     "auto": the model's type mask as it is stored; "off": without it
     type_mask_strength  in place of the stored one
+    weights       "auto" (as the model's folder says), "float32", or on the CPU "bfloat16", "float16", "int8"
     """
 
     _destroy_name = "kluere_predictor_destroy"
@@ -52,6 +53,7 @@ class Predictor(Handle):
         decoding: Optional[str] = None,
         type_mask: str = "auto",
         type_mask_strength: Optional[float] = None,
+        weights: str = "auto",
     ) -> None:
         options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
         assign(
@@ -62,6 +64,7 @@ class Predictor(Handle):
             decoding=None if decoding is None else choice("decoding", decoding, "KLUERE_DECODING_"),
             type_mask=choice("type_mask", type_mask, "KLUERE_TYPE_MASK_"),
             type_mask_strength=type_mask_strength,
+            weights=choice("weights", weights, "KLUERE_WEIGHTS_"),
         )
         pointer = ctypes.c_void_p()
         check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))

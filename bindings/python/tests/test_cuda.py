@@ -72,6 +72,19 @@ def test_predictions_are_those_of_the_cpu(tmp_path, cuda, family, shape):
         close(on_gpu.predict(rows[:1]), on_cpu.predict(rows[:1]), 1e-5)
 
 
+@pytest.mark.parametrize("weights", ["int8", "float16"])
+def test_folders_of_few_bits_predict_in_float32(tmp_path, cuda, weights):
+    on_cpu, on_gpu = pair(tmp_path, cuda)
+    kluere.quantize(on_cpu, weights).save(tmp_path / "small")
+    rows = made_up.dataset(3, longest=LONGEST)
+    expected = kluere.Predictor(kluere.Model.open(tmp_path / "small"), output="logits", weights="float32").predict(rows)
+    small = kluere.Model.open(tmp_path / "small", context=cuda)
+    close(small.predict(rows, output="logits"), expected, 1e-5)
+    for refused in (lambda: kluere.Predictor(small, weights=weights), lambda: kluere.quantize(on_gpu, weights)):
+        with pytest.raises(kluere.KluereError, match="CPU"):
+            refused()
+
+
 def test_a_row_does_not_depend_on_the_rows_beside_it(tmp_path, cuda):
     _, on_gpu = pair(tmp_path, cuda)
     rows = made_up.dataset(5, longest=LONGEST)

@@ -1,0 +1,28 @@
+/* quantized_avx2.c - products with 8-bit weights for AVX2, FMA and F16C: 16-bit multiply-adds. System headers come before the
+ * region with the target attribute. */
+#if defined(__x86_64__)
+#include <float.h>
+#include <immintrin.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "quantized.h"
+
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#include "simd_avx2.h"
+
+#define KK_QUANTIZED_HEIGHT 6
+#define KK_QUANTIZED_VECTORS 2
+#define KK_PANEL (2 * KK_WIDTH)
+#define KK_HALF(name) name##_avx2
+#define KK_QUANTIZED_GROUP 2
+#include "quantized_x86.h"
+#include "quantized_kernel.h"
+#pragma clang attribute pop
+
+const struct kk_quantized_table kk_quantized_avx2 = KK_QUANTIZED_TABLE;
+#else
+typedef int kk_no_quantized_avx2; /* a file may not be empty */
+#endif
