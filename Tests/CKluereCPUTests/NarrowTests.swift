@@ -16,7 +16,7 @@ private let shapes = [
 ]
 
 /// Packed for `engine`, for the time of `body`.
-private func withPacked<Value>(
+private func withPacked<Value: BitwiseCopyable>(
   _ engine: OpaquePointer, _ w: [Value], _ scales: [Float], _ shape: Shape, _ form: Int,
   _ body: (UnsafeRawPointer) -> Void
 ) {
