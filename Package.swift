@@ -32,7 +32,9 @@ let package = Package(
     .target(
       name: "CKluereCUDA", dependencies: ["CKluereSupport"], exclude: ["README.md", "kernels"], cSettings: plainC),
     .target(name: "KluereBase", dependencies: ["CKluereSupport"], exclude: ["README.md"], swiftSettings: strict),
-    .target(name: "KluereText", dependencies: ["KluereBase"], exclude: ["README.md"], swiftSettings: strict),
+    .target(name: "CKluereText", exclude: ["README.md"], cSettings: arithmetic),
+    .target(
+      name: "KluereText", dependencies: ["KluereBase", "CKluereText"], exclude: ["README.md"], swiftSettings: strict),
     .target(
       name: "KluereFormats", dependencies: ["KluereBase", "CKluereSupport"], exclude: ["README.md"],
       swiftSettings: compact),
@@ -102,7 +104,7 @@ let package = Package(
 // Tests: a folder Tests/<Target>Tests for each target that has some.
 let tests: [(String, [Target.Dependency])] = [
   ("CKluereCPUTests", ["CKluereCPU"]),
-  ("KluereTextTests", ["KluereText", "KluereBase"]),
+  ("KluereTextTests", ["KluereText", "CKluereText", "KluereBase"]),
   ("KluereFormatsTests", ["KluereFormats", "KluereBase"]),
   ("KluereMetricsTests", ["KluereMetrics", "KluereBase"]),
   ("KluereEnsembleTests", ["KluereEnsemble", "KluereMetrics", "KluereBase"]),

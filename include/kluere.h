@@ -288,6 +288,17 @@ KLUERE_API kluere_status kluere_tokenizer_encode(const kluere_tokenizer *tokeniz
                                                  size_t text_length, const char *pair, size_t pair_length,
                                                  const kluere_encode_options *options, kluere_token *out,
                                                  size_t capacity, size_t *count);
+/* The same for many texts in one call, on the context's threads. lengths in bytes; NULL: NUL-terminated. pairs: NULL, or a
+ * pair for each text. The tokens of text i are [row_splits[i], row_splits[i + 1]) of the flat arrays: ids [capacity],
+ * type_ids [capacity] and offsets [capacity, 2] (begin, end; 0, 0 for added tokens), of which the last two may be NULL.
+ * row_splits [count + 1] is written also with BUFFER_TOO_SMALL; its last entry is the capacity needed. A text has at most
+ * 2^32 - 1 bytes. */
+KLUERE_API kluere_status kluere_tokenizer_encode_batch(const kluere_context *context, const kluere_tokenizer *tokenizer,
+                                                       const char *const *texts, const size_t *lengths,
+                                                       const char *const *pairs, const size_t *pair_lengths,
+                                                       size_t count, const kluere_encode_options *options,
+                                                       int32_t *ids, int32_t *type_ids, uint32_t *offsets,
+                                                       size_t capacity, size_t *row_splits);
 /* CLEAN_UP takes the spaces out before punctuation, as tokenizers' WordPiece decoder does with cleanup=True; with both
  * flags the text is that of transformers' decode(skip_special_tokens=True). Ids outside the vocabulary are refused. */
 enum { KLUERE_DECODE_SKIP_SPECIAL = 1u, KLUERE_DECODE_CLEAN_UP = 2u };

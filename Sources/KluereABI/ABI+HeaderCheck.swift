@@ -40,6 +40,7 @@ private func checkHeader() {
   same(type(of: tokenizerID), type(of: kluere_tokenizer_id))
   same(type(of: encodeOptionsInit), type(of: kluere_encode_options_init))
   same(type(of: tokenizerEncode), type(of: kluere_tokenizer_encode))
+  same(type(of: tokenizerEncodeBatch), type(of: kluere_tokenizer_encode_batch))
   same(type(of: tokenizerDecode), type(of: kluere_tokenizer_decode))
   same(type(of: textGet), type(of: kluere_text_get))
   same(type(of: textDestroy), type(of: kluere_text_destroy))

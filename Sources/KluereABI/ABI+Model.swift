@@ -225,7 +225,7 @@ public func modelEncode(
         id: encoded.ids[place], typeID: encoded.types[place], begin: encoded.begins[place], end: encoded.ends[place],
         sequence: encoded.sequences[place], word: -1)
     }
-    try TokenOut(out, capacity, count).store(tokens, [example.text], .bytes)
+    try TokenOut(out, capacity, count).store(tokens)
   }
 }
 

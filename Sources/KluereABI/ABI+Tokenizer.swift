@@ -1,5 +1,6 @@
 public import CKluere
 internal import KluereBase
+internal import KluereCompute
 internal import KluereModel
 internal import KluereText
 
@@ -104,9 +105,97 @@ public func tokenizerEncode(
     var tokens: [EncodedToken] = []
     try tokenizer.encode(
       first, pair: pair, addSpecial: flags & KLUERE_ENCODE_ADD_SPECIAL.asFlags != 0,
-      allowSpecial: flags & KLUERE_ENCODE_ALLOW_SPECIAL.asFlags != 0, truncateTo: maximum, into: &tokens)
-    try TokenOut(out, capacity, count).store(tokens, [first, pair], unit)
+      allowSpecial: flags & KLUERE_ENCODE_ALLOW_SPECIAL.asFlags != 0, truncateTo: maximum, unit: unit, into: &tokens)
+    try TokenOut(out, capacity, count).store(tokens)
   }
+}
+
+@_cdecl("kluere_tokenizer_encode_batch")
+public func tokenizerEncodeBatch(
+  _ context: OpaquePointer?, _ tokenizer: OpaquePointer?, _ texts: UnsafePointer<UnsafePointer<CChar>?>?,
+  _ lengths: UnsafePointer<Int>?, _ pairs: UnsafePointer<UnsafePointer<CChar>?>?, _ pairLengths: UnsafePointer<Int>?,
+  _ count: Int, _ options: UnsafePointer<kluere_encode_options>?, _ ids: UnsafeMutablePointer<Int32>?,
+  _ typeIDs: UnsafeMutablePointer<Int32>?, _ offsets: UnsafeMutablePointer<UInt32>?, _ capacity: Int,
+  _ rowSplits: UnsafeMutablePointer<Int>?
+) -> kluere_status {
+  boundary { () throws(KluereError) in
+    let splits = try required(rowSplits, "row_splits")
+    let context = try Handle<ContextObject>.borrow(context, "context").context
+    let tokenizer = try Handle<TokenizerObject>.borrow(tokenizer, "tokenizer").tokenizer
+    let options = try batchOptions(options, tokenizer)
+    let first = try batchTexts(texts, "texts", lengths, "lengths", count)
+    var second: [UnsafeBufferPointer<UInt8>]?
+    if pairs != nil {
+      second = try batchTexts(pairs, "pairs", pairLengths, "pair_lengths", count)
+    } else if pairLengths != nil {
+      throw KluereError(.invalidArgument, "pair_lengths is given but pairs is NULL")
+    }
+    let rows: [EncodedRows]
+    if context.threadCount == 1 || first.count < 2 {
+      rows = try tokenizer.encodeBatch(first, pairs: second, options, blocks: 1) { for item in 0..<$0 { $1(item) } }
+    } else {
+      // More blocks than threads: they end at about the same time.
+      let blocks = min(first.count, context.threadCount * 4)
+      rows = try context.exclusive { () throws(KluereError) in
+        try tokenizer.encodeBatch(first, pairs: second, options, blocks: blocks) { context.backend.parallel($0, $1) }
+      }
+    }
+    var (row, total) = (0, 0)
+    splits[0] = 0
+    for block in rows {
+      for tokens in block.counts {
+        total += tokens
+        row += 1
+        splits[row] = total
+      }
+    }
+    let idsOut = try output(ids, capacity: capacity, needed: total, "ids")
+    var place = 0
+    for block in rows {
+      guard let base = idsOut.baseAddress else { break }
+      (base + place).update(from: block.ids, count: block.ids.count)
+      if let typeIDs { (typeIDs + place).update(from: block.typeIDs, count: block.ids.count) }
+      if let offsets { (offsets + 2 * place).update(from: block.offsets, count: block.offsets.count) }
+      place += block.ids.count
+    }
+  }
+}
+
+private func batchOptions(
+  _ pointer: UnsafePointer<kluere_encode_options>?, _ tokenizer: Tokenizer
+) throws(KluereError) -> BatchEncodingOptions {
+  let options = try SizedStruct.read(pointer, "options", defaults: defaultEncodeOptions())
+  let flags = try flags(options.flags, known: 7, "flags")
+  return BatchEncodingOptions(
+    addSpecial: flags & KLUERE_ENCODE_ADD_SPECIAL.asFlags != 0,
+    allowSpecial: flags & KLUERE_ENCODE_ALLOW_SPECIAL.asFlags != 0,
+    truncateTo: flags & KLUERE_ENCODE_TRUNCATE.asFlags == 0
+      ? nil : options.max_tokens > 0 ? Int(options.max_tokens) : tokenizer.configuration.modelMaxLength,
+    unit: try offsetUnit(options.offset_unit, "offset_unit"))
+}
+
+/// Texts of a batch: valid UTF-8 whose offsets have 32 bits.
+private func batchTexts(
+  _ pointers: UnsafePointer<UnsafePointer<CChar>?>?, _ name: String, _ lengths: UnsafePointer<Int>?,
+  _ lengthsName: String, _ count: Int
+) throws(KluereError) -> [UnsafeBufferPointer<UInt8>] {
+  let pointers = try array(pointers, count, name)
+  let lengths = try lengths.map { pointer throws(KluereError) in try array(pointer, count, lengthsName) }
+  var found: [UnsafeBufferPointer<UInt8>] = []
+  found.reserveCapacity(pointers.count)
+  for place in 0..<pointers.count {
+    let length = lengths?[place] ?? nulTerminated
+    guard let pointer = pointers[place] else { throw KluereError(.invalidArgument, "\(name)[\(place)] is NULL") }
+    let bytes = try uncheckedText(pointer, length, name)
+    if let invalid = UTF8.firstInvalid(bytes) {
+      throw KluereError(.invalidUTF8, "\(name)[\(place)]: byte \(invalid) of \(bytes.count) is not valid UTF-8")
+    }
+    guard bytes.count <= Int(UInt32.max) else {
+      throw KluereError(.unsupported, "\(name)[\(place)]: \(bytes.count) bytes, expected at most \(UInt32.max)")
+    }
+    found.append(bytes)
+  }
+  return found
 }
 
 @_cdecl("kluere_tokenizer_decode")
@@ -141,23 +230,13 @@ struct TokenOut {
     self.count = count
   }
 
-  /// `texts`: those that `sequence` 0 and 1 mean; offsets are given in `unit`.
-  func store(
-    _ tokens: [EncodedToken], _ texts: [UnsafeBufferPointer<UInt8>?], _ unit: OffsetUnit
-  ) throws(KluereError) {
+  func store(_ tokens: [EncodedToken]) throws(KluereError) {
     count.pointee = tokens.count
     let out = try output(pointer, capacity: capacity, needed: tokens.count)
-    // Begins ascend within a text, and so do ends: one pass each.
-    var begins = texts.map { OffsetMap($0 ?? UnsafeBufferPointer(start: nil, count: 0), from: .bytes, to: unit) }
-    var ends = begins
     for (place, token) in tokens.enumerated() {
-      var (begin, end) = (token.begin, token.end)
-      if unit != .bytes, let sequence = Int(exactly: token.sequence), begins.indices.contains(sequence) {
-        begin = try begins[sequence].convert(begin)
-        end = try ends[sequence].convert(end)
-      }
       out[place] = kluere_token(
-        id: token.id, type_id: token.typeID, begin: begin, end: end, sequence: token.sequence, word: token.word)
+        id: token.id, type_id: token.typeID, begin: token.begin, end: token.end, sequence: token.sequence,
+        word: token.word)
     }
   }
 }

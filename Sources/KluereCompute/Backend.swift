@@ -210,6 +210,10 @@ package protocol Backend: AnyObject, Sendable {
   /// Runs the calls of `body` as a recording, not for their effect; nil if the device would not.
   func record(_ body: () throws(KluereError) -> Void) throws(KluereError) -> (any RecordedPass)?
   func replay(_ pass: any RecordedPass) throws(KluereError)
+
+  // MARK: Threads
+  /// Calls `body` once for each of `items` numbers on the host's threads, in any order; returns when all are done.
+  func parallel(_ items: Int, _ body: (Int) -> Void)
 }
 
 /// Sentences of a packed batch as attention needs them.

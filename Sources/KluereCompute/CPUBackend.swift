@@ -40,6 +40,17 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     if result != 0 { throw KluereError(.outOfMemory, "\(operation): scratch memory is not to be had") }
   }
 
+  package func parallel(_ items: Int, _ body: (Int) -> Void) {
+    withoutActuallyEscaping(body) { body in
+      var body = body
+      withUnsafeMutablePointer(to: &body) { pointer in
+        kk_parallel(
+          engine, max(items, 0),
+          { context, item in context?.assumingMemoryBound(to: ((Int) -> Void).self).pointee(item) }, pointer)
+      }
+    }
+  }
+
   // MARK: Memory
 
   package var isHost: Bool { true }

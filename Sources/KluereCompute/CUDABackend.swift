@@ -56,6 +56,8 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     return KluereError(CUDABackend.status(code), "\(name): \(operation): \(reason)")
   }
 
+  package func parallel(_ items: Int, _ body: (Int) -> Void) { for item in 0..<max(items, 0) { body(item) } }
+
   // MARK: Memory
 
   package var isHost: Bool { false }

@@ -88,10 +88,10 @@ struct AddedTokenTable: Sendable {
   }
 
   /// For the tokens that are matched in the text as it is (nil), or in normalized text, where they have these texts.
-  func matcher(normalized texts: [Int32: [UInt8]]?) -> AddedTokenMatcher {
+  func matcher(normalized texts: [Int32: [UInt8]]?) throws(KluereError) -> AddedTokenMatcher {
     // Of equal patterns the first counts, and special tokens come first.
     let ordered = tokens.filter(\.special) + tokens.filter { !$0.special }
-    return AddedTokenMatcher(
+    return try AddedTokenMatcher(
       ordered.filter { $0.normalized == (texts != nil) }.map { token in
         (
           texts?[token.id ?? 0] ?? token.content.utf8Key,

@@ -1,3 +1,4 @@
+internal import CKluereText
 internal import KluereBase
 
 /// A token beside the pieces of the model: matched in the text before anything else happens to it. The flags are those
@@ -43,33 +44,31 @@ struct AddedTokenMatcher: Sendable {
     let rstrip: Bool
   }
 
-  private let trie: ByteTrie
+  private let trie: PieceTrie
   private let patterns: [Pattern]
   /// Bytes that some pattern starts with.
   private let starts: [Bool]
   private let onlySpecial: Bool
 
   /// Of equal texts the first counts.
-  init(_ entries: [(text: [UInt8], pattern: Pattern)]) {
+  init(_ entries: [(text: [UInt8], pattern: Pattern)]) throws(KluereError) {
     let present = entries.filter { !$0.text.isEmpty }
     var storage: [UInt8] = []
-    var keys: [ByteTrie.Key] = []
+    var keys: [kt_key] = []
     var starts = [Bool](repeating: false, count: 256)
     for (index, entry) in present.enumerated().reversed() {
-      keys.append(
-        .init(
-          group: 0, offset: storage.count, length: entry.text.count, value: Int32(truncatingIfNeeded: index)))
+      keys.append(PieceTrie.key(storage.count..<storage.count + entry.text.count, index))
       storage += entry.text
       starts[Int(entry.text[0])] = true
     }
-    trie = storage.withUnsafeBufferPointer { ByteTrie(keys, storage: $0) }
+    trie = try PieceTrie.make(keys, storage: storage)
     patterns = present.map(\.pattern)
     self.starts = starts
     onlySpecial = patterns.allSatisfy(\.special)
   }
 
   /// False if nothing can match, so that the search may be left out.
-  func canMatch(allowSpecial: Bool) -> Bool { !trie.isEmpty && (allowSpecial || !onlySpecial) }
+  func canMatch(allowSpecial: Bool) -> Bool { !patterns.isEmpty && (allowSpecial || !onlySpecial) }
 
   /// Splits [begin, end) of `text` into stretches without (nil) and with an added token, in order. Special tokens are
   /// passed over unless allowed; what they cover is not searched again, as in Hugging Face's split_special_tokens.
@@ -78,13 +77,10 @@ struct AddedTokenMatcher: Sendable {
     _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, allowSpecial: Bool,
     _ body: (_ begin: Int, _ end: Int, _ id: Int32?) -> Void
   ) {
-    guard let root = trie.root(group: 0) else { return body(begin, end, nil) }
     var done = begin
     var position = begin
     while position < end {
-      guard starts[Int(text[position])],
-        case (let value?, let matchEnd) = trie.longestMatch(root, text, position, end)
-      else {
+      guard starts[Int(text[position])], let (value, matchEnd) = trie.longestMatch(text, position, end) else {
         position += 1
         continue
       }

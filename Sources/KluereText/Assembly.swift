@@ -69,7 +69,41 @@ package struct SpecialTemplate: Sendable, Equatable {
     single: [.text(sequence: 0, typeID: 0)], pair: [.text(sequence: 0, typeID: 0), .text(sequence: 1, typeID: 1)])
 }
 
+extension SpecialTemplate {
+  func items(hasPair: Bool) -> [Item] { hasPair ? pair : single }
+}
+
 extension Tokenizer {
+  func template(addSpecial: Bool) -> SpecialTemplate { addSpecial ? template : .bare }
+
+  static func checkRoom(_ maximum: Int?, _ specialCount: Int) throws(KluereError) {
+    if let maximum, maximum < specialCount {
+      throw KluereError(
+        .invalidArgument, "max_tokens: \(maximum), expected at least the \(specialCount) special tokens")
+    }
+  }
+
+  /// The pieces of both texts into `pieces`, which is empty: the second's begin at `second`. a and b of them stay.
+  func tokenize(
+    _ text: UnsafeBufferPointer<UInt8>, _ pair: UnsafeBufferPointer<UInt8>?, allowSpecial: Bool,
+    truncateTo maximum: Int?, _ unit: OffsetUnit, scratch: inout Scratch, into pieces: inout [Token]
+  ) -> (a: Int, second: Int, b: Int) {
+    tokenize(text, allowSpecial: allowSpecial, continues: false, scratch: &scratch, into: &pieces)
+    let second = pieces.count
+    if let pair { tokenize(pair, allowSpecial: allowSpecial, continues: false, scratch: &scratch, into: &pieces) }
+    var (a, b) = (second, pieces.count - second)
+    if let maximum {
+      if pair == nil {
+        a = min(a, maximum)
+      } else {
+        Tokenizer.truncateLongestFirst(&a, &b, maximum: maximum)
+      }
+    }
+    pieces.convertOffsets(0..<a, of: text, to: unit)
+    if let pair { pieces.convertOffsets(second..<second + b, of: pair, to: unit) }
+    return (a, second, b)
+  }
+
   /// What the template puts between two texts: [SEP], or </s> </s> of XLM-R; [SEP] alone where it puts nothing.
   package var pairSeparator: [Int32] {
     var ids: [Int32] = []
@@ -85,30 +119,19 @@ extension Tokenizer {
   }
 
   /// Appends the tokens of one text, or of two, with the template's special tokens if `addSpecial`. `maximum` counts all
-  /// tokens. Texts are valid UTF-8.
+  /// tokens. Texts are valid UTF-8. Offsets are given in `unit`.
   package func encode(
     _ text: UnsafeBufferPointer<UInt8>, pair: UnsafeBufferPointer<UInt8>?, addSpecial: Bool, allowSpecial: Bool,
-    truncateTo maximum: Int?, into tokens: inout [EncodedToken]
+    truncateTo maximum: Int?, unit: OffsetUnit = .bytes, into tokens: inout [EncodedToken]
   ) throws(KluereError) {
-    let template = addSpecial ? template : .bare
-    let items = pair == nil ? template.single : template.pair
+    let items = template(addSpecial: addSpecial).items(hasPair: pair != nil)
     let specialCount = items.count - (pair == nil ? 1 : 2)
-    if let maximum, maximum < specialCount {
-      throw KluereError(
-        .invalidArgument, "max_tokens: \(maximum), expected at least the \(specialCount) special tokens")
-    }
+    try Tokenizer.checkRoom(maximum, specialCount)
     var pieces: [Token] = []
-    tokenize(text, allowSpecial: allowSpecial, into: &pieces)
-    let firstCount = pieces.count
-    if let pair { tokenize(pair, allowSpecial: allowSpecial, into: &pieces) }
-    var (a, b) = (firstCount, pieces.count - firstCount)
-    if let maximum {
-      if pair == nil {
-        a = min(a, maximum - specialCount)
-      } else {
-        Tokenizer.truncateLongestFirst(&a, &b, maximum: maximum - specialCount)
-      }
-    }
+    var scratch = Scratch()
+    let (a, firstCount, b) = tokenize(
+      text, pair, allowSpecial: allowSpecial, truncateTo: maximum.map { $0 - specialCount }, unit, scratch: &scratch,
+      into: &pieces)
     tokens.reserveCapacity(tokens.count + a + b + specialCount)
     for item in items {
       switch item {

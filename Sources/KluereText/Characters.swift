@@ -1,3 +1,6 @@
+internal import CKluereText
+internal import Glibc
+
 /// What the tokenizer does with a character, in the low bits of `Characters.properties`.
 enum CharacterKind {
   /// Part of a word.
@@ -26,6 +29,7 @@ final class Characters: @unchecked Sendable {  // immutable after init
   /// 8,192 entries: any 21-bit value is in bounds, also those above U+10FFFF that malformed text may decode to.
   private let pages: UnsafeMutablePointer<UInt16>
   private let table: UnsafeMutablePointer<UInt8>
+  private let pageCount: Int
   private let decompositionKeys: [UInt32]
   private let decompositionStarts: [Int]
 
@@ -63,22 +67,30 @@ final class Characters: @unchecked Sendable {  // immutable after init
     for scalar in 0xAC00..<0xAC00 + 11172 { flat[scalar] |= Characters.decomposes }
 
     var unique: [UInt8] = []
-    var known: [ArraySlice<UInt8>: UInt16] = [:]
+    var last = 0
     pages = .allocate(capacity: 8192)
     for page in 0..<8192 {
-      let content = flat[page * 256..<page * 256 + 256]
-      if let index = known[content] {
-        pages[page] = index
-      } else {
-        let index = UInt16(truncatingIfNeeded: unique.count / 256)
-        known[content] = index
-        pages[page] = index
-        unique.append(contentsOf: content)
+      let index = flat.withUnsafeBufferPointer { flat in
+        unique.withUnsafeBufferPointer { unique -> Int? in
+          guard let content = flat.baseAddress.map({ $0 + page * 256 }), let base = unique.baseAddress else {
+            return nil
+          }
+          // Neighbours are alike.
+          if memcmp(content, base + last * 256, 256) == 0 { return last }
+          return (0..<unique.count / 256).first { memcmp(content, base + $0 * 256, 256) == 0 }
+        }
       }
+      last = index ?? unique.count / 256
+      if index == nil { unique.append(contentsOf: flat[page * 256..<page * 256 + 256]) }
+      pages[page] = UInt16(truncatingIfNeeded: last)
     }
+    pageCount = unique.count / 256
     table = .allocate(capacity: unique.count)
     table.initialize(from: unique, count: unique.count)
   }
+
+  /// For a trie's characters.
+  var kinds: kt_kinds { kt_kinds(pages: pages, table: table, page_count: pageCount) }
 
   /// `scalar` is below 2^21.
   @inline(__always)

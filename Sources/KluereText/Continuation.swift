@@ -55,9 +55,7 @@ extension PreTokenizer {
       while begin < end, text[begin] == 0x20 { begin += 1 }
       while end > begin, text[end - 1] == 0x20 { end -= 1 }
       guard begin < end else { return }
-      var characters = 0
-      for place in begin..<end where text[place] & 0xC0 != 0x80 { characters += 1 }
-      model.split(text, begin, end, characters: characters, word: word, continues: true, into: &tokens)
+      model.splitWord(text, begin, end, word: word, continues: true, into: &tokens)
       restoreOffsets(of: &tokens, from: 0, normalized)
     }
   }

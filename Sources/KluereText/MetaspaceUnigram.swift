@@ -1,3 +1,4 @@
+internal import CKluereText
 internal import KluereBase
 
 /// A unigram tokenizer as Hugging Face's tokenizers library runs one: normalized, split at white space, spaces marked,
@@ -40,10 +41,7 @@ package struct MetaspaceUnigram: Sendable {
   let decoder: [DecoderStep]
   private let splitsAtWhiteSpace: Bool
   private let metaspace: Metaspace?
-  private let trie: ByteTrie
-  private let root: UInt32?
-  private let scores: [Double]
-  private let unknownScore: Double
+  private let unigram: Unigram
   /// Ids of <0x00> to <0xFF>, nil without byte fallback.
   private let byteIDs: [Int32]?
 
@@ -56,7 +54,7 @@ package struct MetaspaceUnigram: Sendable {
     }
     self.rules = rules
     var storage: [UInt8] = []
-    var keys: [ByteTrie.Key] = []
+    var keys: [kt_key] = []
     for (id, piece) in rules.pieces.enumerated() {
       guard piece.score.isFinite, piece.text.count <= SentencePieceModel.maximumPieceBytes else {
         throw KluereError(
@@ -65,14 +63,13 @@ package struct MetaspaceUnigram: Sendable {
             + "most \(SentencePieceModel.maximumPieceBytes) bytes")
       }
       if piece.text.isEmpty { continue }
-      keys.append(
-        .init(group: 0, offset: storage.count, length: piece.text.count, value: Int32(truncatingIfNeeded: id)))
+      keys.append(PieceTrie.key(storage.count..<storage.count + piece.text.count, id))
       storage += piece.text
     }
-    trie = storage.withUnsafeBufferPointer { ByteTrie(keys, storage: $0) }
-    root = trie.root(group: 0)
-    scores = rules.pieces.map(\.score)
-    unknownScore = (scores.min() ?? 0) - MetaspaceUnigram.unknownPenalty
+    let scores = rules.pieces.map { $0.score }
+    unigram = try Unigram(
+      keys, storage: storage, scores: scores,
+      unknownScore: (scores.min() ?? 0) - MetaspaceUnigram.unknownPenalty, unknownID: rules.unknownID, single: false)
     unknownID = rules.unknownID
     normalizer = try StepNormalizer(rules.normalizer)
     decoder = rules.decoder
@@ -81,9 +78,9 @@ package struct MetaspaceUnigram: Sendable {
     var ids: [Int32]?
     if rules.byteFallback {
       let digits = Array("0123456789ABCDEF".utf8)
-      let found = (0..<256).map { [trie, root] byte -> Int32? in
+      let found = (0..<256).map { [unigram] byte -> Int32? in
         let name = [0x3C, 0x30, 0x78, digits[byte >> 4], digits[byte & 15], 0x3E]
-        return root.flatMap { root in name.withUnsafeBufferPointer { trie.value(root, $0) } }
+        return name.withUnsafeBufferPointer { unigram.value($0) }
       }
       // Bytes without a piece make their character an unknown one.
       ids = found.map { $0 ?? -1 }
@@ -92,7 +89,7 @@ package struct MetaspaceUnigram: Sendable {
   }
 
   func id(of text: [UInt8]) -> Int32? {
-    root.flatMap { root in text.withUnsafeBufferPointer { trie.value(root, $0) } }
+    text.withUnsafeBufferPointer { unigram.value($0) }
   }
 
   struct Scratch {
@@ -101,14 +98,6 @@ package struct MetaspaceUnigram: Sendable {
     var normalized = NormalizedText()
     fileprivate var other = NormalizedText()
     fileprivate var word = NormalizedText()
-    fileprivate var nodes: [Node] = []
-    fileprivate var path: [Int] = []
-  }
-
-  fileprivate struct Node {
-    var score: Double
-    var start: Int
-    var id: Int32
   }
 
   /// [begin, end) of `text` into scratch.normalized.
@@ -161,16 +150,16 @@ package struct MetaspaceUnigram: Sendable {
     case .never: prepends = false
     }
     scratch.word.removeAll()
+    if prepends, !continues, base[begin] != 0x20, UTF8.decode(base, begin, end).scalar != MetaspaceUnigram.mark {
+      scratch.word.append(MetaspaceUnigram.mark, normalized.begins[begin], normalized.ends[begin])
+    }
     var position = begin
     while position < end {
-      let (scalar, length) = UTF8.decode(base, position, end)
-      let (from, to) = (normalized.begins[position], normalized.ends[position])
-      let marked = scalar == 0x20 ? MetaspaceUnigram.mark : scalar
-      if position == begin, prepends, !continues, marked != MetaspaceUnigram.mark {
-        scratch.word.append(MetaspaceUnigram.mark, from, to)
-      }
-      scratch.word.append(marked, from, to)
-      position += length
+      var stop = position
+      while stop < end, base[stop] != 0x20 { stop += 1 }
+      scratch.word.append(normalized, position..<stop)
+      if stop < end { scratch.word.append(MetaspaceUnigram.mark, normalized.begins[stop], normalized.ends[stop]) }
+      position = stop + 1
     }
     let text = scratch.word
     text.bytes.withUnsafeBufferPointer { buffer in
@@ -188,67 +177,39 @@ package struct MetaspaceUnigram: Sendable {
 
   // MARK: Segmenting
 
-  /// [begin, end) of `text`, whose bytes are at `bytes`.
+  /// [begin, end) of `text`, whose bytes are at `bytes`. Neighbouring unknown pieces become one.
   private func segment(
     _ text: NormalizedText, _ bytes: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ word: Int32,
     _ scratch: inout Scratch, into tokens: inout [Token]
   ) {
-    findBestPath(bytes + begin, end - begin, &scratch)
-    // Backwards; neighbouring unknown pieces become one.
-    scratch.path.removeAll(keepingCapacity: true)
-    scratch.path.append(end - begin)
-    var stop = end - begin
-    var lastIsUnknown = false
-    while stop > 0 {
-      let node = scratch.nodes[stop]
-      let isUnknown = node.id == unknownID
-      if isUnknown, lastIsUnknown { scratch.path.removeLast() }
-      scratch.path.append(node.start)
-      lastIsUnknown = isUnknown
-      stop = node.start
-    }
-    for index in stride(from: scratch.path.count - 1, to: 0, by: -1) {
-      let (from, to) = (begin + scratch.path[index], begin + scratch.path[index - 1])
-      let (first, last) = (text.begins[from], text.ends[to - 1])
-      let node = scratch.nodes[scratch.path[index - 1]]
-      if node.id != unknownID {
-        tokens.append(Token(id: node.id, begin: first, end: last, word: word))
-        continue
+    var unknown = (from: begin, to: begin)
+    unigram.segment(bytes + begin, end - begin) { from, to, id in
+      if id == unknownID {
+        if unknown.from == unknown.to { unknown.from = begin + from }
+        unknown.to = begin + to
+        return
       }
-      // Unknown characters together may spell a piece.
-      let piece = UnsafeBufferPointer(start: bytes + from, count: to - from)
-      if let id = root.flatMap({ trie.value($0, piece) }) {
-        tokens.append(Token(id: id, begin: first, end: last, word: word))
-      } else if let byteIDs, piece.allSatisfy({ byteIDs[Int($0)] >= 0 }) {
-        for byte in piece { tokens.append(Token(id: byteIDs[Int(byte)], begin: first, end: last, word: word)) }
-      } else {
-        tokens.append(Token(id: unknownID, begin: first, end: last, word: word))
-      }
+      append(unknown: &unknown, text, bytes, word, into: &tokens)
+      tokens.append(Token(id: id, begin: text.begins[begin + from], end: text.ends[begin + to - 1], word: word))
     }
+    append(unknown: &unknown, text, bytes, word, into: &tokens)
   }
 
-  /// Of equal paths the first found stays.
-  private func findBestPath(_ text: UnsafePointer<UInt8>, _ count: Int, _ scratch: inout Scratch) {
-    scratch.nodes.removeAll(keepingCapacity: true)
-    scratch.nodes.append(contentsOf: repeatElement(Node(score: 0, start: -1, id: -1), count: count + 1))
-    scratch.nodes.withUnsafeMutableBufferPointer { nodes in
-      func offer(_ score: Double, _ id: Int32, _ from: Int, _ to: Int) {
-        if nodes[to].start < 0 || score > nodes[to].score { nodes[to] = Node(score: score, start: from, id: id) }
-      }
-      var position = 0
-      while position < count {
-        let here = nodes[position].score
-        let length = UTF8.decode(text, position, count).length
-        var hasSingle = false
-        if let root {
-          trie.forEachMatch(root, text, position, count) { id, stop in
-            offer(scores[Int(id)] + here, id, position, stop)
-            if stop - position == length { hasSingle = true }
-          }
-        }
-        if !hasSingle { offer(unknownScore + here, unknownID, position, position + length) }
-        position += length
-      }
+  /// Unknown characters together may spell a piece.
+  private func append(
+    unknown: inout (from: Int, to: Int), _ text: NormalizedText, _ bytes: UnsafePointer<UInt8>, _ word: Int32,
+    into tokens: inout [Token]
+  ) {
+    guard unknown.from < unknown.to else { return }
+    let (first, last) = (text.begins[unknown.from], text.ends[unknown.to - 1])
+    let piece = UnsafeBufferPointer(start: bytes + unknown.from, count: unknown.to - unknown.from)
+    unknown.from = unknown.to
+    if let id = unigram.value(piece) {
+      tokens.append(Token(id: id, begin: first, end: last, word: word))
+    } else if let byteIDs, piece.allSatisfy({ byteIDs[Int($0)] >= 0 }) {
+      for byte in piece { tokens.append(Token(id: byteIDs[Int(byte)], begin: first, end: last, word: word)) }
+    } else {
+      tokens.append(Token(id: unknownID, begin: first, end: last, word: word))
     }
   }
 }

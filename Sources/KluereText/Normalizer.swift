@@ -1,3 +1,5 @@
+internal import CKluereText
+
 /// What is done to text before it is split: cleaning always, and these where configured.
 struct Normalizer: Sendable {
   var lowercase: Bool
@@ -47,15 +49,15 @@ struct NormalizedText {
 
   /// Appends [begin, end) of `text` as it is, each character with its own place.
   mutating func append(kept text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int) {
+    let start = bytes.count
     bytes.append(contentsOf: UnsafeBufferPointer(start: text + begin, count: end - begin))
-    var position = begin
-    while position < end {
-      let next = position + UTF8.decode(text, position, end).length
-      for _ in position..<next {
-        begins.append(position)
-        ends.append(next)
+    begins.append(contentsOf: repeatElement(0, count: end - begin))
+    ends.append(contentsOf: repeatElement(0, count: end - begin))
+    begins.withUnsafeMutableBufferPointer { begins in
+      ends.withUnsafeMutableBufferPointer { ends in
+        guard let first = begins.baseAddress, let second = ends.baseAddress else { return }
+        kt_character_places(text, begin, end, first + start, second + start)
       }
-      position = next
     }
   }
 

@@ -1,3 +1,4 @@
+internal import CKluereText
 internal import KluereBase
 
 /// One step of a tokenizer.json's normalizer.
@@ -67,7 +68,7 @@ struct StepNormalizer: Sendable {
   ) {
     result.removeAll()
     result.append(kept: text, begin, end)
-    for step in steps {
+    for step in steps where mayChange(result.bytes, by: step) {
       other.removeAll()
       switch step {
       case .characterMap(let map): apply(map, result, begin, end, into: &other)
@@ -84,6 +85,33 @@ struct StepNormalizer: Sendable {
       case .strip(let left, let right): strip(result, left, right, into: &other)
       }
       swap(&result, &other)
+    }
+  }
+
+  /// Most texts stay as they are: then a step costs a look and no copy.
+  private func mayChange(_ text: [UInt8], by step: Step) -> Bool {
+    text.withUnsafeBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return false }
+      switch step {
+      case .characterMap(let map):
+        var rules = map.map
+        return kt_stays(&rules, base, 0, bytes.count) == 0
+      case .replace(let pattern, _):
+        return pattern.count == 1 ? bytes.contains(pattern[0]) : true
+      case .replaceSpaces(let least, _):
+        var run = 0
+        for byte in bytes {
+          run = byte == 0x20 ? run + 1 : 0
+          if run >= least { return true }
+        }
+        return false
+      case .strip(let left, let right):
+        guard !bytes.isEmpty else { return false }
+        var last = bytes.count - 1
+        while last > 0, bytes[last] & 0xC0 == 0x80 { last -= 1 }
+        return left && Characters.shared.isWhiteSpace(UTF8.decode(base, 0, bytes.count).scalar)
+          || right && Characters.shared.isWhiteSpace(UTF8.decode(base, last, bytes.count).scalar)
+      }
     }
   }
 

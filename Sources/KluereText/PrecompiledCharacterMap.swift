@@ -1,13 +1,16 @@
+internal import CKluereText
 internal import KluereBase
 
 /// The character map of a SentencePiece model (normalizer_spec.precompiled_charsmap): the size of a double-array trie in
 /// bytes, the trie's units (Darts-clone's layout), and the replacements, each ended by a NUL.
-struct PrecompiledCharacterMap: Sendable {
+final class PrecompiledCharacterMap: @unchecked Sendable {  // immutable after init
   /// Bytes that a rule takes or gives; nmt_nfkc has 33. Bounds what a hostile map can make of a text.
-  private static let maximumRule = 256
+  private static let maximumRule = Int(KT_MAXIMUM_RULE)
 
-  private let units: [UInt32]
-  private let replacements: [UInt8]
+  private let units: UnsafeMutablePointer<UInt32>
+  private let unitCount: Int
+  private let replacements: UnsafeMutablePointer<UInt8>
+  private let replacementCount: Int
 
   /// nil for an empty map: characters stay.
   init?(_ blob: UnsafeBufferPointer<UInt8>) throws(KluereError) {
@@ -19,8 +22,7 @@ struct PrecompiledCharacterMap: Sendable {
     guard blob.count > 4, case let size = Int(number(0)), size >= 4, size % 4 == 0, size < blob.count - 4 else {
       throw KluereError(.badFormat, "SentencePiece model: the character map's trie does not fit in \(blob.count) bytes")
     }
-    units = (0..<size / 4).map { number(4 + 4 * $0) }
-    replacements = Array(blob[(4 + size)...])
+    let replacements = UnsafeBufferPointer(rebasing: blob[(4 + size)...])
     var length = 0
     for byte in replacements {
       length = byte == 0 ? 0 : length + 1
@@ -30,67 +32,38 @@ struct PrecompiledCharacterMap: Sendable {
           "SentencePiece model: a replacement of more than \(PrecompiledCharacterMap.maximumRule) bytes")
       }
     }
-    guard replacements.last == 0, replacements.withUnsafeBufferPointer({ UTF8.firstInvalid($0) }) == nil else {
+    guard replacements.last == 0, UTF8.firstInvalid(replacements) == nil else {
       throw KluereError(.badFormat, "SentencePiece model: the character map's replacements are no ended UTF-8")
     }
+    unitCount = size / 4
+    units = .allocate(capacity: unitCount)
+    for place in 0..<unitCount { units[place] = number(4 + 4 * place) }
+    replacementCount = replacements.count
+    self.replacements = .allocate(capacity: replacementCount)
+    for place in 0..<replacementCount { self.replacements[place] = replacements[place] }
   }
 
-  /// The longest rule that `text` has at `begin`: the bytes it takes, and its replacement in `replacements`.
-  func longestRule(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int) -> (length: Int, start: Int)? {
-    var found: (length: Int, start: Int)?
-    forEachRule(text, begin, end) { length, start in
-      found = (length, start)
-      return true
-    }
-    return found
+  deinit {
+    units.deallocate()
+    replacements.deallocate()
   }
 
-  /// The replacement of the shortest one.
+  /// What C reads; lives as long as this object.
+  var map: kt_character_map {
+    kt_character_map(
+      units: units, replacements: replacements, unit_count: unitCount, replacement_count: replacementCount)
+  }
+
+  /// The replacement of the shortest rule that `text` has at `begin`.
   func shortestRule(_ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int) -> Int? {
-    var found: Int?
-    forEachRule(text, begin, end) { _, start in
-      found = start
-      return false
-    }
-    return found
+    var map = map
+    var start = 0
+    return kt_shortest_rule(&map, text, begin, end, &start) > 0 ? start : nil
   }
-
-  /// Calls `body` for the rules that `text` has at `begin`, the shortest first, as long as it says true.
-  @inline(__always)
-  private func forEachRule(
-    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, _ body: (_ length: Int, _ start: Int) -> Bool
-  ) {
-    var node = 0
-    node ^= offset(units[0])
-    var position = begin
-    let limit = min(end, begin + PrecompiledCharacterMap.maximumRule)
-    while position < limit, text[position] != 0 {
-      node ^= Int(text[position])
-      guard node < units.count else { return }
-      let unit = units[node]
-      // A leaf's unit never equals a byte: its highest bit is set.
-      guard unit & 0x8000_00FF == UInt32(text[position]) else { return }
-      position += 1
-      node ^= offset(unit)
-      guard node < units.count else { return }
-      if unit >> 8 & 1 != 0 {
-        let start = Int(units[node] & 0x7FFF_FFFF)
-        if start < replacements.count, !body(position - begin, start) { return }
-      }
-    }
-  }
-
-  @inline(__always)
-  private func offset(_ unit: UInt32) -> Int { Int(unit >> 10) << Int((unit & 1 << 9) >> 6) }
-
-  /// Byte `index` of the replacement that starts at `start`; 0 at its end.
-  func replacement(_ start: Int, _ index: Int) -> UInt8 { replacements[start + index] }
 
   func withReplacement(_ start: Int, _ body: (UnsafeBufferPointer<UInt8>) -> Void) {
-    replacements.withUnsafeBufferPointer { buffer in
-      var stop = start
-      while stop < buffer.count, buffer[stop] != 0 { stop += 1 }
-      body(UnsafeBufferPointer(rebasing: buffer[start..<stop]))
-    }
+    var stop = start
+    while stop < replacementCount, replacements[stop] != 0 { stop += 1 }
+    body(UnsafeBufferPointer(start: replacements + start, count: stop - start))
   }
 }

@@ -1,3 +1,4 @@
+internal import CKluereText
 internal import KluereBase
 
 /// SentencePiece's own pipeline, as its C++ library runs it: normalize, mark spaces, segment. Offsets are bytes of the text.
@@ -9,25 +10,34 @@ struct SentencePiece: Sendable {
   let shift: Int32
   let unknownID: Int32
   private let unigram: Unigram
-  private let userDefined: ByteTrie?
-  private let userDefinedRoot: UInt32?
+  private let userDefined: PieceTrie?
   /// Ids of <0x00> to <0xFF>, the file's.
   private let byteIDs: [Int32]
   /// The file's ids by text.
-  private let lookup: ByteTrie
+  private let lookup: PieceTrie
 
   init(_ model: SentencePieceModel, fairseq: Bool) throws(KluereError) {
     self.model = model
     shift = fairseq ? 1 : 0
     unknownID = fairseq ? 3 : model.unknownID
-    unigram = Unigram(model)
-    var symbols: [ByteTrie.Key] = []
-    var all: [ByteTrie.Key] = []
+    var symbols: [kt_key] = []
+    var all: [kt_key] = []
+    // Unused pieces are passed over where they match; they need no place in the trie.
+    var matching: [kt_key] = []
+    var lowest = Float.greatestFiniteMagnitude
+    // Scores are logarithms, so SentencePiece's start value, the smallest positive number, remains the maximum.
+    var highest = Float.leastNormalMagnitude
     var bytes = [Int32](repeating: model.unknownID, count: 256)
+    all.reserveCapacity(model.pieces.count)
+    matching.reserveCapacity(model.pieces.count)
     for (id, piece) in model.pieces.enumerated() {
-      let key = ByteTrie.Key(
-        group: 0, offset: piece.text.lowerBound, length: piece.text.count, value: Int32(truncatingIfNeeded: id))
+      let key = PieceTrie.key(piece.text, id)
       all.append(key)
+      if piece.type == .normal {
+        lowest = min(lowest, piece.score)
+        highest = max(highest, piece.score)
+      }
+      if piece.type == .normal || piece.type == .userDefined { matching.append(key) }
       if piece.type == .userDefined { symbols.append(key) }
       if piece.type == .byte {
         let text = String(decoding: model.text(id), as: Unicode.UTF8.self)
@@ -38,110 +48,98 @@ struct SentencePiece: Sendable {
       }
     }
     byteIDs = bytes
-    let (trie, symbolTrie) = model.bytes.withUnsafeBufferPointer { buffer in
-      (ByteTrie(all, storage: buffer), symbols.isEmpty ? nil : ByteTrie(symbols, storage: buffer))
+    unigram = try Unigram(
+      matching, storage: model.bytes, scores: model.pieces.map { Double($0.score) },
+      userDefined: symbols.isEmpty ? nil : model.pieces.map { $0.type == .userDefined }, userScore: Double(highest),
+      unknownScore: Double(lowest - 10), unknownID: model.unknownID, single: true)
+    lookup = try PieceTrie.make(all, storage: model.bytes)
+    userDefined = symbols.isEmpty ? nil : try PieceTrie.make(symbols, storage: model.bytes)
+    let twice = model.bytes.withUnsafeBufferPointer { bytes in
+      model.pieces.enumerated().first { id, piece in
+        lookup.value(UnsafeBufferPointer(rebasing: bytes[piece.text])) != Int32(truncatingIfNeeded: id)
+      }
     }
-    lookup = trie
-    userDefined = symbolTrie
-    userDefinedRoot = symbolTrie?.root(group: 0)
-    for (id, piece) in model.pieces.enumerated() where self.fileID(Array(model.bytes[piece.text])) != Int32(id) {
-      throw KluereError(.badFormat, "SentencePiece model: piece \(id) is there twice")
-    }
+    if let twice { throw KluereError(.badFormat, "SentencePiece model: piece \(twice.offset) is there twice") }
   }
 
-  func fileID(_ text: [UInt8]) -> Int32? {
-    guard let root = lookup.root(group: 0) else { return nil }
-    return text.withUnsafeBufferPointer { lookup.value(root, $0) }
-  }
+  func fileID(_ text: [UInt8]) -> Int32? { lookup.value(text) }
 
   /// The tokenizer's id of a piece of the file.
   func id(_ piece: Int32) -> Int32 { piece == model.unknownID ? unknownID : piece + shift }
 
   // MARK: Normalizing
 
-  /// Normalized text; byte k comes from the text at origins[k]; one origin more for the end.
+  /// Normalized text: byte k of the first `count` comes from the text at origins[k]; one origin more for the end. The arrays
+  /// stay as large as the longest text made them.
   struct Scratch {
     fileprivate var bytes: [UInt8] = []
     fileprivate var origins: [Int] = []
-    fileprivate var lattice = Unigram.Scratch()
-  }
+    fileprivate var count = 0
 
-  /// What the text at `position` becomes: a replacement of the character map (nil: itself), and the bytes it takes.
-  @inline(__always)
-  private func rule(
-    _ text: UnsafePointer<UInt8>, _ position: Int, _ end: Int
-  ) -> (replacement: Int?, length: Int) {
-    if let userDefined, let root = userDefinedRoot,
-      case (.some, let stop) = userDefined.longestMatch(root, text, position, end)
-    {
-      return (nil, stop - position)
+    mutating func makeRoom(for bytes: Int) {
+      let missing = count + bytes - self.bytes.count
+      guard missing > 0 else { return }
+      self.bytes.append(contentsOf: repeatElement(0, count: missing))
+      origins.append(contentsOf: repeatElement(0, count: missing))
     }
-    if let map = model.characterMap, let found = map.longestRule(text, position, end) {
-      return (found.start, found.length)
+
+    mutating func fill(
+      _ body: (UnsafeMutableBufferPointer<UInt8>, UnsafeMutableBufferPointer<Int>, inout Int) -> Void
+    ) {
+      var count = count
+      bytes.withUnsafeMutableBufferPointer { bytes in
+        origins.withUnsafeMutableBufferPointer { origins in body(bytes, origins, &count) }
+      }
+      self.count = count
     }
-    return (nil, UTF8.decode(text, position, end).length)
+
+    mutating func append(_ added: [UInt8], _ origin: Int) {
+      makeRoom(for: added.count)
+      for byte in added {
+        bytes[count] = byte
+        origins[count] = origin
+        count += 1
+      }
+    }
   }
 
   private func normalize(
     _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, continues: Bool, _ scratch: inout Scratch
   ) {
-    scratch.bytes.removeAll(keepingCapacity: true)
-    scratch.origins.removeAll(keepingCapacity: true)
-    func byte(_ found: (replacement: Int?, length: Int), _ position: Int, _ index: Int) -> UInt8? {
-      guard let start = found.replacement else { return index < found.length ? text[position + index] : nil }
-      let byte = model.characterMap?.replacement(start, index) ?? 0
-      return byte == 0 ? nil : byte
-    }
+    scratch.count = 0
+    var rules = kt_normalizer(
+      map: model.characterMap?.map
+        ?? kt_character_map(units: nil, replacements: nil, unit_count: 0, replacement_count: 0),
+      user: userDefined?.trie, removes_extra_spaces: model.removesExtraSpaces ? 1 : 0,
+      escapes_spaces: model.escapesSpaces ? 1 : 0)
     var position = begin
-    if model.removesExtraSpaces {
-      while position < end {
-        let found = rule(text, position, end)
-        guard byte(found, position, 0) == 0x20, byte(found, position, 1) == nil else { break }
-        position += found.length
-      }
-      if position == end { return scratch.origins.append(end) }
-    }
-    if end == begin { return scratch.origins.append(end) }
-
-    let mark = model.escapesSpaces ? SentencePiece.space : [0x20]
-    func addSpace(_ origin: Int) {
-      for byte in mark {
-        scratch.bytes.append(byte)
-        scratch.origins.append(origin)
-      }
-    }
-    if model.addsDummyPrefix, !model.spaceIsSuffix, !continues { addSpace(position) }
-    var afterSpace = model.removesExtraSpaces
-    while position < end {
-      let found = rule(text, position, end)
-      var index = 0
-      while afterSpace, byte(found, position, index) == 0x20 { index += 1 }
-      var last: UInt8?
-      while let value = byte(found, position, index) {
-        if value == 0x20 {
-          addSpace(position)
-        } else {
-          scratch.bytes.append(value)
-          scratch.origins.append(position)
-        }
-        last = value
-        index += 1
-      }
-      if let last { afterSpace = last == 0x20 }
-      if !model.removesExtraSpaces { afterSpace = false }
-      position += found.length
-    }
+    if model.removesExtraSpaces { position += kt_leading_spaces(&rules, text, begin, end) }
     var consumed = end
-    if model.removesExtraSpaces {
-      while scratch.bytes.count >= mark.count, scratch.bytes.suffix(mark.count).elementsEqual(mark) {
-        let length = scratch.bytes.count - mark.count
-        consumed = scratch.origins[length]
-        scratch.bytes.removeLast(mark.count)
-        scratch.origins.removeLast(mark.count)
+    if position < end {
+      let mark = model.escapesSpaces ? SentencePiece.space : [0x20]
+      if model.addsDummyPrefix, !model.spaceIsSuffix, !continues { scratch.append(mark, position) }
+      var afterSpace: Int32 = model.removesExtraSpaces ? 1 : 0
+      // Most texts stay as long as they are; spaces grow.
+      var room = (end - position) / 2 * 3
+      while position < end {
+        room += Int(KT_NORMALIZER_ROOM)
+        scratch.makeRoom(for: room)
+        scratch.fill { bytes, origins, count in
+          kt_normalize(
+            &rules, text, &position, end, &afterSpace, bytes.baseAddress, origins.baseAddress, &count, bytes.count)
+        }
       }
+      if model.removesExtraSpaces {
+        while scratch.count >= mark.count, scratch.bytes[scratch.count - mark.count..<scratch.count].elementsEqual(mark)
+        {
+          scratch.count -= mark.count
+          consumed = scratch.origins[scratch.count]
+        }
+      }
+      if model.addsDummyPrefix, model.spaceIsSuffix { scratch.append(mark, consumed) }
     }
-    if model.addsDummyPrefix, model.spaceIsSuffix { addSpace(consumed) }
-    scratch.origins.append(consumed)
+    scratch.makeRoom(for: 1)
+    scratch.origins[scratch.count] = consumed
   }
 
   // MARK: Segmenting
@@ -154,29 +152,28 @@ struct SentencePiece: Sendable {
     scratch: inout Scratch, into tokens: inout [Token]
   ) {
     normalize(text, begin, end, continues: continues, &scratch)
-    let (bytes, origins) = (scratch.bytes, scratch.origins)
-    var lattice = scratch.lattice
-    defer { scratch.lattice = lattice }
     var afterUnknown = false
     var started = false
-    bytes.withUnsafeBufferPointer { buffer in
-      guard let base = buffer.baseAddress else { return }
-      unigram.segment(base, buffer.count, scratch: &lattice) { from, to, piece in
-        let isUnknown = piece == model.unknownID
-        if started, buffer[from..<to].starts(with: SentencePiece.space) { word &+= 1 }
-        started = true
-        if isUnknown, model.hasByteFallback {
-          for place in from..<to {
-            let stop = place == to - 1 ? origins[to] : origins[from]
-            tokens.append(
-              Token(id: id(byteIDs[Int(buffer[place])]), begin: origins[from], end: stop, word: word))
+    scratch.bytes.withUnsafeBufferPointer { buffer in
+      scratch.origins.withUnsafeBufferPointer { origins in
+        guard let base = buffer.baseAddress else { return }
+        unigram.segment(base, scratch.count) { from, to, piece in
+          let isUnknown = piece == model.unknownID
+          if started, buffer.starts(with: SentencePiece.space, at: from) { word &+= 1 }
+          started = true
+          if isUnknown, model.hasByteFallback {
+            for place in from..<to {
+              let stop = place == to - 1 ? origins[to] : origins[from]
+              tokens.append(
+                Token(id: id(byteIDs[Int(buffer[place])]), begin: origins[from], end: stop, word: word))
+            }
+          } else if isUnknown, afterUnknown {
+            tokens[tokens.count - 1].end = origins[to]
+          } else {
+            tokens.append(Token(id: id(piece), begin: origins[from], end: origins[to], word: word))
           }
-        } else if isUnknown, afterUnknown {
-          tokens[tokens.count - 1].end = origins[to]
-        } else {
-          tokens.append(Token(id: id(piece), begin: origins[from], end: origins[to], word: word))
+          afterUnknown = isUnknown
         }
-        afterUnknown = isUnknown
       }
     }
     if started { word &+= 1 }

@@ -79,13 +79,9 @@ package final class Tokenizer: Sendable {
       throw KluereError(
         .invalidArgument, "max_input_chars_per_word: \(configuration.maxInputCharsPerWord), expected 0 or more")
     }
-    guard
-      let model = WordPiece(
-        vocabulary, prefix: Array(configuration.wordpiecePrefix.utf8), unknown: Array(configuration.unkToken.utf8),
-        maximumCharacters: configuration.maxInputCharsPerWord)
-    else {
-      throw KluereError(.badFormat, "vocabulary: no \(configuration.unkToken) among \(vocabulary.pieces.count) pieces")
-    }
+    let model = try WordPiece(
+      vocabulary, prefix: Array(configuration.wordpiecePrefix.utf8), unknown: configuration.unkToken,
+      maximumCharacters: configuration.maxInputCharsPerWord)
     let normalizer = Normalizer(
       lowercase: configuration.doLowerCase,
       stripAccents: configuration.stripAccents ?? configuration.doLowerCase,
@@ -97,7 +93,7 @@ package final class Tokenizer: Sendable {
     }
     let added = try AddedTokenTable(
       configuration, addedSpecialTokens, vocabularyCount: vocabulary.pieces.count
-    ) { text in text.withUnsafeBufferPointer { model.id(of: $0) } }
+    ) { model.id(of: $0) }
     self.configuration = configuration
     mainFile = TokenizerFile(name: "vocab.txt", bytes: bytes)
     self.sourceFiles = sourceFiles
@@ -113,11 +109,11 @@ package final class Tokenizer: Sendable {
       vocabulary.pieces.map { vocabulary.bytes[$0] } + added.beyondVocabulary.map { $0.content.utf8Key[...] })
     try self.template.check(within: strings.count)
     segmenter = .wordPiece(PreTokenizer(model: model, normalizer: normalizer))
-    rawMatcher = added.matcher(normalized: nil)
+    rawMatcher = try added.matcher(normalized: nil)
     normalizedTexts = added.normalizedTexts { bytes, text in
       if let base = bytes.baseAddress { text.append(base, 0, bytes.count, normalizer) }
     }
-    normalizedMatcher = added.matcher(normalized: normalizedTexts)
+    normalizedMatcher = try added.matcher(normalized: normalizedTexts)
   }
 
   /// A SentencePiece model. `fairseq`: with XLM-R's ids, those of the file moved by one and <s>, <pad>, </s>, <unk> before
@@ -158,9 +154,9 @@ package final class Tokenizer: Sendable {
     strings = try TokenStrings(texts + added.beyondVocabulary.map { $0.content.utf8Key[...] })
     try self.template.check(within: strings.count)
     segmenter = .sentencePiece(pieces)
-    rawMatcher = added.matcher(normalized: nil)
+    rawMatcher = try added.matcher(normalized: nil)
     normalizedTexts = [:]
-    normalizedMatcher = AddedTokenMatcher([])
+    normalizedMatcher = try AddedTokenMatcher([])
   }
 
   /// A unigram model of a tokenizer.json; `file` is that file.
@@ -187,13 +183,13 @@ package final class Tokenizer: Sendable {
       rules.pieces.map { $0.text[...] } + added.beyondVocabulary.map { $0.content.utf8Key[...] })
     try template.check(within: strings.count)
     segmenter = .unigram(unigram)
-    rawMatcher = added.matcher(normalized: nil)
+    rawMatcher = try added.matcher(normalized: nil)
     normalizedTexts = added.normalizedTexts { bytes, text in
       guard let base = bytes.baseAddress else { return }
       var scratch = NormalizedText()
       unigram.normalizer.normalize(base, 0, bytes.count, into: &text, scratch: &scratch)
     }
-    normalizedMatcher = added.matcher(normalized: normalizedTexts)
+    normalizedMatcher = try added.matcher(normalized: normalizedTexts)
   }
 
   /// Added tokens included.
@@ -217,9 +213,7 @@ package final class Tokenizer: Sendable {
   package func id(of token: String) -> Int32? {
     if let id = added.ids[token.utf8Key] { return id }
     switch segmenter {
-    case .wordPiece(let words):
-      var token = token
-      return token.withUTF8 { words.model.id(of: $0) }
+    case .wordPiece(let words): return words.model.id(of: token.utf8Key)
     case .unigram(let unigram): return unigram.id(of: token.utf8Key)
     case .sentencePiece(let pieces): return pieces.fileID(token.utf8Key).map { pieces.id($0) }
     }
@@ -268,9 +262,17 @@ package final class Tokenizer: Sendable {
   func tokenize(
     _ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, continues: Bool, into tokens: inout [Token]
   ) {
+    var scratch = Scratch()
+    tokenize(text, allowSpecial: allowSpecial, continues: continues, scratch: &scratch, into: &tokens)
+  }
+
+  /// `scratch` is kept between calls.
+  func tokenize(
+    _ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, continues: Bool, scratch: inout Scratch,
+    into tokens: inout [Token]
+  ) {
     guard let base = text.baseAddress else { return }
     var word: Int32 = 0
-    var scratch = Scratch()
     scratch.unigram.continues = continues
     if !rawMatcher.canMatch(allowSpecial: allowSpecial) {
       return tokenizeStretch(
@@ -306,7 +308,7 @@ package final class Tokenizer: Sendable {
     }
   }
 
-  private struct Scratch {
+  struct Scratch {
     var words = NormalizedText()
     var pieces = SentencePiece.Scratch()
     var unigram = MetaspaceUnigram.Scratch()

@@ -1,42 +1,11 @@
+internal import CKluereText
+
 /// UTF-8 as the Unicode standard defines it (table 3-7): no overlong forms, no surrogates, nothing above U+10FFFF.
 package enum UTF8 {
   /// Byte offset of the first sequence that is not well-formed, or nil if all of `text` is.
   package static func firstInvalid(_ text: UnsafeBufferPointer<UInt8>) -> Int? {
-    guard let base = text.baseAddress else { return nil }
-    let count = text.count
-    var position = 0
-    while position < count {
-      let lead = base[position]
-      if lead < 0x80 {
-        position += 1
-        // Eight ASCII bytes at a time.
-        while count - position >= 8,
-          UnsafeRawPointer(base + position).loadUnaligned(as: UInt64.self) & 0x8080_8080_8080_8080 == 0
-        {
-          position += 8
-        }
-        continue
-      }
-      // The second byte's range excludes overlong forms, surrogates and what lies above U+10FFFF.
-      let length: Int
-      var second: ClosedRange<UInt8> = 0x80...0xBF
-      switch lead {
-      case 0xC2...0xDF: length = 2
-      case 0xE0: (length, second) = (3, 0xA0...0xBF)
-      case 0xED: (length, second) = (3, 0x80...0x9F)
-      case 0xE1...0xEF: length = 3
-      case 0xF0: (length, second) = (4, 0x90...0xBF)
-      case 0xF4: (length, second) = (4, 0x80...0x8F)
-      case 0xF1...0xF3: length = 4
-      default: return position
-      }
-      guard count - position >= length, second.contains(base[position + 1]),
-        length < 3 || base[position + 2] & 0xC0 == 0x80,
-        length < 4 || base[position + 3] & 0xC0 == 0x80
-      else { return position }
-      position += length
-    }
-    return nil
+    let place = kt_first_invalid(text.baseAddress, text.count)
+    return place < text.count ? place : nil
   }
 
   /// The character at `position` < `end` and its length in bytes. For well-formed text; anything else gives some value

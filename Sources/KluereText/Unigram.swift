@@ -1,98 +1,50 @@
-/// The most probable segmentation under a unigram model (Kudo 2018), as SentencePiece's Viterbi finds it: scores are single
-/// precision, of equal paths the first found stays.
-struct Unigram: Sendable {
-  private let trie: ByteTrie
-  private let root: UInt32?
-  /// By piece. What a user-defined piece scores depends on its length alone.
-  private let scores: [Float]
-  private let isUserDefined: [Bool]
-  private let unknownScore: Float
-  private let unknownID: Int32
-  private let userDefinedBase: Double
+internal import CKluereText
+internal import KluereBase
 
-  /// How the best path reaches a byte.
-  struct Node {
-    var score: Float
-    var start: Int
-    var id: Int32
-  }
+/// Pieces with scores and the search for the most probable segmentation (Kudo 2018): kt_segment of kluere_text.h.
+final class Unigram: @unchecked Sendable {  // immutable after init
+  private let trie: PieceTrie
+  private let scores: UnsafeMutablePointer<Double>
+  private let userDefined: UnsafeMutablePointer<UInt8>?
+  private let model: kt_unigram
 
-  struct Scratch {
-    fileprivate var nodes: [Node] = []
-    /// Ends of the pieces, the last first.
-    fileprivate var path: [Int] = []
-  }
-
-  init(_ model: SentencePieceModel) {
-    var keys: [ByteTrie.Key] = []
-    var lowest = Float.greatestFiniteMagnitude
-    // Scores are logarithms, so SentencePiece's start value, the smallest positive number, remains the maximum.
-    var highest = Float.leastNormalMagnitude
-    for (id, piece) in model.pieces.enumerated() {
-      if piece.type == .normal {
-        lowest = min(lowest, piece.score)
-        highest = max(highest, piece.score)
-      }
-      // Unused pieces are passed over where they match; they need no place in the trie.
-      guard piece.type == .normal || piece.type == .userDefined else { continue }
-      keys.append(
-        .init(
-          group: 0, offset: piece.text.lowerBound, length: piece.text.count, value: Int32(truncatingIfNeeded: id)))
+  /// `scores` of all pieces, `keys` those that match in text. `userScore`: of a byte of a user-defined piece. `single`:
+  /// single precision, as in SentencePiece.
+  init(
+    _ keys: [kt_key], storage: [UInt8], scores: [Double], userDefined: [Bool]? = nil, userScore: Double = 0,
+    unknownScore: Double, unknownID: Int32, single: Bool
+  ) throws(KluereError) {
+    trie = try PieceTrie.make(keys, storage: storage)
+    self.scores = .allocate(capacity: scores.count)
+    self.scores.initialize(from: scores, count: scores.count)
+    self.userDefined = userDefined.map { flags in
+      let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: flags.count)
+      copy.initialize(from: flags.map { $0 ? 1 : 0 }, count: flags.count)
+      return copy
     }
-    trie = model.bytes.withUnsafeBufferPointer { ByteTrie(keys, storage: $0) }
-    root = trie.root(group: 0)
-    scores = model.pieces.map(\.score)
-    isUserDefined = model.pieces.map { $0.type == .userDefined }
-    unknownScore = lowest - 10
-    unknownID = model.unknownID
-    userDefinedBase = Double(highest)
+    model = kt_unigram(
+      trie: trie.trie, scores: self.scores, user: self.userDefined, unknown_score: unknownScore,
+      user_score: userScore, unknown: unknownID, single: single ? 1 : 0)
   }
 
-  /// Calls `body` for the pieces of [0, count) of `text` in order. `scratch` is kept between calls.
+  deinit {
+    scores.deallocate()
+    userDefined?.deallocate()
+  }
+
+  func value(_ text: UnsafeBufferPointer<UInt8>) -> Int32? { trie.value(text) }
+
+  /// Calls `body` for the pieces of [0, count) of `text` in order.
+  @inline(__always)
   func segment(
-    _ text: UnsafePointer<UInt8>, _ count: Int, scratch: inout Scratch,
-    _ body: (_ begin: Int, _ end: Int, _ id: Int32) -> Void
+    _ text: UnsafePointer<UInt8>, _ count: Int, _ body: (_ begin: Int, _ end: Int, _ id: Int32) -> Void
   ) {
-    if count == 0 { return }
-    let none = Node(score: 0, start: -1, id: -1)
-    scratch.nodes.removeAll(keepingCapacity: true)
-    scratch.nodes.append(contentsOf: repeatElement(none, count: count + 1))
-    scratch.nodes.withUnsafeMutableBufferPointer { nodes in
-      var position = 0
-      while position < count {
-        let here = nodes[position].score
-        let length = UTF8.decode(text, position, count).length
-        var hasSingle = false
-        if let root {
-          trie.forEachMatch(root, text, position, count) { id, end in
-            let candidate: Double
-            if isUserDefined[Int(id)] {
-              candidate = Double(end - position) * userDefinedBase - 0.1 + Double(here)
-            } else {
-              candidate = Double(scores[Int(id)] + here)
-            }
-            if nodes[end].start < 0 || candidate > Double(nodes[end].score) {
-              nodes[end] = Node(score: Float(candidate), start: position, id: id)
-            }
-            if end - position == length { hasSingle = true }
-          }
-        }
-        if !hasSingle {
-          let end = position + length
-          let candidate = unknownScore + here
-          if nodes[end].start < 0 || candidate > nodes[end].score {
-            nodes[end] = Node(score: candidate, start: position, id: unknownID)
-          }
-        }
-        position += length
+    var model = model
+    withUnsafeTemporaryAllocation(of: kt_lattice_node.self, capacity: count + 1) { nodes in
+      withUnsafeTemporaryAllocation(of: kt_token.self, capacity: count + 1) { pieces in
+        let found = kt_segment(&model, text, count, nodes.baseAddress, pieces.baseAddress)
+        for piece in UnsafeMutableBufferPointer(rebasing: pieces[..<found]) { body(piece.begin, piece.end, piece.id) }
       }
     }
-    scratch.path.removeAll(keepingCapacity: true)
-    var end = count
-    while end > 0 {
-      scratch.path.append(end)
-      end = scratch.nodes[end].start
-    }
-    for end in scratch.path.reversed() { body(scratch.nodes[end].start, end, scratch.nodes[end].id) }
   }
 }

@@ -17,15 +17,19 @@ struct Vocabulary {
         .unsupported, "vocabulary: \(bytes.count) bytes, expected at most \(Vocabulary.maximumBytes)")
     }
     var pieces: [Range<Int>] = []
-    var start = 0
-    while start < bytes.count {
-      var end = start
-      while end < bytes.count, bytes[end] != 0x0A, bytes[end] != 0x0D { end += 1 }
-      guard pieces.count < Vocabulary.maximumPieces else {
-        throw KluereError(.unsupported, "vocabulary: more than \(Vocabulary.maximumPieces) pieces")
+    let hasTooMany = bytes.withUnsafeBufferPointer { bytes in
+      var start = 0
+      while start < bytes.count {
+        var end = start
+        while end < bytes.count, bytes[end] != 0x0A, bytes[end] != 0x0D { end += 1 }
+        if pieces.count == Vocabulary.maximumPieces { return true }
+        pieces.append(start..<end)
+        start = end + (end + 1 < bytes.count && bytes[end] == 0x0D && bytes[end + 1] == 0x0A ? 2 : 1)
       }
-      pieces.append(start..<end)
-      start = end + (end + 1 < bytes.count && bytes[end] == 0x0D && bytes[end + 1] == 0x0A ? 2 : 1)
+      return false
+    }
+    guard !hasTooMany else {
+      throw KluereError(.unsupported, "vocabulary: more than \(Vocabulary.maximumPieces) pieces")
     }
     guard !pieces.isEmpty else { throw KluereError(.badFormat, "vocabulary: empty, expected one piece a line") }
     if let invalid = bytes.withUnsafeBufferPointer({ UTF8.firstInvalid($0) }) {
@@ -50,7 +54,10 @@ final class TokenStrings: @unchecked Sendable {  // immutable after init
     var total = 0
     var starts: [Int] = []
     var lengths: [Int] = []
-    for length in texts.map(\.count) {
+    starts.reserveCapacity(texts.count)
+    lengths.reserveCapacity(texts.count)
+    for text in texts {
+      let length = text.count
       starts.append(total)
       lengths.append(length)
       guard let next = total.sum(length + 1) else {
@@ -63,17 +70,16 @@ final class TokenStrings: @unchecked Sendable {  // immutable after init
     }
     storage = memory.bindMemory(to: UInt8.self, capacity: max(total, 1))
     var position = 0
-    func append(_ bytes: some Collection<UInt8>) {
-      for byte in bytes {
-        storage[position] = byte
-        position += 1
+    self.starts = starts
+    self.lengths = lengths
+    for text in texts {
+      text.withUnsafeBufferPointer { bytes in
+        if let base = bytes.baseAddress { memcpy(storage + position, base, bytes.count) }
       }
+      position += text.count
       storage[position] = 0
       position += 1
     }
-    self.starts = starts
-    self.lengths = lengths
-    for text in texts { append(text) }
   }
 
   deinit { free(storage) }

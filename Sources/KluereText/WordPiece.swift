@@ -1,4 +1,7 @@
-/// One piece of a text.
+internal import CKluereText
+internal import KluereBase
+
+/// One piece of a text. Laid out as kt_token.
 package struct Token: Sendable, Equatable {
   /// [begin, end) in bytes of the text.
   package var begin: Int
@@ -15,74 +18,114 @@ package struct Token: Sendable, Equatable {
   }
 }
 
+extension [Token] {
+  mutating func append(_ tokens: UnsafeMutableBufferPointer<kt_token>, _ count: Int) {
+    guard let base = tokens.baseAddress else { return }
+    let start = UnsafeRawPointer(base).assumingMemoryBound(to: Token.self)
+    append(contentsOf: UnsafeBufferPointer(start: start, count: count))
+  }
+}
+
 /// Splits a word into the longest pieces of the vocabulary, from the left.
 struct WordPiece: Sendable {
-  private static let initial: UInt8 = 0
-  private static let continuation: UInt8 = 1
-
-  private let trie: ByteTrie
+  private let trie: PieceTrie
   private let prefix: [UInt8]
   let unknownID: Int32
   let maximumCharacters: Int
 
-  /// nil if the vocabulary lacks `unknown`.
-  init?(_ vocabulary: Vocabulary, prefix: [UInt8], unknown: [UInt8], maximumCharacters: Int) {
-    var keys: [ByteTrie.Key] = []
-    for (index, piece) in vocabulary.pieces.enumerated() {
-      let id = Int32(truncatingIfNeeded: index)  // at most 2^20 pieces
-      let content = vocabulary.bytes[piece]
-      if !prefix.isEmpty, content.starts(with: prefix) {
-        keys.append(
-          .init(
-            group: WordPiece.continuation, offset: piece.lowerBound + prefix.count,
-            length: piece.count - prefix.count, value: id))
-      }
-      // A piece with the prefix may start a word too, if a word can start so (it cannot with "##").
-      keys.append(.init(group: WordPiece.initial, offset: piece.lowerBound, length: piece.count, value: id))
-      if prefix.isEmpty {
-        keys.append(.init(group: WordPiece.continuation, offset: piece.lowerBound, length: piece.count, value: id))
-      }
-    }
-    trie = vocabulary.bytes.withUnsafeBufferPointer { ByteTrie(keys, storage: $0) }
+  init(
+    _ vocabulary: Vocabulary, prefix: [UInt8], unknown: String, maximumCharacters: Int
+  ) throws(KluereError) {
     self.prefix = prefix
     self.maximumCharacters = maximumCharacters
-    guard let root = trie.root(group: WordPiece.initial),
-      let id = unknown.withUnsafeBufferPointer({ [trie] in trie.value(root, $0) })
-    else { return nil }
+    // A piece with the prefix may start a word too, if a word can start so: not with "##", for punctuation stands alone.
+    let prefixStands = prefix.withUnsafeBufferPointer { bytes in
+      guard let base = bytes.baseAddress, !bytes.isEmpty else { return false }
+      let scalar = UTF8.decode(base, 0, bytes.count).scalar
+      return Characters.shared.properties(scalar) & CharacterKind.mask == CharacterKind.punctuation
+    }
+    var initial: [kt_key] = []
+    var continuing: [kt_key] = []
+    initial.reserveCapacity(vocabulary.pieces.count)
+    let made: Result<PieceTrie, KluereError> = vocabulary.bytes.withUnsafeBufferPointer { bytes in
+      for (id, piece) in vocabulary.pieces.enumerated() {
+        let hasPrefix = piece.count >= prefix.count && bytes.starts(with: prefix, at: piece.lowerBound)
+        if hasPrefix { continuing.append(PieceTrie.key(piece.lowerBound + prefix.count..<piece.upperBound, id)) }
+        if !hasPrefix || !prefixStands || bytes[piece].dropFirst().allSatisfy({ $0 & 0xC0 == 0x80 }) {
+          initial.append(PieceTrie.key(piece, id))
+        }
+      }
+      do throws(KluereError) {
+        return .success(try PieceTrie(initial, continuing: continuing, storage: bytes, hasKinds: true))
+      } catch { return .failure(error) }
+    }
+    trie = try made.get()
+    guard let id = WordPiece.id(of: Array(unknown.utf8), trie, prefix) else {
+      throw KluereError(.badFormat, "vocabulary: no \(unknown) among \(vocabulary.pieces.count) pieces")
+    }
     unknownID = id
+  }
+
+  private static func id(of token: [UInt8], _ trie: PieceTrie, _ prefix: [UInt8]) -> Int32? {
+    token.withUnsafeBufferPointer { bytes in
+      if let id = trie.value(bytes) { return id }
+      guard !prefix.isEmpty, bytes.starts(with: prefix) else { return nil }
+      return trie.value(UnsafeBufferPointer(rebasing: bytes[prefix.count...]), group: PieceTrie.continuation)
+    }
   }
 
   /// The piece that goes on with a word as `token` begins one.
   func continuationID(of token: UnsafeBufferPointer<UInt8>) -> Int32? {
-    trie.root(group: WordPiece.continuation).flatMap { trie.value($0, token) }
+    trie.value(token, group: PieceTrie.continuation)
   }
 
-  func id(of token: UnsafeBufferPointer<UInt8>) -> Int32? {
-    trie.root(group: WordPiece.initial).flatMap { trie.value($0, token) }
+  func id(of token: [UInt8]) -> Int32? { WordPiece.id(of: token, trie, prefix) }
+
+  /// Tokens that fit on the stack.
+  private static let room = 1024 / MemoryLayout<kt_token>.stride
+
+  private func rules(_ actions: UInt32) -> kt_words {
+    kt_words(trie: trie.trie, maximum: maximumCharacters, unknown: unknownID, actions: actions)
   }
 
-  /// Appends the pieces of the word [begin, end) of `text`, which has `characters` characters; offsets are those in
-  /// `text`. `continues`: a word has begun before it.
-  @inline(__always)
+  /// Appends the pieces of the words of text[position, end) until one has dropped characters inside: then true, and `position`
+  /// is where that word begins. `actions`: what each kind of character is, as kt_words has it.
   func split(
-    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, characters: Int, word: Int32,
-    continues: Bool = false, into tokens: inout [Token]
-  ) {
-    let first = tokens.count
-    var root = trie.root(group: continues ? WordPiece.continuation : WordPiece.initial)
-    var position = begin
-    if characters <= maximumCharacters {
-      while position < end {
-        guard let node = root, case (let id?, let pieceEnd) = trie.longestMatch(node, text, position, end) else {
-          break
-        }
-        tokens.append(Token(id: id, begin: position, end: pieceEnd, word: word))
-        if position == begin { root = trie.root(group: WordPiece.continuation) }
-        position = pieceEnd
+    _ text: UnsafePointer<UInt8>, _ position: inout Int, _ end: Int, actions: UInt32, word: inout Int32,
+    into tokens: inout [Token]
+  ) -> Bool {
+    var rules = rules(actions)
+    var room = WordPiece.room
+    while position < end {
+      let (status, count) = withUnsafeTemporaryAllocation(of: kt_token.self, capacity: room) { buffer in
+        var count = 0
+        let status = kt_split_words(&rules, text, &position, end, &word, buffer.baseAddress, room, &count)
+        tokens.append(buffer, count)
+        return (status, count)
       }
-      if position == end { return }
+      if status == KT_GAP { return true }
+      // A word of more pieces than there is room for.
+      if status == KT_FULL, count == 0 { room *= 8 }
     }
-    tokens.removeSubrange(first...)
-    tokens.append(Token(id: unknownID, begin: begin, end: end, word: word))
+    return false
+  }
+
+  /// Appends the pieces of the one word [begin, end) of `text`. `continues`: a word has begun before it.
+  func splitWord(
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, word: Int32, continues: Bool = false,
+    into tokens: inout [Token]
+  ) {
+    var rules = rules(0)
+    var room = WordPiece.room
+    while true {
+      let isDone = withUnsafeTemporaryAllocation(of: kt_token.self, capacity: room) { buffer in
+        let count = kt_split_word(&rules, text, begin, end, continues ? 1 : 0, word, buffer.baseAddress, room)
+        if count < 0 { return false }
+        tokens.append(buffer, count)
+        return true
+      }
+      if isDone { return }
+      room *= 8
+    }
   }
 }

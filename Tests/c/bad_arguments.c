@@ -88,6 +88,45 @@ static void unknown_label(struct fixture *f) {
   kluere_dataset_destroy(dataset);
 }
 
+static void token_batches(struct fixture *f) {
+  const char *texts[2] = {"a b c", "a"}, *hole[2] = {"a", NULL};
+  const size_t lengths[2] = {5, 1}, wild[2] = {5, (size_t)-2};
+  int32_t ids[16] = {77}, types[16] = {77};
+  uint32_t offsets[32] = {77};
+  size_t splits[3] = {77, 77, 77};
+  kluere_encode_options options;
+  SUCCEEDS(kluere_encode_options_init(&options, sizeof options));
+#define BATCH(texts, lengths, pairs, pair_lengths, count, ids, capacity, splits)                                        \
+  kluere_tokenizer_encode_batch(f->context, f->tokenizer, texts, lengths, pairs, pair_lengths, count, &options, ids,    \
+                                types, offsets, capacity, splits)
+  REFUSES(BAD, BATCH(NULL, NULL, NULL, NULL, 2, ids, 16, splits));
+  REFUSES(BAD, BATCH(hole, NULL, NULL, NULL, 2, ids, 16, splits));
+  REFUSES(BAD, BATCH(texts, wild, NULL, NULL, 2, ids, 16, splits));
+  REFUSES(BAD, BATCH(texts, lengths, NULL, lengths, 2, ids, 16, splits));
+  REFUSES(BAD, BATCH(texts, lengths, hole, NULL, 2, ids, 16, splits));
+  REFUSES(BAD, BATCH(texts, lengths, NULL, NULL, (size_t)-1 / 4, ids, 16, splits));
+  REFUSES(BAD, BATCH(texts, lengths, NULL, NULL, 2, ids, 16, NULL));
+  HOLDS(splits[0] == 77 && ids[0] == 77);
+  REFUSES(BAD, BATCH(texts, lengths, NULL, NULL, 2, NULL, 16, splits));
+  REFUSES(TOO_SMALL, BATCH(texts, lengths, NULL, NULL, 2, ids, 7, splits));
+  REFUSES(TOO_SMALL, BATCH(texts, lengths, NULL, NULL, 2, NULL, 0, splits));
+  HOLDS(ids[0] == 77 && types[0] == 77 && offsets[0] == 77);
+  HOLDS(splits[0] == 0 && splits[1] == 5 && splits[2] == 8);
+  SUCCEEDS(BATCH(texts, NULL, NULL, NULL, 2, ids, 8, splits));
+  SUCCEEDS(BATCH(texts, lengths, texts, NULL, 2, ids, 16, splits));
+  HOLDS(splits[1] == 9 && types[5] == 1 && offsets[2] == 0 && offsets[3] == 1);
+  SUCCEEDS(BATCH(NULL, NULL, NULL, NULL, 0, NULL, 0, splits));
+  HOLDS(splits[0] == 0);
+  SUCCEEDS(kluere_tokenizer_encode_batch(f->context, f->tokenizer, texts, NULL, NULL, NULL, 2, NULL, ids, NULL, NULL, 16,
+                                         splits));
+  options.flags = KLUERE_ENCODE_ADD_SPECIAL | KLUERE_ENCODE_TRUNCATE;
+  options.max_tokens = 1; /* no room for [CLS] and [SEP] */
+  REFUSES(BAD, BATCH(texts, lengths, NULL, NULL, 2, ids, 16, splits));
+  options.flags = 8;
+  REFUSES(BAD, BATCH(texts, lengths, NULL, NULL, 2, ids, 16, splits));
+#undef BATCH
+}
+
 static void tokenizers(struct fixture *f) {
   kluere_token tokens[8];
   kluere_encode_options options;
@@ -253,6 +292,7 @@ void bad_arguments(struct fixture *fixture) {
   datasets(fixture);
   unknown_label(fixture);
   tokenizers(fixture);
+  token_batches(fixture);
   tokenizer_options(fixture);
   models(fixture);
   metrics();

@@ -47,7 +47,14 @@ static void as_tokenizer(void *handle, struct fixture *f) {
   char text[16];
   int32_t id = 0;
   size_t count = 77;
+  const char *texts[1] = {"a"};
+  size_t splits[2] = {77, 77};
   REFUSES(REFUSED, kluere_tokenizer_encode(handle, "a", 1, NULL, 0, NULL, tokens, 4, &count));
+  REFUSES(REFUSED, kluere_tokenizer_encode_batch(f->context, handle, texts, NULL, NULL, NULL, 1, NULL, &id, NULL, NULL, 1,
+                                                 splits));
+  REFUSES(REFUSED, kluere_tokenizer_encode_batch(handle, f->tokenizer, texts, NULL, NULL, NULL, 1, NULL, &id, NULL, NULL,
+                                                 1, splits));
+  HOLDS(splits[0] == 77);
   REFUSES(REFUSED, kluere_tokenizer_decode(handle, &id, 1, 0, text, sizeof text, &count));
   REFUSES(REFUSED, kluere_model_create(f->context, handle, &config, NULL, 0, &model));
   HOLDS(kluere_tokenizer_vocabulary_size(handle) == 0);

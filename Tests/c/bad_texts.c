@@ -44,6 +44,11 @@ static void encodings(struct fixture *f) {
     REFUSES_CASE(name, NOT_UTF8, kluere_offset_convert(text, size, 0, 0, 1, &out));
     REFUSES_CASE(name, NOT_UTF8, kluere_tokenizer_encode(f->tokenizer, text, size, NULL, 0, NULL, tokens, 8, &count));
     REFUSES_CASE(name, NOT_UTF8, kluere_tokenizer_encode(f->tokenizer, "a", 1, text, size, NULL, tokens, 8, &count));
+    size_t splits[2] = {77, 77};
+    int32_t ids[8];
+    REFUSES_CASE(name, NOT_UTF8, kluere_tokenizer_encode_batch(f->context, f->tokenizer, &text, &size, NULL, NULL, 1, NULL,
+                                                               ids, NULL, NULL, 8, splits));
+    HOLDS(splits[0] == 77);
     row.text = text;
     row.text_length = size;
     REFUSES_CASE(name, NOT_UTF8, kluere_predictor_predict(f->predictor, &row, sizeof row, 1, 0, scores, 3));

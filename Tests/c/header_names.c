@@ -580,6 +580,7 @@ static const function functions[] = {
     (function)kluere_tokenizer_id,
     (function)kluere_encode_options_init,
     (function)kluere_tokenizer_encode,
+    (function)kluere_tokenizer_encode_batch,
     (function)kluere_tokenizer_decode,
     (function)kluere_text_get,
     (function)kluere_text_destroy,

@@ -20,7 +20,7 @@ package=$(basename "$PWD" | tr '[:upper:]' '[:lower:]')
   -Xcc -fsanitize=fuzzer-no-link,address > $scratch.log 2>&1 < /dev/null || { cat $scratch.log; exit 1; }
 rm -f $scratch.log
 folders=()
-for target in CKluereSupport CKluereCPU KluereBase KluereText KluereFormats KluereData KluereCompute KluereModel; do
+for target in CKluereSupport CKluereText CKluereCPU KluereBase KluereText KluereFormats KluereData KluereCompute KluereModel; do
   folders+=("$scratch/release/$target.build")
 done
 objects=$(find "${folders[@]}" -name '*.o')
@@ -30,6 +30,7 @@ for reader in "${readers[@]}"; do
   "${swift}c" -O -parse-as-library -sanitize=$sanitizers -package-name "$package" -D "FUZZ_$upper" \
     -I $scratch/release/Modules -Xcc -fmodule-map-file=$scratch/release/CKluereSupport.build/module.modulemap \
     -Xcc -fmodule-map-file=$scratch/release/CKluereCPU.build/module.modulemap \
+    -Xcc -fmodule-map-file=$scratch/release/CKluereText.build/module.modulemap \
     -o "$scratch/fuzz-$reader" Tests/fuzz/FuzzTarget.swift $objects
   found=$scratch/found/$reader
   mkdir -p "$found" "Tests/fuzz/corpus/$reader"

@@ -1,0 +1,134 @@
+/* kluere_text.h - the inner loops of the tokenizers: a trie over characters, WordPiece's longest match, the Viterbi search
+ * of unigram models, SentencePiece's normalization, and offsets.
+ *
+ * Texts are UTF-8; one that is malformed gives some result, and nothing outside of it is read. Positions are bytes. Nothing
+ * here allocates but kt_trie_create; what is made there is never changed, and may be used by any number of threads. */
+#ifndef KLUERE_TEXT_H
+#define KLUERE_TEXT_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- trie.c: strings with values, in two groups ------------------------------------------------------------------- */
+typedef struct kt_trie kt_trie;
+
+typedef struct kt_key {
+  size_t offset; /* into the storage */
+  uint32_t length;
+  int32_t value; /* 0 or more */
+} kt_key;
+
+/* Kinds of characters, in two stages: bits 0 to 2 of table[pages[c >> 8] << 8 | (c & 255)], c < 2^21. */
+typedef struct kt_kinds {
+  const uint16_t *pages; /* [8192] */
+  const uint8_t *table;
+  size_t page_count;
+} kt_kinds;
+
+enum { KT_OK = 0, KT_NO_MEMORY = 1, KT_TOO_LARGE = 2 };
+/* counts: the keys of group 0 and those of group 1, which follow them. Keys are valid UTF-8 within the storage; of equal
+ * ones in a group the last counts. kinds may be NULL. Time: keys x log(keys) x length at worst, and memory at most about 120
+ * bytes for each character of the keys; a set whose characters lie so that it would take more is refused (TOO_LARGE). */
+int kt_trie_create(kt_trie **trie, const kt_key *keys, const size_t counts[2], const uint8_t *storage,
+                   const kt_kinds *kinds);
+void kt_trie_destroy(kt_trie *trie);
+/* Value of exactly this key, -1 if there is none. */
+int32_t kt_trie_value(const kt_trie *trie, int group, const uint8_t *key, size_t length);
+/* Where the longest key of a group's that text has at begin ends, begin if there is none. */
+size_t kt_trie_longest(const kt_trie *trie, int group, const uint8_t *text, size_t begin, size_t end);
+
+/* ---- wordpiece.c -------------------------------------------------------------------------------------------------- */
+typedef struct kt_token {
+  size_t begin; /* [begin, end) of the text */
+  size_t end;
+  int32_t id;
+  int32_t word;
+} kt_token;
+
+/* What a kind of character is to a splitter. */
+enum { KT_LETTER = 0, KT_SPACE = 1, KT_ALONE = 2, KT_DROPPED = 3 };
+/* Group 0: pieces that begin a word, group 1: those that go on with one. */
+typedef struct kt_words {
+  const kt_trie *trie;
+  size_t maximum; /* characters; longer words are unknown */
+  int32_t unknown;
+  uint32_t actions; /* two bits for each kind */
+} kt_words;
+
+/* KT_DONE: all of it. KT_FULL: no room for the next word's pieces. KT_GAP: the next word has dropped characters inside. */
+enum { KT_DONE = 0, KT_FULL = 1, KT_GAP = 2 };
+/* Writes the pieces of the words in [*position, end) of text to tokens and their number to *count; *word counts words. It
+ * stops before a word, and *position says where. */
+int kt_split_words(const kt_words *words, const uint8_t *text, size_t *position, size_t end, int32_t *word,
+                   kt_token *tokens, size_t capacity, size_t *count);
+/* Pieces of the one word text[begin, end), whatever its characters are. continues: a word has begun before it. Returns their
+ * number, or SIZE_MAX if there are more than capacity. */
+size_t kt_split_word(const kt_words *words, const uint8_t *text, size_t begin, size_t end, int continues, int32_t word,
+                     kt_token *tokens, size_t capacity);
+
+/* ---- unigram.c: the best segmentation ----------------------------------------------------------------------------- */
+typedef struct kt_unigram {
+  const kt_trie *trie;        /* group 0 */
+  const double *scores;       /* [pieces] */
+  const uint8_t *user;        /* [pieces]: user-defined, or NULL: none is */
+  double unknown_score;
+  double user_score;          /* of a byte of a user-defined piece */
+  int32_t unknown;
+  int32_t single;             /* 1: scores are added in single precision, as in SentencePiece */
+} kt_unigram;
+
+typedef struct kt_lattice_node {
+  double score;
+  size_t start; /* character at which the piece begins */
+  int32_t id;
+  uint32_t code;
+  size_t place; /* byte of the character */
+} kt_lattice_node;
+
+/* Pieces of text[0, count) in order, as many as the number returned. nodes, pieces: room for count + 1 each. Of equal paths
+ * the one found first stays. */
+size_t kt_segment(const kt_unigram *model, const uint8_t *text, size_t count, kt_lattice_node *nodes, kt_token *pieces);
+
+/* ---- sentencepiece.c: normalization as that library does it -------------------------------------------------------- */
+typedef struct kt_character_map { /* of a model file: a double-array trie, and the replacements, each ended by a NUL */
+  const uint32_t *units;
+  const uint8_t *replacements;
+  size_t unit_count; /* 0: characters stay */
+  size_t replacement_count;
+} kt_character_map;
+
+enum { KT_MAXIMUM_RULE = 256 }; /* bytes that a rule takes or gives */
+/* The longest (shortest) rule that text has at begin: the bytes that it takes, 0 if there is none; *start: where its
+ * replacement is. */
+size_t kt_longest_rule(const kt_character_map *map, const uint8_t *text, size_t begin, size_t end, size_t *start);
+size_t kt_shortest_rule(const kt_character_map *map, const uint8_t *text, size_t begin, size_t end, size_t *start);
+
+/* Whether text[begin, end) stays as it is, whatever is done to clusters of characters: none of its characters has a rule, and
+ * each is of those that stand alone: Latin, kana, Hangul syllables, Han, but no carriage return. 0: it may change. */
+int kt_stays(const kt_character_map *map, const uint8_t *text, size_t begin, size_t end);
+
+typedef struct kt_normalizer {
+  kt_character_map map;
+  const kt_trie *user; /* group 0: symbols that stay as they are; NULL: none */
+  int32_t removes_extra_spaces;
+  int32_t escapes_spaces; /* U+2581 for U+0020 */
+} kt_normalizer;
+
+/* Room that a step needs at most. */
+enum { KT_NORMALIZER_ROOM = 3 * KT_MAXIMUM_RULE };
+/* Bytes at the front of text[begin, end) that are extra spaces. */
+size_t kt_leading_spaces(const kt_normalizer *normalizer, const uint8_t *text, size_t begin, size_t end);
+/* Appends text[*position, end), normalized, to bytes, and to origins for each byte the place in the text that it comes from;
+ * *length is how many there are. Stops where the room left is too small; *position says where. *after_space: the text so
+ * far ends in a space that takes those that follow. */
+void kt_normalize(const kt_normalizer *normalizer, const uint8_t *text, size_t *position, size_t end, int32_t *after_space,
+                  uint8_t *bytes, size_t *origins, size_t *length, size_t capacity);
+
+/* ---- offsets.c ---------------------------------------------------------------------------------------------------- */
+/* The first byte that begins no well-formed sequence (Unicode standard, table 3-7); count if there is none. */
+size_t kt_first_invalid(const uint8_t *text, size_t count);
+/* Offsets of tokens, whose begins ascend and so do their ends, from bytes of text to code points (utf16 0) or UTF-16 units
+ * (1). */
+void kt_convert_offsets(kt_token *tokens, size_t count, const uint8_t *text, size_t length, int utf16);
+/* For each byte of text[begin, end): where its character begins and ends. */
+void kt_character_places(const uint8_t *text, size_t begin, size_t end, size_t *begins, size_t *ends);
+#endif

@@ -1,0 +1,83 @@
+import CKluereText
+import KluereText
+import Testing
+
+/// The C loops against the plainest Swift that says the same.
+struct TrieTests {
+  private static let characters = ["a", "b", "#", " ", "é", "가", "나", "각", "漢", "\u{200B}", "\u{1F600}", "."]
+
+  private struct Numbers {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return state >> 33
+    }
+  }
+
+  private func text(_ random: inout Numbers, _ longest: Int) -> [UInt8] {
+    let count = Int(random.next() % UInt64(longest + 1))
+    return (0..<count).flatMap { _ in
+      Array(TrieTests.characters[Int(random.next() % UInt64(TrieTests.characters.count))].utf8)
+    }
+  }
+
+  @Test func `a token is laid out as in C`() {
+    #expect(MemoryLayout<Token>.stride == MemoryLayout<kt_token>.stride)
+    #expect(MemoryLayout<Token>.offset(of: \.begin) == MemoryLayout<kt_token>.offset(of: \.begin))
+    #expect(MemoryLayout<Token>.offset(of: \.end) == MemoryLayout<kt_token>.offset(of: \.end))
+    #expect(MemoryLayout<Token>.offset(of: \.id) == MemoryLayout<kt_token>.offset(of: \.id))
+    #expect(MemoryLayout<Token>.offset(of: \.word) == MemoryLayout<kt_token>.offset(of: \.word))
+  }
+
+  @Test(arguments: UInt64(0)..<40) func `the trie finds what dictionaries have`(seed: UInt64) throws {
+    var random = Numbers(state: seed)
+    var storage: [UInt8] = []
+    var keys: [kt_key] = []
+    var expected: [[[UInt8]: Int32]] = [[:], [:]]
+    let counts = [60, 40]
+    for index in 0..<counts[0] + counts[1] {
+      let key = text(&random, 4)
+      keys.append(kt_key(offset: storage.count, length: UInt32(key.count), value: Int32(index)))
+      storage += key
+      expected[index < counts[0] ? 0 : 1][key] = Int32(index)
+    }
+    var made: OpaquePointer?
+    #expect(kt_trie_create(&made, keys, counts, storage, nil) == KT_OK)
+    let trie = try #require(made)
+    defer { kt_trie_destroy(trie) }
+    for group in 0..<2 {
+      for (key, value) in expected[group] { #expect(kt_trie_value(trie, Int32(group), key, key.count) == value) }
+      for _ in 0..<200 {
+        let sought = text(&random, 8)
+        #expect(kt_trie_value(trie, Int32(group), sought, sought.count) == expected[group][sought] ?? -1)
+        let longest = expected[group].keys.filter { sought.starts(with: $0) }.map(\.count).max() ?? 0
+        #expect(kt_trie_longest(trie, Int32(group), sought, 0, sought.count) == longest)
+      }
+    }
+  }
+
+  @Test(arguments: UInt64(0)..<40) func `offsets count as one by one`(seed: UInt64) throws {
+    var random = Numbers(state: seed)
+    let bytes = text(&random, 60)
+    let starts = bytes.indices.filter { bytes[$0] & 0xC0 != 0x80 } + [bytes.count]
+    // In order, overlapping, and going back.
+    var tokens: [kt_token] = []
+    for index in 0..<30 {
+      let low = Int(random.next() % UInt64(starts.count))
+      let high = min(starts.count - 1, low + Int(random.next() % 6))
+      let first = index % 3 == 0 ? min(index, starts.count - 1) : low
+      tokens.append(kt_token(begin: starts[first], end: starts[max(first, high)], id: 0, word: 0))
+    }
+    for unit in [OffsetUnit.codePoints, .utf16] {
+      var found = tokens
+      kt_convert_offsets(&found, found.count, bytes, bytes.count, unit == .utf16 ? 1 : 0)
+      try bytes.withUnsafeBufferPointer { text in
+        for (token, before) in zip(found, tokens) {
+          #expect(token.begin == (try convertOffset(text, before.begin, from: .bytes, to: unit)))
+          #expect(token.end == (try convertOffset(text, before.end, from: .bytes, to: unit)))
+        }
+      }
+    }
+  }
+}
