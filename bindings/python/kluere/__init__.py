@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from .progress import ProgressBar, TrainingProgress
     from .quantization import QuantizationReport, compare_weights, quantize
     from .recipe import Recipe, recipes
-    from .tokenizer import Encoding, Tokenizer
+    from .tokenizer import BatchEncoding, Encoding, Tokenizer
     from .training import StepInfo, Trainer, TrainEvent
 
 # Where each public name stands. A module is imported when one of its names is first asked for: a program that only
@@ -95,7 +95,7 @@ _HOMES = {
     "progress": "ProgressBar TrainingProgress",
     "quantization": "QuantizationReport compare_weights quantize",
     "recipe": "Recipe recipes",
-    "tokenizer": "Encoding Tokenizer",
+    "tokenizer": "BatchEncoding Encoding Tokenizer",
     "training": "StepInfo Trainer TrainEvent",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

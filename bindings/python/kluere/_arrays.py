@@ -23,12 +23,14 @@ _KINDS = {
     "f": (ctypes.c_float, "float32"),
     "d": (ctypes.c_double, "float64"),
     "i": (ctypes.c_int32, "int32"),
+    "I": (ctypes.c_uint32, "uint32"),
     "Q": (ctypes.c_uint64, "uint64"),
 }
 
 
 def block(code: str, count: int):
-    """(container, ctypes array over its memory) of count zeros. code: "f" float32, "d" float64, "i" int32, "Q" uint64."""
+    """(container, ctypes array over its memory) of count zeros. code: "f" float32, "d" float64, "i" int32, "I" uint32,
+    "Q" uint64."""
     kind, dtype = _KINDS[code]
     if numpy() is not None:
         container = numpy().zeros(count, dtype)

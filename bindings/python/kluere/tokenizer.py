@@ -8,7 +8,7 @@ import struct
 from typing import List, Optional, Sequence, Tuple
 
 from . import _abi
-from ._arrays import flat
+from ._arrays import block, flat
 from ._handle import Handle
 from ._library import assign, c_path, c_string, c_strings, check, initialized, library, utf8
 from .context import Context, default_context
@@ -37,6 +37,35 @@ class Encoding:
         return len(self.ids)
 
 
+@dataclasses.dataclass(frozen=True)
+class BatchEncoding:
+    """Tokens of many inputs, end to end in flat arrays (NumPy's where it is importable, else array.array).
+
+    ids         int32
+    type_ids    int32
+    offsets     uint32, begin and end of each token in turn, in code points of the text it came from; 0, 0 for tokens that
+                were added
+    row_splits  the tokens of input i are row_splits[i] to row_splits[i + 1]
+    """
+
+    ids: Sequence[int]
+    type_ids: Sequence[int]
+    offsets: Sequence[int]
+    row_splits: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.row_splits) - 1
+
+    def __getitem__(self, index: int) -> Tuple[List[int], List[Tuple[int, int]]]:
+        """Ids and offsets of one input, as lists."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"input {index} of {len(self)}")
+        index %= len(self)
+        begin, end = int(self.row_splits[index]), int(self.row_splits[index + 1])
+        places = self.offsets[2 * begin : 2 * end].tolist()
+        return self.ids[begin:end].tolist(), list(zip(places[::2], places[1::2]))
+
+
 def encoding(tokens, count: int) -> Encoding:
     """The Encoding of the first count entries of a ctypes array of kluere_token."""
     if count == 0:
@@ -44,6 +73,23 @@ def encoding(tokens, count: int) -> Encoding:
     raw = memoryview(tokens).cast("B")[: count * _TOKEN.size]
     ids, types, begins, ends, sequences, words = zip(*_TOKEN.iter_unpack(raw))
     return Encoding(list(ids), list(types), list(zip(begins, ends)), list(sequences), list(words))
+
+
+def _encode_options(add_special: bool, allow_special: bool, truncate: bool, max_tokens: int):
+    options = initialized(_abi.kluere_encode_options, "kluere_encode_options_init")
+    flags = (
+        add_special * _abi.KLUERE_ENCODE_ADD_SPECIAL
+        | allow_special * _abi.KLUERE_ENCODE_ALLOW_SPECIAL
+        | truncate * _abi.KLUERE_ENCODE_TRUNCATE
+    )
+    assign(options, flags=flags, max_tokens=max_tokens, offset_unit=_abi.KLUERE_OFFSETS_CODE_POINTS)
+    return options
+
+
+def _text_arrays(texts: Sequence[str]):
+    """Their bytes, and the arrays of pointers and lengths into them."""
+    raw = [utf8(text) for text in texts]
+    return raw, (ctypes.c_char_p * len(raw))(*raw), (ctypes.c_size_t * len(raw))(*map(len, raw))
 
 
 class Tokenizer(Handle):
@@ -109,13 +155,7 @@ class Tokenizer(Handle):
         allow_special  "[SEP]" in the text becomes that token, as in Hugging Face; unsafe for the text of users
         truncate       to max_tokens (0: the tokenizer's model_max_length), longest first, as Hugging Face splits it
         """
-        options = initialized(_abi.kluere_encode_options, "kluere_encode_options_init")
-        flags = (
-            add_special * _abi.KLUERE_ENCODE_ADD_SPECIAL
-            | allow_special * _abi.KLUERE_ENCODE_ALLOW_SPECIAL
-            | truncate * _abi.KLUERE_ENCODE_TRUNCATE
-        )
-        assign(options, flags=flags, max_tokens=max_tokens, offset_unit=_abi.KLUERE_OFFSETS_CODE_POINTS)
+        options = _encode_options(add_special, allow_special, truncate, max_tokens)
         raw = utf8(text)
         raw_pair = None if pair is None else utf8(pair)
         capacity = len(raw) + len(raw_pair or b"") + 3
@@ -138,6 +178,53 @@ class Tokenizer(Handle):
             capacity = count.value
         check(status)
         return encoding(tokens, count.value)
+
+    def encode_batch(
+        self,
+        texts: Sequence[str],
+        pairs: Optional[Sequence[str]] = None,
+        *,
+        add_special: bool = True,
+        allow_special: bool = False,
+        truncate: bool = False,
+        max_tokens: int = 0,
+        context: Optional[Context] = None,
+    ) -> BatchEncoding:
+        """Tokens of many texts, or of texts and their pairs, in one call on the context's threads. Options as in encode."""
+        options = _encode_options(add_special, allow_special, truncate, max_tokens)
+        count = len(texts)
+        if pairs is not None and len(pairs) != count:
+            raise ValueError(f"{count} texts and {len(pairs)} pairs")
+        raw, pointers, lengths = _text_arrays(texts)
+        raw_pairs, pair_pointers, pair_lengths = ([], None, None) if pairs is None else _text_arrays(pairs)
+        # Rarely more than a token for two bytes: then a second call knows the number.
+        capacity = (sum(map(len, raw)) + sum(map(len, raw_pairs))) // 2 + 4 * count
+        splits, splits_out = block("Q", count + 1)
+        while True:
+            ids, ids_out = block("i", capacity)
+            types, types_out = block("i", capacity)
+            offsets, offsets_out = block("I", 2 * capacity)
+            status = library().kluere_tokenizer_encode_batch(
+                (context or default_context())._handle,
+                self._handle,
+                pointers,
+                lengths,
+                pair_pointers,
+                pair_lengths,
+                count,
+                ctypes.byref(options),
+                ids_out,
+                types_out,
+                offsets_out,
+                capacity,
+                splits_out,
+            )
+            total = int(splits[count])
+            if status != _abi.KLUERE_ERR_BUFFER_TOO_SMALL or total <= capacity:
+                break
+            capacity = total
+        check(status)
+        return BatchEncoding(ids[:total], types[:total], offsets[: 2 * total], splits)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False, clean_up: bool = False) -> str:
         """The text of token ids.
