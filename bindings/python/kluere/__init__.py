@@ -120,6 +120,7 @@ def __dir__():
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchEncoding",
     "Calibration",
     "CalibrationBin",
     "Cancelled",
