@@ -66,6 +66,12 @@ let package = Package(
       ], exclude: ["README.md"],
       swiftSettings: compact),
     .target(
+      name: "KluereServing",
+      dependencies: [
+        "CKluereSupport", "KluereBase", "KluereData", "KluereCompute", "KluereModel", "KluereTraining",
+      ], exclude: ["README.md"],
+      swiftSettings: compact),
+    .target(
       name: "KluerePipeline",
       dependencies: [
         "KluereBase", "KluereFormats", "KluereData", "KluereCompute", "KluereModel", "KluereTraining", "KluereEnsemble",
@@ -79,7 +85,8 @@ let package = Package(
       name: "KluereABI",
       dependencies: [
         "CKluere", "CKluereSupport", "KluereBase", "KluereText", "KluereData", "KluereMetrics", "KluereEnsemble",
-        "KluereDecoding", "KluereCompute", "KluereModel", "KluereTraining", "KluerePipeline", "KluereRecipes",
+        "KluereDecoding", "KluereCompute", "KluereModel", "KluereTraining", "KluereServing", "KluerePipeline",
+        "KluereRecipes",
       ], exclude: ["README.md"],
       swiftSettings: compact),
     // Link-only shell: its flags reach nothing but the product, so tests and sanitizers still link.
@@ -117,6 +124,12 @@ let tests: [(String, [Target.Dependency])] = [
     [
       "KluereTraining", "KluereModel", "KluereCompute", "KluereData", "KluereMetrics", "KluereFormats", "KluereText",
       "KluereBase",
+    ]
+  ),
+  (
+    "KluereServingTests",
+    [
+      "KluereServing", "KluereTraining", "KluereModel", "KluereCompute", "KluereData", "KluereText", "KluereBase",
     ]
   ),
   ("KluereRecipesTests", ["KluereRecipes", "KluereBase"]),

@@ -168,7 +168,8 @@ fi
 
 if wanted thread; then
   run "swift tests, ThreadSanitizer" "$swift_closing" \
-    "$swift" test --sanitize=thread --scratch-path .build/thread --filter "${TSAN_FILTER:-CKluereCPUTests|KluereABITests}"
+    "$swift" test --sanitize=thread --scratch-path .build/thread \
+    --filter "${TSAN_FILTER:-CKluereCPUTests|KluereABITests|KluereServingTests}"
   programs=$root/.build/c-tests-thread
   run "C threads, ThreadSanitizer: build" "^$" make --no-print-directory -j2 -C Tests/c CC="$clang" EXTRA=-fsanitize=thread \
     LIB="$root/.build/thread/debug" BUILD="$programs" "$programs/threads"

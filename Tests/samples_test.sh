@@ -22,6 +22,7 @@ sentence="별하늘은 솔뜰마루시에서 태어났다."
 samples/c/predict "$scratch/c" "$sentence" 0 3 5 10 PER LOC > "$scratch/from-c"
 "$python" samples/python/predict.py "$scratch/c" "$sentence" 0 3 5 10 PER LOC > "$scratch/from-python"
 diff "$scratch/from-c" "$scratch/from-python"
+samples/c/serve "$scratch/c" "$data/dev.json" 8 200
 
 # The same on a GPU, or on the stand-in driver, which computes slowly: a model of width 8 and two updates.
 if [ -z "${KLUERE_TEST_DEVICE:-}" ]; then

@@ -54,8 +54,10 @@ enum {
   KLUERE_ERR_DEVICE = -21,          /* a GPU or its driver failed */
   KLUERE_ERR_UNSUPPORTED = -22,     /* well-formed, but not something this build or device can do */
   KLUERE_ERR_BUFFER_TOO_SMALL = -30,
-  KLUERE_ERR_CANCELLED = -31,       /* a callback or kluere_trainer_request_stop asked to stop */
+  KLUERE_ERR_CANCELLED = -31,       /* a callback or kluere_trainer_request_stop asked to stop; a queue was closed */
   KLUERE_ERR_NOT_FINITE = -32,      /* loss or gradient became NaN or infinite */
+  KLUERE_ERR_BUSY = -33,            /* a queue has as many requests as it may: try again later, or elsewhere */
+  KLUERE_ERR_TIMEOUT = -34,         /* a request's time was over before its computation began */
   KLUERE_ERR_INTERNAL = -99
 };
 
@@ -83,6 +85,7 @@ typedef struct kluere_recipe kluere_recipe;       /* a named set of options     
 typedef struct kluere_corpus kluere_corpus;       /* text as rows of tokens       | immutable: any number at once */
 typedef struct kluere_decoding kluere_decoding;   /* logits to probabilities      | immutable: any number at once */
 typedef struct kluere_pipeline kluere_pipeline;   /* several models as one        | one thread at a time          */
+typedef struct kluere_queue kluere_queue;         /* requests merged into batches | any number of threads at once */
 
 /* ---- Context ----------------------------------------------------------------------------------------------------- */
 enum { KLUERE_LOG_OFF = 0, KLUERE_LOG_ERROR = 1, KLUERE_LOG_WARNING = 2, KLUERE_LOG_INFO = 3, KLUERE_LOG_DEBUG = 4 };
@@ -842,12 +845,14 @@ typedef struct kluere_predictor_options {
   int32_t type_mask;     /* KLUERE_TYPE_MASK_*, default AUTO */
   double type_mask_strength; /* in place of the stored one, 0 to 100; -1 (default): as stored. STATE without a mask */
   int32_t weights; /* KLUERE_WEIGHTS_*, default AUTO; made at the first prediction, shared by the model's predictors */
-  int32_t reserved;
+  int32_t threads; /* 0 (default): the context's; else CPU threads of the predictor's own, the caller's included, up to 1024 */
 } kluere_predictor_options;
 
 KLUERE_API kluere_status kluere_predictor_options_init(kluere_predictor_options *options, size_t struct_size);
-/* Many predictors may share one model, each used by one thread at a time; contexts run one call's arithmetic at a time
- * on their pool, so give each serving thread a context of thread_count 1 and open the model there, or queue. */
+/* Many predictors may share one model, each used by one thread at a time. With threads 0 they take turns on the context's
+ * pool. With threads 1 each computes on its caller's thread alone, in memory of its own, beside all others, without a lock
+ * once the weights are packed; these are shared, and the results have the same bits. n > 1 starts n - 1 threads. UNSUPPORTED
+ * on a GPU, which computes one batch at a time. */
 KLUERE_API kluere_status kluere_predictor_create(const kluere_model *model, const kluere_predictor_options *options,
                                                  kluere_predictor **out);
 KLUERE_API void kluere_predictor_destroy(kluere_predictor *predictor);
@@ -860,6 +865,55 @@ KLUERE_API kluere_status kluere_predictor_predict(kluere_predictor *predictor, c
                                                   size_t capacity);
 KLUERE_API kluere_status kluere_predictor_predict_dataset(kluere_predictor *predictor, const kluere_dataset *dataset,
                                                           float *out, size_t capacity);
+
+/* ---- Queue --------------------------------------------------------------------------------------------------------
+ * Requests of any number of threads, merged into batches (docs/serving.md). No thread is started: of the callers that wait,
+ * one gathers a batch and computes it for all; the next batch is another's. A request's result has the bits that
+ * kluere_predictor_predict gives it, whatever is computed beside it. */
+typedef struct kluere_queue_options {
+  uint32_t struct_size;
+  uint32_t max_delay_us;     /* microseconds that a batch's first request waits for others; default 0: what comes while a
+                                batch is computed is the next one */
+  uint32_t max_batch_rows;   /* default 32; a larger request is a batch of its own */
+  uint32_t max_batch_tokens; /* 0 (default): the predictor's batch_tokens, and at most that */
+  uint32_t max_waiting;      /* requests that may wait; one more is refused with BUSY; default 1024 */
+  uint32_t workers;          /* batches computed at once, each by a predictor; more than one need threads of their own
+                                (kluere_predictor_options). 0 (default): the context's thread_count / those, else 1 */
+} kluere_queue_options;
+typedef struct kluere_queue_info { /* since creation or the last reset; latencies in seconds, from call to answer */
+  uint32_t struct_size;
+  uint32_t waiting;  /* requests that wait now */
+  uint64_t requests; /* that were answered, and their rows */
+  uint64_t rows;
+  uint64_t batches;
+  uint64_t refused;  /* BUSY */
+  uint64_t late;     /* TIMEOUT */
+  uint64_t failed;   /* any other status */
+  double seconds;
+  double rows_per_batch;
+  double rows_per_second;
+  double latency_p50; /* quantiles are off by at most 1.6 % */
+  double latency_p95;
+  double latency_p99;
+  double latency_max;
+} kluere_queue_info;
+
+KLUERE_API kluere_status kluere_queue_options_init(kluere_queue_options *options, size_t struct_size);
+/* Both options may be NULL: defaults. STATE for a model without a classification head. */
+KLUERE_API kluere_status kluere_queue_create(const kluere_model *model, const kluere_predictor_options *predictor,
+                                             const kluere_queue_options *options, kluere_queue **out);
+/* Closes first. Calls that are inside meanwhile end as after kluere_queue_close; later ones get BAD_HANDLE. */
+KLUERE_API void kluere_queue_destroy(kluere_queue *queue);
+/* Requests that wait end with CANCELLED, and so does every later one; batches that are being computed are still answered. */
+KLUERE_API kluere_status kluere_queue_close(kluere_queue *queue);
+/* As kluere_predictor_predict, from any thread; returns with the answer. A bad example fails its own request alone.
+ * timeout_us: microseconds until a batch must begin with the request, else TIMEOUT; 0: however long it takes. In a child
+ * forked from the queue's process: STATE. */
+KLUERE_API kluere_status kluere_queue_predict(kluere_queue *queue, const kluere_example *examples, size_t example_size,
+                                              size_t count, int32_t offset_unit, uint64_t timeout_us, float *out,
+                                              size_t capacity);
+/* Set info->struct_size first. reset: 1: the figures then begin anew; 0. */
+KLUERE_API kluere_status kluere_queue_stats(kluere_queue *queue, uint32_t reset, kluere_queue_info *info);
 
 /* ---- All pairs of a sentence ---- */
 /* Pairs that are not computed but answered no_relation (1.0) by their types: NONE; IMPOSSIBLE: those that allow no other label,

@@ -32,6 +32,8 @@ public func statusName(_ status: kluere_status) -> UnsafePointer<CChar>? {
   case .bufferTooSmall: characters("KLUERE_ERR_BUFFER_TOO_SMALL")
   case .cancelled: characters("KLUERE_ERR_CANCELLED")
   case .notFinite: characters("KLUERE_ERR_NOT_FINITE")
+  case .busy: characters("KLUERE_ERR_BUSY")
+  case .timeout: characters("KLUERE_ERR_TIMEOUT")
   case .internal: characters("KLUERE_ERR_INTERNAL")
   case nil: characters("KLUERE_ERR_UNKNOWN")
   }

@@ -21,7 +21,7 @@ private func defaults() -> kluere_predictor_options {
     struct_size: UInt32(MemoryLayout<kluere_predictor_options>.size), output: options.output.rawValue,
     batch_tokens: UInt32(clamping: options.batchTokens), precision: options.precision.rawValue,
     decoding: Int32(KLUERE_DECODING_AUTO), type_mask: Int32(KLUERE_TYPE_MASK_AUTO), type_mask_strength: storedStrength,
-    weights: Int32(KLUERE_WEIGHTS_AUTO), reserved: 0)
+    weights: Int32(KLUERE_WEIGHTS_AUTO), threads: Int32(clamping: options.threads))
 }
 
 /// For models on this context.
@@ -41,6 +41,7 @@ func predictorOptions(
     throw KluereError(.invalidArgument, "type_mask: \(given.type_mask), expected 0 (auto) or 1 (off)")
   }
   options.typeMask.isOff = given.type_mask == Int32(KLUERE_TYPE_MASK_OFF)
+  options.threads = Int(given.threads)
   if given.type_mask_strength != storedStrength { options.typeMask.strength = given.type_mask_strength }
   if given.weights != Int32(KLUERE_WEIGHTS_AUTO) {
     options.weights = try choice(given.weights, "weights", "0 (auto), 1 (fp32), 2 (bf16), 3 (fp16) or 4 (int8)")

@@ -13,6 +13,8 @@ package enum Status: Int32, Sendable {
   case bufferTooSmall = -30
   case cancelled = -31
   case notFinite = -32
+  case busy = -33
+  case timeout = -34
   case `internal` = -99
 }
 

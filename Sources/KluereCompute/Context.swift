@@ -87,6 +87,23 @@ package final class Context: Sendable {
     }
   }
 
+  private init(threads: Int, like other: Context) throws(KluereError) {
+    let cpu = try CPUBackend(threads: threads, instructionSet: other.instructionSet)
+    backend = cpu
+    (device, deviceName, instructionSet, sink) = (other.device, other.deviceName, other.instructionSet, other.sink)
+    threadCount = cpu.threadCount
+  }
+
+  /// A context with `threads` CPU threads of its own, the caller's included, and the same code path: what the two compute
+  /// at the same time does not wait for each other. It reads what this one wrote, as host memory is memory of both.
+  package func sibling(threads: Int) throws(KluereError) -> Context {
+    guard backend.isHost else {
+      throw KluereError(
+        .unsupported, "threads: \(threads) on \(deviceName), expected 0: a GPU computes one batch at a time")
+    }
+    return try Context(threads: threads, like: self)
+  }
+
   package func log(_ level: LogLevel, _ message: @autoclosure () -> String) { sink.write(level, message) }
 
   /// Runs `body` while no other computation uses this context's backend.

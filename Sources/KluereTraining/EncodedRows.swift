@@ -1,10 +1,10 @@
-internal import KluereBase
-internal import KluereData
-internal import KluereModel
+package import KluereBase
+package import KluereData
+package import KluereModel
 
 /// Rows as the model reads them, made once: token ids and types one row behind the other, in as few bytes as they need
 /// (3 bytes a token for a vocabulary of up to 65,536 pieces).
-final class EncodedRows {
+package final class EncodedRows {
   private let model: Model
   private var narrowIDs = GrowingBuffer<UInt16>(for: "token ids")
   private var wideIDs = GrowingBuffer<Int32>(for: "token ids")
@@ -22,15 +22,16 @@ final class EncodedRows {
   /// Rows that were longer than the model's maximum.
   private(set) var croppedRows = 0
 
-  init(_ model: Model) {
+  package init(_ model: Model) {
     self.model = model
     places = HeadPlaces(model.configuration)
     narrow = model.configuration.vocabularySize <= 65_536
   }
 
-  var count: Int { max(0, starts.count - 1) }
+  package var count: Int { max(0, starts.count - 1) }
+  package var tokenCount: Int { types.count }
 
-  func removeAll() {
+  package func removeAll() {
     narrowIDs.removeAll()
     wideIDs.removeAll()
     types.removeAll()
@@ -53,6 +54,29 @@ final class EncodedRows {
     for number in rowSpans { try spans.append(number) }
     if let types = model.types { try routes.append(types.route(view.subject.type, view.object.type)) }
     if example.croppedCount > 0 { croppedRows += 1 }
+  }
+
+  /// Examples as a caller gave them; the first that is none ends it and is named.
+  package func append(_ examples: [ExampleView]) throws(KluereError) {
+    for (index, example) in examples.enumerated() {
+      do throws(KluereError) { try example.validate() } catch {
+        throw KluereError(error.status, "examples[\(index)]: \(error.message)")
+      }
+      try append(example)
+    }
+  }
+
+  /// Rows of the same model.
+  func append(contentsOf other: EncodedRows) throws(KluereError) {
+    let first = types.count
+    if starts.count == 0 { try starts.append(0) }
+    try narrowIDs.append(contentsOf: UnsafeBufferPointer(other.narrowIDs.elements))
+    try wideIDs.append(contentsOf: UnsafeBufferPointer(other.wideIDs.elements))
+    try types.append(contentsOf: UnsafeBufferPointer(other.types.elements))
+    try spans.append(contentsOf: UnsafeBufferPointer(other.spans.elements))
+    try routes.append(contentsOf: UnsafeBufferPointer(other.routes.elements))
+    for end in other.starts.elements.dropFirst() { try starts.append(first + end) }
+    croppedRows += other.croppedRows
   }
 
   func append(_ dataset: Dataset) throws(KluereError) {

@@ -58,22 +58,20 @@ package struct TokenRows {
 /// What the encoder and its heads say about token ids, without examples and input forms. Memory is kept between calls.
 final class EncoderOutputs {
   private let model: Model
+  private let context: Context
   private let network: Network
-  private let precision: Precision
-  private let form: WeightForm
   private let batchTokens: Int
   private var batch: TokenBatch
   private var hidden = Workspace<Float>(for: "hidden states")
   /// Rows of logits that are in memory at once: a row has as many as the vocabulary.
   private static let maskedRows = 256
 
-  init(_ model: Model, _ precision: Precision, _ form: WeightForm, batchTokens: Int) {
-    self.form = form
+  init(_ model: Model, _ precision: Precision, batchTokens: Int, on context: Context) {
     self.model = model
-    self.precision = precision
+    self.context = context
     self.batchTokens = batchTokens
     network = Network(
-      model.configuration, model.layout, on: model.context, precision: precision, training: false,
+      model.configuration, model.layout, on: context, precision: precision, training: false,
       types: model.types)
     batch = TokenBatch(model.configuration)
   }
@@ -81,8 +79,10 @@ final class EncoderOutputs {
   private var width: Int { model.configuration.hiddenSize }
 
   /// Last hidden states [tokens, hidden].
-  func hiddenStates(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    try batches(rows) { (sequences, weights) throws(KluereError) in
+  func hiddenStates(
+    _ rows: TokenRows, _ weights: NetworkWeights, into out: UnsafeMutableBufferPointer<Float>
+  ) throws(KluereError) {
+    try batches(rows) { (sequences) throws(KluereError) in
       let states = try network.encode(weights, batch)
       try copy(states.floats, batch.tokenCount * width, into: out, at: rows.offsets[sequences.lowerBound] * width)
     }
@@ -90,9 +90,10 @@ final class EncoderOutputs {
 
   /// One vector [hidden] for each input.
   func embed(
-    _ rows: TokenRows, _ pooling: Pooling, normalize: Bool, into out: UnsafeMutableBufferPointer<Float>
+    _ rows: TokenRows, _ pooling: Pooling, normalize: Bool, _ weights: NetworkWeights,
+    into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) {
-    try batches(rows) { (sequences, weights) throws(KluereError) in
+    try batches(rows) { (sequences) throws(KluereError) in
       let states = try network.encode(weights, batch)
       let place = sequences.lowerBound * width
       switch pooling {
@@ -114,7 +115,7 @@ final class EncoderOutputs {
 
   /// Logits [inputs, labels] or probabilities of the classification head.
   func classify(
-    _ rows: TokenRows, probabilities: Bool, into out: UnsafeMutableBufferPointer<Float>
+    _ rows: TokenRows, _ weights: NetworkWeights, probabilities: Bool, into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) {
     let classes = model.labels.count
     let head = model.configuration.head
@@ -122,10 +123,10 @@ final class EncoderOutputs {
       throw KluereError(
         .unsupported, "head \(head.name): token ids alone do not tell where the entities are; predict from examples")
     }
-    try batches(rows) { (sequences, weights) throws(KluereError) in
+    try batches(rows) { (sequences) throws(KluereError) in
       let logits = try network.forward(weights, batch)
       if probabilities {
-        try model.context.backend.softmax(logits, logits, rows: sequences.count, classes: classes)
+        try context.backend.softmax(logits, logits, rows: sequences.count, classes: classes)
       }
       try copy(logits, sequences.count * classes, into: out, at: sequences.lowerBound * classes)
     }
@@ -133,7 +134,8 @@ final class EncoderOutputs {
 
   /// Logits [positions, vocabulary] of the masked-LM head; `positions` are places among all ids.
   func maskLogits(
-    _ rows: TokenRows, at positions: UnsafeBufferPointer<Int>, into out: UnsafeMutableBufferPointer<Float>
+    _ rows: TokenRows, at positions: UnsafeBufferPointer<Int>, _ weights: NetworkWeights,
+    into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) {
     guard model.layout.maskedLM != nil else {
       throw KluereError(.state, "model: it has no masked-LM head; open the folder with the task masked LM")
@@ -143,7 +145,7 @@ final class EncoderOutputs {
         .invalidArgument, "positions[\(index)]: \(UInt(bitPattern: position)) is outside \(rows.ids.count) tokens")
     }
     let vocabulary = model.configuration.vocabularySize
-    try batches(rows) { (sequences, weights) throws(KluereError) in
+    try batches(rows) { (sequences) throws(KluereError) in
       let (begin, end) = (rows.offsets[sequences.lowerBound], rows.offsets[sequences.upperBound])
       let wanted = positions.indices.filter { positions[$0] >= begin && positions[$0] < end }
       guard !wanted.isEmpty else { return }
@@ -163,7 +165,7 @@ final class EncoderOutputs {
 
   /// Calls `body` for one batch after another, loaded in `batch`, with its inputs' numbers.
   private func batches(
-    _ rows: TokenRows, _ body: (Range<Int>, NetworkWeights) throws(KluereError) -> Void
+    _ rows: TokenRows, _ body: (Range<Int>) throws(KluereError) -> Void
   ) throws(KluereError) {
     var start = 0
     while start < rows.count {
@@ -177,9 +179,7 @@ final class EncoderOutputs {
         end += 1
       }
       let sequences = start..<end
-      try model.context.exclusive { () throws(KluereError) in
-        try body(sequences, try model.weightsForInference(precision, form))
-      }
+      try context.exclusive { () throws(KluereError) in try body(sequences) }
       start = end
     }
   }
@@ -190,7 +190,7 @@ final class EncoderOutputs {
     guard let base = out.baseAddress, place + count <= out.count else {
       throw KluereError(.internal, "encoder outputs: \(place + count) values, room for \(out.count)")
     }
-    try model.context.backend.copyOut(base + place, device, bytes: count * MemoryLayout<Float>.size)
+    try context.backend.copyOut(base + place, device, bytes: count * MemoryLayout<Float>.size)
   }
 
   /// Mean of rows of `hidden`, summed in double precision.

@@ -23,18 +23,19 @@ final class InferencePass {
   private var order = Workspace<UInt64>(for: "predictions")
   private var results = Workspace<Float>(for: "predictions")
 
-  init(_ model: Model, _ precision: Precision, batchTokens: Int, types: TypeRoutes?) {
-    context = model.context
+  /// `context`: where it computes; nil: on the model's.
+  init(_ model: Model, _ precision: Precision, batchTokens: Int, types: TypeRoutes?, on context: Context? = nil) {
+    self.context = context ?? model.context
     classes = model.labels.count
     self.batchTokens = batchTokens
     network = Network(
-      model.configuration, model.layout, on: model.context, precision: precision, training: false,
+      model.configuration, model.layout, on: self.context, precision: precision, training: false,
       types: types)
     batch = TokenBatch(model.configuration)
   }
 
   /// Overwrites `logits` and `probabilities` [rows, classes], whichever is wanted, in the order of the rows; neither is
-  /// touched when this throws. `weights` is called inside `exclusive`; `stop` is asked between batches.
+  /// touched when this throws. `weights` is called once there are rows; `stop` is asked between batches.
   func run(
     _ rows: EncodedRows, _ weights: () throws(KluereError) -> NetworkWeights,
     logits: UnsafeMutableBufferPointer<Float>?, probabilities: UnsafeMutableBufferPointer<Float>?,
@@ -48,7 +49,7 @@ final class InferencePass {
     }
     // Whole before the caller's memory is touched.
     try results.resize(size)
-    let weights = try context.exclusive { () throws(KluereError) in try weights() }
+    let weights = try weights()
     var done = 0
     while done < rows.count {
       if stop() { throw KluereError(.cancelled, "stopped on request after \(done) of \(rows.count) rows") }

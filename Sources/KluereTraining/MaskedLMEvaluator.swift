@@ -27,6 +27,7 @@ package struct MaskedLMFigures: Sendable, Equatable {
 /// Measures weights on the tokens that a fixed mask asks for, without dropout. Changes nothing but its own memory.
 final class MaskedLMEvaluator {
   private let model: Model
+  private let context: Context
   private let network: Network
   private let numbers: UpdateStorage
   private var batch: TokenBatch
@@ -36,10 +37,12 @@ final class MaskedLMEvaluator {
   /// Tokens worked on at once, as a predictor does by default.
   private static let batchTokens = PredictorOptions().batchTokens
 
-  init(_ model: Model, _ precision: Precision) throws(KluereError) {
+  /// `context`: where it computes; nil: on the model's.
+  init(_ model: Model, _ precision: Precision, on own: Context? = nil) throws(KluereError) {
     self.model = model
-    network = Network(model.configuration, model.layout, on: model.context, precision: precision, training: false)
-    numbers = try UpdateStorage(count: 1, on: model.context.backend, for: "numbers of an evaluation")
+    context = own ?? model.context
+    network = Network(model.configuration, model.layout, on: context, precision: precision, training: false)
+    numbers = try UpdateStorage(count: 1, on: context.backend, for: "numbers of an evaluation")
     batch = TokenBatch(model.configuration)
   }
 
@@ -65,8 +68,8 @@ final class MaskedLMEvaluator {
   ) throws(KluereError) -> MaskedLMFigures {
     var rows = MaskedRows(corpus, options, model)
     var figures = MaskedLMFigures()
-    let backend = model.context.backend
-    try model.context.exclusive { () throws(KluereError) in
+    let backend = context.backend
+    try context.exclusive { () throws(KluereError) in
       try backend.startUpdates(numbers, lossScale: 1, goodUpdates: 0)
       try backend.beginUpdate(numbers)
     }
@@ -85,7 +88,7 @@ final class MaskedLMEvaluator {
         done += 1
       }
       guard !rows.places.isEmpty else { continue }
-      figures.correct += try model.context.exclusive { () throws(KluereError) in
+      figures.correct += try context.exclusive { () throws(KluereError) in
         try compute(rows, weights)
       }
     }
@@ -93,7 +96,7 @@ final class MaskedLMEvaluator {
       throw KluereError(
         .invalidArgument, "corpus: this mask asks for none of its \(corpus.tokenCount) tokens, expected more text")
     }
-    let sum = try model.context.exclusive { () throws(KluereError) in try backend.readUpdate(numbers).lossSum }
+    let sum = try context.exclusive { () throws(KluereError) in try backend.readUpdate(numbers).lossSum }
     figures.loss = sum / Double(figures.tokens)
     guard figures.loss.isFinite else {
       throw KluereError(.notFinite, "evaluation: the loss is \(figures.loss), expected finite numbers")
@@ -103,7 +106,7 @@ final class MaskedLMEvaluator {
 
   /// Adds the batch's losses to the numbers; returns how many of its masked tokens are the likeliest piece.
   private func compute(_ rows: MaskedRows, _ weights: NetworkWeights) throws(KluereError) -> Int {
-    let backend = model.context.backend
+    let backend = context.backend
     let vocabulary = model.configuration.vocabularySize
     _ = try network.encode(weights, batch)
     var correct = 0

@@ -49,9 +49,7 @@ extension Predictor {
       throw KluereError(.state, "model: it has no masked-LM head; open the folder with the task masked LM")
     }
     try MaskedLMEvaluator.check(corpus, model, "corpus")
-    let weights = try model.context.exclusive { () throws(KluereError) in
-      try model.weightsForInference(options.precision, form)
-    }
-    return try MaskedLMEvaluator(model, options.precision).measure(corpus, masking, weights) { false }
+    let weights = try weights()
+    return try MaskedLMEvaluator(model, options.precision, on: context).measure(corpus, masking, weights) { false }
   }
 }

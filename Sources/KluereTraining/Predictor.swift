@@ -14,6 +14,8 @@ package struct PredictorOptions: Sendable, Equatable {
   package var typeMask = TypeMaskUse()
   /// nil: as the model's folder says, where the device can do that.
   package var weights: WeightForm?
+  /// 0: the context's pool. Else CPU threads of the predictor's own, the caller's included; 1 starts none.
+  package var threads = 0
 
   package init() {}
 
@@ -21,6 +23,20 @@ package struct PredictorOptions: Sendable, Equatable {
     guard (1...1 << 24).contains(batchTokens) else {
       throw KluereError(.invalidArgument, "batch_tokens: \(batchTokens), expected 1 to \(1 << 24)")
     }
+    guard (0...1024).contains(threads) else {
+      throw KluereError(.invalidArgument, "threads: \(threads), expected 0 (the context's) to 1024")
+    }
+  }
+}
+
+/// Rows that were encoded before, and where their results go.
+package struct EncodedRequest {
+  let rows: EncodedRows
+  let out: UnsafeMutableBufferPointer<Float>
+
+  package init(_ rows: EncodedRows, into out: UnsafeMutableBufferPointer<Float>) {
+    self.rows = rows
+    self.out = out
   }
 }
 
@@ -31,13 +47,18 @@ package final class Predictor {
 
   package let model: Model
   package let options: PredictorOptions
+  /// Where it computes: the model's context, or one of its own threads.
+  let context: Context
   private let rows: EncodedRows
   private let pass: InferencePass
   private let outputs: EncoderOutputs
+  private var merged = Workspace<Float>(for: "predictions")
   /// What entity types do to the logits here; nil: nothing.
   let types: TypeRoutes?
   /// How the weights are multiplied here.
   package let form: WeightForm
+  /// Kept by a predictor with threads of its own, so that only its first calls wait for the model's context.
+  private var ownWeights: NetworkWeights?
 
   package init(model: Model, options: PredictorOptions = PredictorOptions()) throws(KluereError) {
     try options.validate()
@@ -49,10 +70,11 @@ package final class Predictor {
     form = try Predictor.form(model, options)
     self.model = model
     self.options = options
+    context = options.threads == 0 ? model.context : try model.context.sibling(threads: options.threads)
     rows = EncodedRows(model)
     types = try model.routes(options.typeMask)
-    pass = InferencePass(model, options.precision, batchTokens: options.batchTokens, types: types)
-    outputs = EncoderOutputs(model, options.precision, form, batchTokens: options.batchTokens)
+    pass = InferencePass(model, options.precision, batchTokens: options.batchTokens, types: types, on: context)
+    outputs = EncoderOutputs(model, options.precision, batchTokens: options.batchTokens, on: context)
   }
 
   private static func form(_ model: Model, _ options: PredictorOptions) throws(KluereError) -> WeightForm {
@@ -94,13 +116,33 @@ package final class Predictor {
   ) throws(KluereError) {
     let target = try target(examples.count, out)
     rows.removeAll()
-    for (index, example) in examples.enumerated() {
-      do throws(KluereError) { try example.validate() } catch {
-        throw KluereError(error.status, "examples[\(index)]: \(error.message)")
-      }
-      try rows.append(example)
+    try rows.append(examples)
+    try run(rows, target, probabilities: probabilities)
+  }
+
+  /// The same for rows that were encoded before, those of several callers together. Nothing is written when this throws.
+  package func predict(_ requests: [EncodedRequest]) throws(KluereError) {
+    let probabilities = options.output == .probabilities
+    if requests.count == 1 {
+      let (rows, out) = (requests[0].rows, requests[0].out)
+      return try run(rows, try target(rows.count, out), probabilities: probabilities)
     }
-    try run(target, probabilities: probabilities)
+    rows.removeAll()
+    for request in requests {
+      _ = try target(request.rows.count, request.out)
+      try rows.append(contentsOf: request.rows)
+    }
+    guard let cells = rows.count.product(model.labels.count) else {
+      throw KluereError(.outOfMemory, "predictions: \(rows.count) rows do not fit in memory")
+    }
+    try merged.resize(cells)
+    try run(rows, merged.elements, probabilities: probabilities)
+    var done = 0
+    for request in requests {
+      let count = request.rows.count * model.labels.count
+      for cell in 0..<count { request.out[cell] = merged.elements[done + cell] }
+      done += count
+    }
   }
 
   /// The same for all rows of a data set.
@@ -108,26 +150,27 @@ package final class Predictor {
     let target = try target(dataset.count, out)
     rows.removeAll()
     try rows.append(dataset)
-    try run(target, probabilities: options.output == .probabilities)
+    try run(rows, target, probabilities: options.output == .probabilities)
   }
 
   // MARK: Token ids in, for what needs no examples. `out` has room for the named shape.
 
   /// [tokens, hidden]
   package func hiddenStates(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
-    try outputs.hiddenStates(rows, into: out)
+    try outputs.hiddenStates(rows, try weights(), into: out)
   }
 
   /// [inputs, hidden]
   package func embed(
     _ rows: TokenRows, _ pooling: Pooling, normalize: Bool, into out: UnsafeMutableBufferPointer<Float>
-  ) throws(KluereError) { try outputs.embed(rows, pooling, normalize: normalize, into: out) }
+  ) throws(KluereError) { try outputs.embed(rows, pooling, normalize: normalize, try weights(), into: out) }
 
   /// [inputs, labels]
   package func classify(_ rows: TokenRows, into out: UnsafeMutableBufferPointer<Float>) throws(KluereError) {
     // Token ids have no types: where there is a mask these are not the logits that the decoding was fitted to.
     let decoding = options.output == .probabilities && model.extras.typeMask == nil ? decoding : nil
-    try outputs.classify(rows, probabilities: options.output == .probabilities && decoding == nil, into: out)
+    try outputs.classify(
+      rows, try weights(), probabilities: options.output == .probabilities && decoding == nil, into: out)
     guard let decoding, let cells = rows.count.product(model.labels.count), cells <= out.count else { return }
     decode(UnsafeMutableBufferPointer(rebasing: out[..<cells]), decoding)
   }
@@ -135,7 +178,18 @@ package final class Predictor {
   /// [positions, vocabulary]
   package func maskLogits(
     _ rows: TokenRows, at positions: UnsafeBufferPointer<Int>, into out: UnsafeMutableBufferPointer<Float>
-  ) throws(KluereError) { try outputs.maskLogits(rows, at: positions, into: out) }
+  ) throws(KluereError) { try outputs.maskLogits(rows, at: positions, try weights(), into: out) }
+
+  /// What passes read; not inside `exclusive`.
+  func weights(fewRows: Bool = false) throws(KluereError) -> NetworkWeights {
+    if let ownWeights { return ownWeights }
+    // The first calls pack them, with the pool of the context that they belong to.
+    let weights = try model.context.exclusive { () throws(KluereError) in
+      try model.weightsForInference(options.precision, form, fewRows: fewRows)
+    }
+    if context !== model.context, !weights.isProvisional { ownWeights = weights }
+    return weights
+  }
 
   private func target(
     _ count: Int, _ out: UnsafeMutableBufferPointer<Float>
@@ -147,13 +201,15 @@ package final class Predictor {
     return UnsafeMutableBufferPointer(rebasing: out[..<needed])
   }
 
-  private func run(_ target: UnsafeMutableBufferPointer<Float>, probabilities: Bool) throws(KluereError) {
+  private func run(
+    _ rows: EncodedRows, _ target: UnsafeMutableBufferPointer<Float>, probabilities: Bool
+  ) throws(KluereError) {
     let decoding = probabilities ? decoding : nil
     let softmax = probabilities && decoding == nil
     let few = rows.count <= Predictor.fewRows
     try pass.run(
-      rows, { () throws(KluereError) in try model.weightsForInference(options.precision, form, fewRows: few) },
-      logits: softmax ? nil : target, probabilities: softmax ? target : nil)
+      rows, { () throws(KluereError) in try weights(fewRows: few) }, logits: softmax ? nil : target,
+      probabilities: softmax ? target : nil)
     if let decoding { decode(target, decoding) }
   }
 

@@ -32,6 +32,57 @@ private func predict(_ model: Model, _ dataset: Dataset, _ change: (inout Predic
   }
 }
 
+@Test(arguments: [1, 2, 3]) func `a predictor with threads of its own has the bits of the pool`(threads: Int) throws {
+  let model = try Fixture.model(try Fixture.context())
+  let dataset = try Fixture.dataset(0..<60)
+  let together = try predict(model, dataset)
+  #expect(try predict(model, dataset) { $0.threads = threads } == together)
+  #expect(try predict(model, dataset) { ($0.threads, $0.batchTokens) = (threads, 50) } == together)
+}
+
+@Test func `a predictor with a thread of its own does not wait for the context`() throws {
+  let context = try Fixture.context()
+  let model = try Fixture.model(context)
+  let dataset = try Fixture.dataset(0..<10)
+  let together = try predict(model, dataset)
+  var options = PredictorOptions()
+  options.threads = 1
+  let predictor = try Predictor(model: model, options: options)
+  var out = [Float](repeating: .nan, count: together.count)
+  try out.withUnsafeMutableBufferPointer { try predictor.predict(dataset, into: $0) }
+  // A lock that is not recursive: waiting for it here would be for ever.
+  try context.exclusive { () throws(KluereError) in
+    var again = [Float](repeating: .nan, count: together.count)
+    let result: Result<Void, KluereError> = again.withUnsafeMutableBufferPointer { buffer in
+      Result { () throws(KluereError) in try predictor.predict(dataset, into: buffer) }
+    }
+    try result.get()
+    out = again
+  }
+  #expect(out == together)
+}
+
+@Test func `rows that were encoded apart are predicted together`() throws {
+  let model = try Fixture.model(try Fixture.context())
+  let dataset = try Fixture.dataset(0..<30)
+  let together = try predict(model, dataset)
+  let predictor = try Predictor(model: model)
+  var out = [Float](repeating: .nan, count: together.count)
+  for cuts in [[0, 30], [0, 1, 30], [0, 10, 10, 17, 30]] {
+    try out.withUnsafeMutableBufferPointer { out in
+      let requests = try zip(cuts, cuts.dropFirst()).map { begin, end in
+        let rows = EncodedRows(model)
+        try rows.append((begin..<end).map { dataset.example($0) })
+        #expect(rows.count == end - begin)
+        return EncodedRequest(rows, into: UnsafeMutableBufferPointer(rebasing: out[begin * 4..<end * 4]))
+      }
+      try predictor.predict(requests)
+    }
+    #expect(out == together)
+    out = out.map { _ in .nan }
+  }
+}
+
 @Test func `probabilities are the softmax of the logits`() throws {
   let model = try Fixture.model(try Fixture.context())
   let dataset = try Fixture.dataset(0..<20)
@@ -94,6 +145,11 @@ private func predict(_ model: Model, _ dataset: Dataset, _ change: (inout Predic
   // And it still works.
   try out.withUnsafeMutableBufferPointer { try predictor.predict(dataset, into: $0) }
   #expect(out == (try predict(model, dataset)))
+  for threads in [-1, 1025] {
+    var options = PredictorOptions()
+    options.threads = threads
+    #expect(status { _ = try Predictor(model: model, options: options) } == .invalidArgument)
+  }
   for tokens in [0, -1, 1 << 25] {
     var options = PredictorOptions()
     options.batchTokens = tokens

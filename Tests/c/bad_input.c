@@ -28,6 +28,7 @@ int main(int argc, char **argv) {
   bad_decoding(&fixture);
   bad_quantization(&fixture);
   bad_pipelines(&fixture);
+  bad_queues(&fixture);
   bad_training(&fixture);
   bad_pretraining(&fixture);
   bad_recipes(&fixture);

@@ -18,6 +18,7 @@ void bad_evaluation(struct fixture *fixture);
 void bad_decoding(struct fixture *fixture);
 void bad_quantization(struct fixture *fixture);
 void bad_pipelines(struct fixture *fixture);
+void bad_queues(struct fixture *fixture);
 void bad_training(struct fixture *fixture);
 void bad_pretraining(struct fixture *fixture);
 void bad_recipes(struct fixture *fixture);

@@ -95,6 +95,7 @@ static void inits(void) {
   BAD_INIT(kluere_decoding_options_init, kluere_decoding_options);
   BAD_INIT(kluere_select_options_init, kluere_select_options);
   BAD_INIT(kluere_pipeline_options_init, kluere_pipeline_options);
+  BAD_INIT(kluere_queue_options_init, kluere_queue_options);
   BAD_INIT(kluere_train_options_init, kluere_train_options);
   BAD_INIT(kluere_loss_options_init, kluere_loss_options);
   BAD_INIT(kluere_pseudo_label_options_init, kluere_pseudo_label_options);
@@ -178,6 +179,11 @@ static void options_of_calls(struct fixture *f) {
   one.model = f->model;
   BAD_OPTIONS(kluere_pipeline_options_init, kluere_pipeline_options,
               kluere_pipeline_create(&one, sizeof one, 1, options, NULL, &pipeline), kluere_pipeline_destroy(pipeline));
+  kluere_queue *queue = NULL;
+  BAD_OPTIONS(kluere_queue_options_init, kluere_queue_options, kluere_queue_create(f->model, NULL, options, &queue),
+              kluere_queue_destroy(queue));
+  BAD_OPTIONS(kluere_predictor_options_init, kluere_predictor_options,
+              kluere_queue_create(f->model, options, NULL, &queue), kluere_queue_destroy(queue));
   BAD_OPTIONS(kluere_train_options_init, kluere_train_options,
               kluere_trainer_create(f->model, f->train, NULL, options, &trainer), kluere_trainer_destroy(trainer));
   kluere_train_options with_loss = fixture_train_options();
@@ -248,6 +254,10 @@ static void structs_to_fill(struct fixture *f) {
     BAD_OUT(kluere_pipeline_member_info, kluere_pipeline_describe_member(pipeline, 0, out));
   }
   kluere_pipeline_destroy(pipeline);
+  kluere_queue *queue = NULL;
+  SUCCEEDS(kluere_queue_create(f->model, NULL, NULL, &queue));
+  BAD_OUT(kluere_queue_info, kluere_queue_stats(queue, 0, out));
+  kluere_queue_destroy(queue);
   BAD_OUT(kluere_weight_search,
           kluere_ensemble_search(members, 1, truth, NULL, 2, 2, &two_folds, out, &weight, NULL));
   if (!SUCCEEDS(kluere_trainer_create(f->model, f->train, NULL, &options, &trainer))) return;

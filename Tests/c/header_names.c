@@ -165,7 +165,7 @@ FIELD(kluere_predictor_options, decoding, 16);
 FIELD(kluere_predictor_options, type_mask, 20);
 FIELD(kluere_predictor_options, type_mask_strength, 24);
 FIELD(kluere_predictor_options, weights, 32);
-FIELD(kluere_predictor_options, reserved, 36);
+FIELD(kluere_predictor_options, threads, 36);
 SIZE(kluere_quantization_report, 88);
 FIELD(kluere_quantization_report, struct_size, 0);
 FIELD(kluere_quantization_report, weights, 4);
@@ -179,6 +179,29 @@ FIELD(kluere_quantization_report, quantized_auprc, 56);
 FIELD(kluere_quantization_report, equal_answers, 64);
 FIELD(kluere_quantization_report, largest_difference, 72);
 FIELD(kluere_quantization_report, mean_difference, 80);
+SIZE(kluere_queue_options, 24);
+FIELD(kluere_queue_options, struct_size, 0);
+FIELD(kluere_queue_options, max_delay_us, 4);
+FIELD(kluere_queue_options, max_batch_rows, 8);
+FIELD(kluere_queue_options, max_batch_tokens, 12);
+FIELD(kluere_queue_options, max_waiting, 16);
+FIELD(kluere_queue_options, workers, 20);
+SIZE(kluere_queue_info, 112);
+FIELD(kluere_queue_info, struct_size, 0);
+FIELD(kluere_queue_info, waiting, 4);
+FIELD(kluere_queue_info, requests, 8);
+FIELD(kluere_queue_info, rows, 16);
+FIELD(kluere_queue_info, batches, 24);
+FIELD(kluere_queue_info, refused, 32);
+FIELD(kluere_queue_info, late, 40);
+FIELD(kluere_queue_info, failed, 48);
+FIELD(kluere_queue_info, seconds, 56);
+FIELD(kluere_queue_info, rows_per_batch, 64);
+FIELD(kluere_queue_info, rows_per_second, 72);
+FIELD(kluere_queue_info, latency_p50, 80);
+FIELD(kluere_queue_info, latency_p95, 88);
+FIELD(kluere_queue_info, latency_p99, 96);
+FIELD(kluere_queue_info, latency_max, 104);
 SIZE(kluere_select_options, 48);
 FIELD(kluere_select_options, exclude_labels, 4);
 FIELD(kluere_select_options, narrow_labels, 8);
@@ -540,6 +563,8 @@ STATIC_CHECK(KLUERE_ERR_UNSUPPORTED == -22);
 STATIC_CHECK(KLUERE_ERR_BUFFER_TOO_SMALL == -30);
 STATIC_CHECK(KLUERE_ERR_CANCELLED == -31);
 STATIC_CHECK(KLUERE_ERR_NOT_FINITE == -32);
+STATIC_CHECK(KLUERE_ERR_BUSY == -33);
+STATIC_CHECK(KLUERE_ERR_TIMEOUT == -34);
 STATIC_CHECK(KLUERE_ERR_INTERNAL == -99);
 
 typedef void (*function)(void);
@@ -635,6 +660,12 @@ static const function functions[] = {
     (function)kluere_predictor_predict_dataset,
     (function)kluere_pair_options_init,
     (function)kluere_predictor_predict_pairs,
+    (function)kluere_queue_options_init,
+    (function)kluere_queue_create,
+    (function)kluere_queue_destroy,
+    (function)kluere_queue_close,
+    (function)kluere_queue_predict,
+    (function)kluere_queue_stats,
     (function)kluere_predictor_hidden_states,
     (function)kluere_predictor_embed,
     (function)kluere_predictor_embed_texts,

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "check.h"
 #include "fixture.h"
+#include "threads.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -13,22 +14,20 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { THREADS = 8, ROUNDS = 40, SCORES = FIXTURE_ROWS * FIXTURE_LABELS };
+enum { ROUNDS = 40, SCORES = FIXTURE_ROWS * FIXTURE_LABELS };
 
-struct worker {
-  pthread_t thread;
-  struct fixture *fixture;
-  int number;
-  int wrong;
-};
+/* Threads of the predictors' own; 0: the context's. */
+static int own_threads;
 
-/* check.c counts without locks: workers count for themselves. */
 static void *predict(void *argument) {
   struct worker *worker = argument;
   struct fixture *f = worker->fixture;
   kluere_predictor *predictor = NULL;
   float scores[SCORES];
-  worker->wrong += kluere_predictor_create(f->model, NULL, &predictor) != KLUERE_OK;
+  kluere_predictor_options options;
+  worker->wrong += kluere_predictor_options_init(&options, sizeof options) != KLUERE_OK;
+  options.threads = own_threads;
+  worker->wrong += kluere_predictor_create(f->model, &options, &predictor) != KLUERE_OK;
   for (int round = 0; round < ROUNDS; round++) {
     worker->wrong += kluere_predictor_predict_dataset(predictor, f->train, scores, SCORES) != KLUERE_OK;
     worker->wrong += memcmp(scores, f->before, sizeof scores) != 0;
@@ -103,7 +102,7 @@ static void *use_shared(void *argument) {
   return NULL;
 }
 
-static void together(struct fixture *fixture, void *(*body)(void *), void (*meanwhile)(void)) {
+void together(struct fixture *fixture, void *(*body)(void *), void (*meanwhile)(void)) {
   struct worker workers[THREADS];
   int wrong = 0;
   for (int i = 0; i < THREADS; i++) {
@@ -189,7 +188,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   fixture_make(&fixture, argv[1]);
-  together(&fixture, predict, NULL);
+  for (own_threads = 0; own_threads < 3; own_threads++) together(&fixture, predict, NULL);
+  queue_threads(&fixture);
   together(&fixture, fail, NULL);
   together(&fixture, come_and_go, NULL);
   for (size_t i = 0; i < FIXTURE_ROWS; i++) all[i] = i;

@@ -21,6 +21,8 @@ KLUERE_ERR_UNSUPPORTED = -22
 KLUERE_ERR_BUFFER_TOO_SMALL = -30
 KLUERE_ERR_CANCELLED = -31
 KLUERE_ERR_NOT_FINITE = -32
+KLUERE_ERR_BUSY = -33
+KLUERE_ERR_TIMEOUT = -34
 KLUERE_ERR_INTERNAL = -99
 KLUERE_LOG_OFF = 0
 KLUERE_LOG_ERROR = 1
@@ -509,7 +511,38 @@ class kluere_predictor_options(Structure):
         ("type_mask", c_int32),
         ("type_mask_strength", c_double),
         ("weights", c_int32),
-        ("reserved", c_int32),
+        ("threads", c_int32),
+    ]
+
+
+class kluere_queue_options(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("max_delay_us", c_uint32),
+        ("max_batch_rows", c_uint32),
+        ("max_batch_tokens", c_uint32),
+        ("max_waiting", c_uint32),
+        ("workers", c_uint32),
+    ]
+
+
+class kluere_queue_info(Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("waiting", c_uint32),
+        ("requests", c_uint64),
+        ("rows", c_uint64),
+        ("batches", c_uint64),
+        ("refused", c_uint64),
+        ("late", c_uint64),
+        ("failed", c_uint64),
+        ("seconds", c_double),
+        ("rows_per_batch", c_double),
+        ("rows_per_second", c_double),
+        ("latency_p50", c_double),
+        ("latency_p95", c_double),
+        ("latency_p99", c_double),
+        ("latency_max", c_double),
     ]
 
 
@@ -1184,6 +1217,26 @@ FUNCTIONS = {
         c_size_t,
     )),
     "kluere_predictor_predict_dataset": (c_int32, (c_void_p, c_void_p, POINTER(c_float), c_size_t)),
+    "kluere_queue_options_init": (c_int32, (POINTER(kluere_queue_options), c_size_t)),
+    "kluere_queue_create": (c_int32, (
+        c_void_p,
+        POINTER(kluere_predictor_options),
+        POINTER(kluere_queue_options),
+        POINTER(c_void_p),
+    )),
+    "kluere_queue_destroy": (None, (c_void_p,)),
+    "kluere_queue_close": (c_int32, (c_void_p,)),
+    "kluere_queue_predict": (c_int32, (
+        c_void_p,
+        POINTER(kluere_example),
+        c_size_t,
+        c_size_t,
+        c_int32,
+        c_uint64,
+        POINTER(c_float),
+        c_size_t,
+    )),
+    "kluere_queue_stats": (c_int32, (c_void_p, c_uint32, POINTER(kluere_queue_info))),
     "kluere_pair_options_init": (c_int32, (POINTER(kluere_pair_options), c_size_t)),
     "kluere_predictor_predict_pairs": (c_int32, (
         c_void_p,
