@@ -37,7 +37,7 @@ if TYPE_CHECKING:
         write_submission,
     )
     from .entity_types import ModelTypes, PairRelation, TypeCounts, TypeMask
-    from .errors import Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory
+    from .errors import Busy, Cancelled, InvalidArgument, KluereError, NotFinite, OutOfMemory, TimedOut
     from .evaluation import (
         Calibration,
         CalibrationBin,
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .predictor import Predictor
     from .progress import ProgressBar, TrainingProgress
     from .quantization import QuantizationReport, compare_weights, quantize
+    from .queue import Queue, QueueStats
     from .recipe import Recipe, recipes
     from .tokenizer import BatchEncoding, Encoding, Tokenizer
     from .training import StepInfo, Trainer, TrainEvent
@@ -81,7 +82,7 @@ _HOMES = {
     "ensemble": "Contribution FoundWeights Ranking Subset combine rank read_submission rows_in search_weights "
     "write_submission",
     "entity_types": "ModelTypes PairRelation TypeCounts TypeMask",
-    "errors": "Cancelled InvalidArgument KluereError NotFinite OutOfMemory",
+    "errors": "Busy Cancelled InvalidArgument KluereError NotFinite OutOfMemory TimedOut",
     "evaluation": "Calibration CalibrationBin Coverage CoveragePoint Interval SystemComparison bootstrap "
     "calibration compare compute_metrics_by_group coverage_risk type_pairs",
     "example": "Entity Example convert_offset",
@@ -94,6 +95,7 @@ _HOMES = {
     "predictor": "Predictor",
     "progress": "ProgressBar TrainingProgress",
     "quantization": "QuantizationReport compare_weights quantize",
+    "queue": "Queue QueueStats",
     "recipe": "Recipe recipes",
     "tokenizer": "BatchEncoding Encoding Tokenizer",
     "training": "StepInfo Trainer TrainEvent",
@@ -121,6 +123,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchEncoding",
+    "Busy",
     "Calibration",
     "CalibrationBin",
     "Cancelled",
@@ -167,6 +170,8 @@ __all__ = [
     "Predictor",
     "ProgressBar",
     "QuantizationReport",
+    "Queue",
+    "QueueStats",
     "Ranking",
     "RefusedParaphrase",
     "Statistics",
@@ -175,6 +180,7 @@ __all__ = [
     "Subset",
     "SystemComparison",
     "Tensors",
+    "TimedOut",
     "Tokenizer",
     "TrainEvent",
     "TrainedFolds",

@@ -36,7 +36,15 @@ class NotFinite(KluereError, ArithmeticError):
 
 
 class Cancelled(KluereError):
-    """A callback, request_stop or Ctrl-C ended the call early (CANCELLED); the trainer can go on."""
+    """A callback, request_stop or Ctrl-C ended the call early (CANCELLED); the trainer can go on. Or a queue was closed."""
+
+
+class Busy(KluereError):
+    """A queue has as many requests as it may (BUSY): try again later, or elsewhere."""
+
+
+class TimedOut(KluereError, TimeoutError):
+    """A request's time was over before its computation began (TIMEOUT)."""
 
 
 _CLASSES = {
@@ -45,6 +53,8 @@ _CLASSES = {
     _abi.KLUERE_ERR_OUT_OF_MEMORY: OutOfMemory,
     _abi.KLUERE_ERR_NOT_FINITE: NotFinite,
     _abi.KLUERE_ERR_CANCELLED: Cancelled,
+    _abi.KLUERE_ERR_BUSY: Busy,
+    _abi.KLUERE_ERR_TIMEOUT: TimedOut,
 }
 
 

@@ -15,7 +15,7 @@ from .dataset import Dataset
 from .ensemble import write_submission
 from .example import Example
 from .model import Model
-from .predictor import predict_in_parts
+from .predictor import predict_in_parts, predictor_options
 
 FILE_NAME = "pipeline.json"
 
@@ -72,6 +72,7 @@ class Pipeline(Handle):
         batch_tokens: Optional[int] = None,
         precision: Optional[str] = None,
         decoding: Optional[str] = None,
+        threads: Optional[int] = None,
     ) -> "Pipeline":
         """From models in memory.
 
@@ -80,7 +81,7 @@ class Pipeline(Handle):
         rule       of a cascade: "threshold" (default): no_relation where the binary member's is above `threshold` (0.765),
                    else the other's probabilities; "product": P(relation) times the other's, given that there is one
         labels     None: the first general member's, after no_relation if a cascade's lacks it
-        batch_tokens, precision, decoding   as for a Predictor
+        batch_tokens, precision, decoding, threads   as for a Predictor
         """
         options = initialized(_abi.kluere_pipeline_options, "kluere_pipeline_options_init")
         assign(
@@ -99,7 +100,9 @@ class Pipeline(Handle):
             for name in ("subject_type", "object_type"):
                 value = getattr(member, name)
                 setattr(entry, name, None if value is None else c_string(value, name))
-        predictor = _predictor_options(batch_tokens, precision, decoding)
+        predictor = predictor_options(
+            batch_tokens=batch_tokens, precision=precision, decoding=decoding, threads=threads
+        )
         pointer = ctypes.c_void_p()
         check(
             library().kluere_pipeline_create(
@@ -121,10 +124,13 @@ class Pipeline(Handle):
         batch_tokens: Optional[int] = None,
         precision: Optional[str] = None,
         decoding: Optional[str] = None,
+        threads: Optional[int] = None,
         context: Optional[Context] = None,
     ) -> "Pipeline":
         """A folder with pipeline.json and the model folders that it names."""
-        predictor = _predictor_options(batch_tokens, precision, decoding)
+        predictor = predictor_options(
+            batch_tokens=batch_tokens, precision=precision, decoding=decoding, threads=threads
+        )
         pointer = ctypes.c_void_p()
         handle = (context or default_context())._handle
         check(
@@ -224,14 +230,3 @@ class Pipeline(Handle):
         if self.closed:
             return "<kluere.Pipeline closed>"
         return f"<kluere.Pipeline {self.info.kind} of {self._info().members} models, {len(self.labels)} labels>"
-
-
-def _predictor_options(batch_tokens: Optional[int], precision: Optional[str], decoding: Optional[str]):
-    options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
-    assign(
-        options,
-        batch_tokens=batch_tokens,
-        precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
-        decoding=None if decoding is None else choice("decoding", decoding, "KLUERE_DECODING_"),
-    )
-    return options

@@ -39,6 +39,8 @@ class Predictor(Handle):
     type_mask     "auto": the model's type mask as it is stored; "off": without it
     type_mask_strength  in place of the stored one
     weights       "auto" (as the model's folder says), "float32", or on the CPU "bfloat16", "float16", "int8"
+    threads       0 (default): the context's; else CPU threads of the predictor's own: with 1 many predictors of one model
+                  compute at the same time, each on the thread that calls it
     """
 
     _destroy_name = "kluere_predictor_destroy"
@@ -54,17 +56,17 @@ class Predictor(Handle):
         type_mask: str = "auto",
         type_mask_strength: Optional[float] = None,
         weights: str = "auto",
+        threads: Optional[int] = None,
     ) -> None:
-        options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
-        assign(
-            options,
-            output=choice("output", output, "KLUERE_OUTPUT_"),
+        options = predictor_options(
+            output=output,
             batch_tokens=batch_tokens,
-            precision=None if precision is None else choice("precision", precision, "KLUERE_PRECISION_"),
-            decoding=None if decoding is None else choice("decoding", decoding, "KLUERE_DECODING_"),
-            type_mask=choice("type_mask", type_mask, "KLUERE_TYPE_MASK_"),
+            precision=precision,
+            decoding=decoding,
+            type_mask=type_mask,
             type_mask_strength=type_mask_strength,
-            weights=choice("weights", weights, "KLUERE_WEIGHTS_"),
+            weights=weights,
+            threads=threads,
         )
         pointer = ctypes.c_void_p()
         check(library().kluere_predictor_create(model._handle, ctypes.byref(options), ctypes.byref(pointer)))
@@ -245,6 +247,17 @@ def _is_dataset(examples) -> bool:
     from .dataset import Dataset  # not above: a program that predicts single sentences does without it
 
     return isinstance(examples, Dataset)
+
+
+def predictor_options(*, output=None, precision=None, decoding=None, type_mask=None, weights=None, **numbers):
+    """The C struct. Names of choices or None, the library's default; numbers as they are."""
+    chosen = dict(output=output, precision=precision, decoding=decoding, type_mask=type_mask, weights=weights)
+    options = initialized(_abi.kluere_predictor_options, "kluere_predictor_options_init")
+    for name, value in chosen.items():
+        if value is not None:
+            numbers[name] = choice(name, value, f"KLUERE_{name.upper()}_")
+    assign(options, **numbers)
+    return options
 
 
 def predict_in_parts(owner: Handle, prefix: str, columns: int, examples, progress):

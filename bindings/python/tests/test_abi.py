@@ -67,7 +67,11 @@ def test_every_option_has_a_keyword_and_every_result_a_field():
     opening = set(inspect.signature(kluere.Model.open).parameters)
     counts = {"label_count", "added_special_token_count"}
     assert fields(_abi.kluere_model_open_options) - counts <= opening
+    predicting = set(inspect.signature(kluere.Predictor.__init__).parameters)
+    assert fields(_abi.kluere_predictor_options) <= predicting
+    assert fields(_abi.kluere_queue_options) <= set(inspect.signature(kluere.Queue.__init__).parameters)
     for struct, kind in (
+        (_abi.kluere_queue_info, kluere.QueueStats),
         (_abi.kluere_model_config, kluere.ModelConfig),
         (_abi.kluere_step_info, kluere.StepInfo),
         (_abi.kluere_train_event, kluere.TrainEvent),

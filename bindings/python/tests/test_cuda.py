@@ -102,6 +102,20 @@ def test_many_threads_predict_with_one_model(tmp_path, cuda):
                 assert numpy.array_equal(table, expected)
 
 
+def test_a_queue_merges_requests_and_own_threads_are_refused(tmp_path, cuda):
+    on_cpu, on_gpu = pair(tmp_path, cuda)
+    rows = list(made_up.dataset(4, longest=LONGEST))
+    with kluere.Queue(on_gpu, max_delay_us=60_000_000, max_batch_rows=4) as queue:
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            found = numpy.stack(list(pool.map(queue.predict, rows)))
+        assert queue.stats().batches == 1
+    close(found, on_cpu.predict(rows), 1e-4)
+    for make in (kluere.Queue, kluere.Predictor):
+        with pytest.raises(kluere.KluereError, match="threads: 1 on .*a GPU computes one batch at a time") as raised:
+            make(on_gpu, threads=1)
+        assert raised.value.status_name == "KLUERE_ERR_UNSUPPORTED"
+
+
 def test_hidden_states_and_masked_lm_logits_are_those_of_the_cpu(tmp_path, cuda):
     on_cpu, on_gpu = pair(tmp_path, cuda, task="masked_lm")
     ids = [[0, 30, 31, 32, 2], [0, 40, 4, 2]]
