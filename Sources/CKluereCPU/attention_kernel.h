@@ -2,20 +2,21 @@
  *
  * Keys are packed transposed, so that scores of one query and many keys lie side by side; values, and in backward
  * keys, queries and output gradients, are packed as rows of one head: in the batch they lie a large power of two
- * apart, where a cache holds few of them. Queries go in blocks, whose scores stay in the cache. */
+ * apart, where a cache holds few of them. Queries go in blocks, whose scores stay in the cache. They may be fewer than the
+ * keys: a row's result does not depend on which others are asked for. */
 
 #define KK_QUERY_BLOCK 64
 
 /* Sizes and scratch of one piece. */
 typedef struct kk_head {
-  size_t length, width; /* tokens, head width */
-  size_t keys, columns; /* the same, rounded up to whole vectors */
-  size_t groups;        /* of 8 keys, for the mask */
-  size_t stride;        /* floats from a token to the next in qkv */
+  size_t queries, length, width; /* queries, keys, head width */
+  size_t keys, columns;          /* the latter two, rounded up to whole vectors */
+  size_t groups;                 /* of 8 keys, for the mask */
   size_t mask_stride;   /* bits from a query to the next */
   float scale;
   float *keys_across, *values_across; /* [width, keys] */
-  float *query_rows, *key_rows, *value_rows, *gradient_rows; /* [length, columns] */
+  float *query_rows, *gradient_rows; /* [queries, columns] */
+  float *key_rows, *value_rows;      /* [length, columns] */
   float *scores, *slopes; /* [KK_QUERY_BLOCK, keys] */
   uint32_t *counters;     /* 3 arrays of mask_counters */
   size_t mask_counters;
@@ -23,12 +24,14 @@ typedef struct kk_head {
 } kk_head;
 
 /* Lays the arrays out one after another, each on a 64-byte line; returns the floats taken. base may be NULL to ask. */
-static size_t kk_head_layout(kk_head *h, size_t length, size_t width, int backward, float *base) {
+static size_t kk_head_layout(kk_head *h, size_t queries, size_t length, size_t width, int backward, float *base) {
   size_t used = 0;
+  h->queries = queries;
   h->length = length;
   h->width = width;
   h->keys = kk_round_up(length, KK_WIDTH);
   h->columns = kk_round_up(width, KK_WIDTH);
+  h->scale = 1.0f / sqrtf((float)width);
   h->groups = kk_divide_up(length, 8);
   h->mask_stride = 8 * h->groups;
   /* One vector more: the arrays are filled and read in whole vectors. */
@@ -47,51 +50,51 @@ static size_t kk_head_layout(kk_head *h, size_t length, size_t width, int backwa
     KK_TAKE(h->value_rows, float *, length * h->columns);
   } else {
     KK_TAKE(h->values_across, float *, width * h->keys);
-    KK_TAKE(h->query_rows, float *, length * h->columns);
+    KK_TAKE(h->query_rows, float *, queries * h->columns);
     KK_TAKE(h->key_rows, float *, length * h->columns);
-    KK_TAKE(h->gradient_rows, float *, length * h->columns);
+    KK_TAKE(h->gradient_rows, float *, queries * h->columns);
     KK_TAKE(h->slopes, float *, KK_QUERY_BLOCK * h->keys);
   }
 #undef KK_TAKE
   return used;
 }
 
-static size_t kk_attention_scratch(size_t longest, size_t head_width, int backward) {
+static size_t kk_attention_scratch(size_t queries, size_t keys, size_t head_width, int backward) {
   kk_head h;
-  return kk_head_layout(&h, longest, head_width, backward, NULL);
+  return kk_head_layout(&h, queries, keys, head_width, backward, NULL);
 }
 
 /* out [width, keys] = transpose of in [length, width]; the columns past length repeat the last: a score more of the
  * same value does not change a maximum, and nothing else reads them. */
-static void kk_pack_across(float *out, const float *in, const kk_head *h) {
+static void kk_pack_across(float *out, const float *in, size_t in_stride, const kk_head *h) {
   size_t tall = h->length - h->length % KK_TRANSPOSE, wide = h->width - h->width % KK_TRANSPOSE;
   for (size_t i = 0; i < tall; i += KK_TRANSPOSE)
     for (size_t j = 0; j < wide; j += KK_TRANSPOSE)
-      kk_transpose(out + j * h->keys + i, h->keys, in + i * h->stride + j, h->stride);
+      kk_transpose(out + j * h->keys + i, h->keys, in + i * in_stride + j, in_stride);
   for (size_t j = 0; j < h->width; j++) {
     float *to = out + j * h->keys;
-    for (size_t i = j < wide ? tall : 0; i < h->length; i++) to[i] = in[i * h->stride + j];
+    for (size_t i = j < wide ? tall : 0; i < h->length; i++) to[i] = in[i * in_stride + j];
     for (size_t i = h->length; i < h->keys; i++) to[i] = to[h->length - 1];
   }
 }
 
-/* out [length, columns] = in [length, width] with zeros after it. */
-static void kk_pack_rows(float *out, const float *in, size_t in_stride, const kk_head *h) {
-  for (size_t i = 0; i < h->length; i++, in += in_stride, out += h->columns) {
+/* out [rows, columns] = in [rows, width] with zeros after it. */
+static void kk_pack_rows(float *out, const float *in, size_t in_stride, size_t rows, const kk_head *h) {
+  for (size_t i = 0; i < rows; i++, in += in_stride, out += h->columns) {
     size_t j = 0;
     for (; j + KK_WIDTH <= h->width; j += KK_WIDTH) kk_v_store(out + j, kk_v_load(in + j));
     if (j < h->width) kk_v_store(out + j, kk_v_load_part(in + j, h->width - j));
   }
 }
 
-/* The mask bits of queries [first, first + count) of the sequence that begins at row `begin`. Counters of all queries
+/* The mask bits of queries [first, first + count) of the piece. Counters of all queries
  * are made as one list, since 60 keys are fewer counters than a vector has lanes. */
 static void kk_attention_mask(const kk_head *h, const kk_dropout *dropout, kk_attention_piece piece, size_t first,
                               size_t count) {
   uint32_t *group = h->counters, *position = group + h->mask_counters, *sample = position + h->mask_counters;
   size_t n = 0;
   for (size_t i = 0; i < count; i++, n += h->groups) {
-    size_t row = piece.begin + first + i;
+    size_t row = piece.first_query + first + i;
     kk_uvec p = kk_u_set(dropout->position[row]), s = kk_u_set(dropout->sample[row]), g = kk_u_ramp();
     for (size_t k = 0; k < h->groups; k += KK_WIDTH) { /* the excess is overwritten by the next query */
       kk_u_store(group + n + k, g);
@@ -138,28 +141,28 @@ KK_INLINE float kk_softmax_scores(float *s, const kk_head *h, const uint16_t *bi
 
 static void kk_attention_forward_piece(const kk_attention_arrays *a, kk_attention_piece piece, float *scratch) {
   kk_head h;
-  kk_head_layout(&h, piece.length, a->head_width, 0, scratch);
-  size_t all = a->heads * h.width; /* width of the layer */
-  h.stride = 3 * all;
-  h.scale = 1.0f / sqrtf((float)h.width);
-  const float *q = a->qkv + piece.begin * h.stride + piece.head * h.width;
+  kk_head_layout(&h, piece.queries, piece.keys, a->head_width, 0, scratch);
+  size_t all = a->heads * h.width, at = piece.head * h.width; /* width of the layer, the head's first column */
+  const float *q = a->queries + piece.first_query * a->query_stride + at;
+  const float *k = a->keys + piece.first_key * a->key_stride + at;
   int drops = kk_drops(a->dropout);
   uint32_t threshold = drops ? a->dropout->threshold : 0;
   float keep = drops ? kk_keep_scale(threshold) : 1.0f;
-  kk_pack_across(h.keys_across, q + all, &h);
-  kk_pack_rows(h.value_rows, q + 2 * all, h.stride, &h);
-  size_t blocks = kk_divide_up(h.length, KK_QUERY_BLOCK);
+  kk_pack_across(h.keys_across, k, a->key_stride, &h);
+  kk_pack_rows(h.value_rows, k + all, a->key_stride, h.length, &h);
+  size_t blocks = kk_divide_up(h.queries, KK_QUERY_BLOCK);
   for (size_t block = 0, first = 0, count; block < blocks; block++, first += count) {
-    count = kk_divide_up(h.length - first, blocks - block);
-    kk_product(h.scores, h.keys, count, h.keys, q + first * h.stride, h.stride, 1, h.keys_across, h.keys, h.width, 0);
+    count = kk_divide_up(h.queries - first, blocks - block);
+    kk_product(h.scores, h.keys, count, h.keys, q + first * a->query_stride, a->query_stride, 1, h.keys_across, h.keys,
+               h.width, 0);
     if (drops) kk_attention_mask(&h, a->dropout, piece, first, count);
     for (size_t i = 0; i < count; i++) {
       const uint16_t *bits = drops ? h.bits + i * h.mask_stride : NULL;
       float lse = kk_softmax_scores(h.scores + i * h.keys, &h, bits, threshold, keep);
-      if (a->lse) a->lse[piece.head * a->rows + piece.begin + first + i] = lse;
+      if (a->lse) a->lse[piece.head * a->rows + piece.first_query + first + i] = lse;
     }
-    kk_product(a->out + (piece.begin + first) * all + piece.head * h.width, all, count, h.width, h.scores, h.keys, 1,
-               h.value_rows, h.columns, h.length, 0);
+    kk_product(a->out + (piece.first_query + first) * all + at, all, count, h.width, h.scores, h.keys, 1, h.value_rows,
+               h.columns, h.length, 0);
   }
 }
 
@@ -191,28 +194,36 @@ KK_INLINE void kk_softmax_gradient(float *s, float *ds, const kk_head *h, float 
   }
 }
 
+/* Keys that no query asked have no gradient. */
+static void kk_clear_rows(float *rows, size_t stride, size_t count, size_t width) {
+  for (size_t i = 0; i < count; i++) memset(rows + i * stride, 0, width * sizeof *rows);
+}
+
 static void kk_attention_backward_piece(const kk_attention_arrays *a, kk_attention_piece piece, float *scratch) {
   kk_head h;
-  kk_head_layout(&h, piece.length, a->head_width, 1, scratch);
-  size_t all = a->heads * h.width;
-  h.stride = 3 * all;
-  h.scale = 1.0f / sqrtf((float)h.width);
-  size_t at = piece.begin * h.stride + piece.head * h.width;
-  const float *q = a->qkv + at, *dout = a->dout + piece.begin * all + piece.head * h.width;
-  const float *out = a->saved_out + piece.begin * all + piece.head * h.width;
-  const float *lse = a->saved_lse + piece.head * a->rows + piece.begin;
-  float *dq = a->dqkv + at, *dk = dq + all, *dv = dk + all;
+  kk_head_layout(&h, piece.queries, piece.keys, a->head_width, 1, scratch);
+  size_t all = a->heads * h.width, at = piece.head * h.width, query_stride = a->query_stride;
+  size_t q_at = piece.first_query * query_stride + at, k_at = piece.first_key * a->key_stride + at;
+  size_t out_at = piece.first_query * all + at;
+  const float *q = a->queries + q_at, *k = a->keys + k_at, *dout = a->dout + out_at, *out = a->saved_out + out_at;
+  const float *lse = a->saved_lse + piece.head * a->rows + piece.first_query;
+  float *dq = a->dqueries + q_at, *dk = a->dkeys + k_at, *dv = dk + all;
+  if (h.queries == 0) {
+    kk_clear_rows(dk, a->key_stride, h.length, h.width);
+    kk_clear_rows(dv, a->key_stride, h.length, h.width);
+    return;
+  }
   int drops = kk_drops(a->dropout);
   uint32_t threshold = drops ? a->dropout->threshold : 0;
   float keep = drops ? kk_keep_scale(threshold) : 1.0f;
-  kk_pack_across(h.keys_across, q + all, &h);
-  kk_pack_across(h.values_across, q + 2 * all, &h);
-  kk_pack_rows(h.query_rows, q, h.stride, &h);
-  kk_pack_rows(h.key_rows, q + all, h.stride, &h);
-  kk_pack_rows(h.gradient_rows, dout, all, &h);
-  size_t blocks = kk_divide_up(h.length, KK_QUERY_BLOCK);
+  kk_pack_across(h.keys_across, k, a->key_stride, &h);
+  kk_pack_across(h.values_across, k + all, a->key_stride, &h);
+  kk_pack_rows(h.query_rows, q, query_stride, h.queries, &h);
+  kk_pack_rows(h.key_rows, k, a->key_stride, h.length, &h);
+  kk_pack_rows(h.gradient_rows, dout, all, h.queries, &h);
+  size_t blocks = kk_divide_up(h.queries, KK_QUERY_BLOCK);
   for (size_t block = 0, first = 0, count; block < blocks; block++, first += count) {
-    count = kk_divide_up(h.length - first, blocks - block);
+    count = kk_divide_up(h.queries - first, blocks - block);
     const float *queries = h.query_rows + first * h.columns, *gradients = h.gradient_rows + first * h.columns;
     kk_product(h.scores, h.keys, count, h.keys, queries, h.columns, 1, h.keys_across, h.keys, h.width, 0);
     kk_product(h.slopes, h.keys, count, h.keys, gradients, h.columns, 1, h.values_across, h.keys, h.width, 0);
@@ -222,9 +233,9 @@ static void kk_attention_backward_piece(const kk_attention_arrays *a, kk_attenti
       kk_softmax_gradient(h.scores + i * h.keys, h.slopes + i * h.keys, &h, lse[first + i], mean,
                           drops ? h.bits + i * h.mask_stride : NULL, threshold, keep);
     }
-    kk_product(dq + first * h.stride, h.stride, count, h.width, h.slopes, h.keys, 1, h.key_rows, h.columns, h.length,
-               0);
-    kk_product(dk, h.stride, h.length, h.width, h.slopes, 1, h.keys, queries, h.columns, count, first > 0);
-    kk_product(dv, h.stride, h.length, h.width, h.scores, 1, h.keys, gradients, h.columns, count, first > 0);
+    kk_product(dq + first * query_stride, query_stride, count, h.width, h.slopes, h.keys, 1, h.key_rows, h.columns,
+               h.length, 0);
+    kk_product(dk, a->key_stride, h.length, h.width, h.slopes, 1, h.keys, queries, h.columns, count, first > 0);
+    kk_product(dv, a->key_stride, h.length, h.width, h.scores, 1, h.keys, gradients, h.columns, count, first > 0);
   }
 }

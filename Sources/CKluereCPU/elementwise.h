@@ -12,17 +12,17 @@ typedef struct kk_rows {
   size_t begin, end, width;
 } kk_rows;
 
-/* Arrays of an attention; `rows` is the length of a row of lse. Forward writes out and lse; backward writes dqkv from
- * dout and what forward left, saved_out and saved_lse. */
+/* Arrays of an attention; `rows` is the length of a row of lse, strides are those of kk_attention_input. Forward writes out
+ * and lse; backward writes dqueries and dkeys from dout and what forward left, saved_out and saved_lse. */
 typedef struct kk_attention_arrays {
-  float *out, *lse, *dqkv;
-  const float *qkv, *dout, *saved_out, *saved_lse;
-  size_t rows, heads, head_width;
+  float *out, *lse, *dqueries, *dkeys;
+  const float *queries, *keys, *dout, *saved_out, *saved_lse;
+  size_t query_stride, key_stride, rows, heads, head_width;
   const kk_dropout *dropout;
 } kk_attention_arrays;
-/* One sequence and one head of it. */
+/* One sequence and one head of it: rows of its queries and of its keys. */
 typedef struct kk_attention_piece {
-  size_t begin, length, head;
+  size_t first_query, queries, first_key, keys, head;
 } kk_attention_piece;
 
 /* The constants of one AdamW update, rounded once. */
@@ -52,7 +52,7 @@ struct kk_elementwise_table {
   void (*scatter_add)(float *table, const float *dy, const int32_t *index, size_t rows, size_t width, size_t column,
                       size_t columns, int32_t skip);
 
-  size_t (*attention_scratch)(size_t longest, size_t head_width, int backward); /* floats */
+  size_t (*attention_scratch)(size_t queries, size_t keys, size_t head_width, int backward); /* floats */
   void (*attention)(const kk_attention_arrays *arrays, kk_attention_piece piece, float *scratch);
   void (*attention_backward)(const kk_attention_arrays *arrays, kk_attention_piece piece, float *scratch);
 

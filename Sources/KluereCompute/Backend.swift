@@ -169,13 +169,14 @@ package protocol Backend: AnyObject, Sendable {
   ) throws(KluereError)
 
   // MARK: Attention over packed sequences
-  /// qkv [rows, 3 * heads * headWidth], out [rows, heads * headWidth], lse [heads, rows] if wanted.
+  /// out [queries, heads * headWidth], lse [heads, queries] if wanted; the mask has a sample and a position for each query.
   func attention(
-    _ out: Values, lse: Floats?, _ qkv: Values, _ sequences: PackedSequences, heads: Int, headWidth: Int,
+    _ out: Values, lse: Floats?, _ input: AttentionValues, _ sequences: PackedSequences, heads: Int, headWidth: Int,
     _ mask: DropoutMask) throws(KluereError)
+  /// gradient: laid out as input.
   func attentionBackward(
-    _ dqkv: Values, _ dout: Values, _ out: Values, lse: ConstantFloats, _ qkv: Values, _ sequences: PackedSequences,
-    heads: Int, headWidth: Int, _ mask: DropoutMask) throws(KluereError)
+    _ gradient: AttentionValues, _ dout: Values, _ out: Values, lse: ConstantFloats, _ input: AttentionValues,
+    _ sequences: PackedSequences, heads: Int, headWidth: Int, _ mask: DropoutMask) throws(KluereError)
 
   // MARK: Loss and optimizer. The numbers of an update stay on the device until somebody reads them.
   /// update.lossSum += sum over rows of -log softmax(logits)[label]; dlogits = scale * lossScale * (softmax - onehot).
@@ -224,12 +225,38 @@ package struct PackedSequences {
   package var rows: Int
   /// At least the length of the longest one.
   package var longest: Int
+  /// The same for the rows that ask: all of them, unless told otherwise.
+  package var queryOffsets: UnsafePointer<Int32>
+  package var queryRows: Int
+  package var longestQueries: Int
 
   package init(offsets: UnsafePointer<Int32>, count: Int, rows: Int, longest: Int) {
     self.offsets = offsets
     self.count = count
     self.rows = rows
     self.longest = longest
+    (queryOffsets, queryRows, longestQueries) = (offsets, rows, longest)
+  }
+}
+
+/// What attention reads, or the gradients of it: rows of queries, and rows of keys with their values behind them. A row
+/// begins so many values behind the one before.
+package struct AttentionValues {
+  package var queries: Values
+  package var queryStride: Int
+  package var keys: Values
+  package var keyStride: Int
+
+  /// Of one product: [rows, 3 width].
+  package init(joined: Values, width: Int) {
+    (queries, queryStride) = (joined, 3 * width)
+    (keys, keyStride) = (joined + width, 3 * width)
+  }
+
+  /// [queries, width] and [rows, 2 width].
+  package init(queries: Values, keys: Values, width: Int) {
+    (self.queries, queryStride) = (queries, width)
+    (self.keys, keyStride) = (keys, 2 * width)
   }
 }
 

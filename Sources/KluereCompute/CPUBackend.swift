@@ -253,25 +253,33 @@ package final class CPUBackend: Backend, @unchecked Sendable {
 
   // MARK: Attention
 
+  private func input(
+    _ values: AttentionValues, _ sequences: PackedSequences, heads: Int, headWidth: Int
+  ) -> kk_attention_input {
+    kk_attention_input(
+      queries: values.queries.floats, keys: values.keys.floats, query_stride: values.queryStride,
+      key_stride: values.keyStride, query_offsets: sequences.queryOffsets, key_offsets: sequences.offsets,
+      sequences: sequences.count, heads: heads, head_width: headWidth)
+  }
+
   package func attention(
-    _ out: Values, lse: Floats?, _ qkv: Values, _ sequences: PackedSequences, heads: Int, headWidth: Int,
+    _ out: Values, lse: Floats?, _ input: AttentionValues, _ sequences: PackedSequences, heads: Int, headWidth: Int,
     _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
-    try check(
-      kk_attention(
-        engine, out.floats, lse, qkv.floats, sequences.offsets, sequences.count, heads, headWidth, &mask), "attention")
+    var input = self.input(input, sequences, heads: heads, headWidth: headWidth)
+    try check(kk_attention(engine, out.floats, lse, &input, &mask), "attention")
   }
 
   package func attentionBackward(
-    _ dqkv: Values, _ dout: Values, _ out: Values, lse: ConstantFloats, _ qkv: Values, _ sequences: PackedSequences,
-    heads: Int, headWidth: Int, _ mask: DropoutMask
+    _ gradient: AttentionValues, _ dout: Values, _ out: Values, lse: ConstantFloats, _ input: AttentionValues,
+    _ sequences: PackedSequences, heads: Int, headWidth: Int, _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
+    var input = self.input(input, sequences, heads: heads, headWidth: headWidth)
     try check(
       kk_attention_backward(
-        engine, dqkv.floats, dout.floats, out.floats, lse, qkv.floats, sequences.offsets, sequences.count, heads,
-        headWidth, &mask),
+        engine, gradient.queries.floats, gradient.keys.floats, dout.floats, out.floats, lse, &input, &mask),
       "attention, gradient")
   }
 

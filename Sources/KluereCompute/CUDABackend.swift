@@ -278,27 +278,34 @@ package final class CUDABackend: Backend, @unchecked Sendable {
 
   // MARK: Attention
 
+  private func input(
+    _ values: AttentionValues, _ sequences: PackedSequences, heads: Int, headWidth: Int
+  ) -> kc_attention_input {
+    kc_attention_input(
+      queries: array(values.queries), keys: array(values.keys), query_stride: values.queryStride,
+      key_stride: values.keyStride, query_offsets: sequences.queryOffsets, key_offsets: sequences.offsets,
+      sequences: sequences.count, rows: sequences.queryRows, longest_queries: sequences.longestQueries,
+      longest_keys: sequences.longest, heads: heads, head_width: headWidth)
+  }
+
   package func attention(
-    _ out: Values, lse: Floats?, _ qkv: Values, _ sequences: PackedSequences, heads: Int, headWidth: Int,
+    _ out: Values, lse: Floats?, _ input: AttentionValues, _ sequences: PackedSequences, heads: Int, headWidth: Int,
     _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
-    try check(
-      kc_attention(
-        device, array(out), lse, array(qkv), sequences.offsets, sequences.count, sequences.rows, sequences.longest,
-        heads, headWidth, &mask),
-      "attention")
+    var input = self.input(input, sequences, heads: heads, headWidth: headWidth)
+    try check(kc_attention(device, array(out), lse, &input, &mask), "attention")
   }
 
   package func attentionBackward(
-    _ dqkv: Values, _ dout: Values, _ out: Values, lse: ConstantFloats, _ qkv: Values, _ sequences: PackedSequences,
-    heads: Int, headWidth: Int, _ mask: DropoutMask
+    _ gradient: AttentionValues, _ dout: Values, _ out: Values, lse: ConstantFloats, _ input: AttentionValues,
+    _ sequences: PackedSequences, heads: Int, headWidth: Int, _ mask: DropoutMask
   ) throws(KluereError) {
     var mask = descriptor(mask)
+    var input = self.input(input, sequences, heads: heads, headWidth: headWidth)
     try check(
       kc_attention_backward(
-        device, array(dqkv), array(dout), array(out), lse, array(qkv), sequences.offsets, sequences.count,
-        sequences.rows, sequences.longest, heads, headWidth, &mask),
+        device, array(gradient.queries), array(gradient.keys), array(dout), array(out), lse, &input, &mask),
       "attention, gradient")
   }
 

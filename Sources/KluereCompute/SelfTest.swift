@@ -39,7 +39,8 @@ extension CPUBackend {
     try run("attention", rows * width) { (backend, n) throws(KluereError) in
       let sequences = PackedSequences(offsets: &offsets, count: 2, rows: rows, longest: 4)
       try backend.attention(
-        Values(n.result), lse: nil, Values(n.first), sequences, heads: heads, headWidth: headWidth, .off)
+        Values(n.result), lse: nil, AttentionValues(joined: Values(n.first), width: width), sequences, heads: heads,
+        headWidth: headWidth, .off)
     }
     try run("softmax", rows * out) { (backend, n) throws(KluereError) in
       try backend.softmax(n.result, n.first, rows: rows, classes: out)

@@ -47,6 +47,11 @@ package struct Values {
 
   /// Of fp32 values only.
   package var floats: Floats { address.assumingMemoryBound(to: Float.self) }
+
+  /// Those behind the first `count`.
+  package static func + (values: Values, count: Int) -> Values {
+    Values(values.address + count * values.precision.bytes, values.precision)
+  }
 }
 
 /// Parameters in device memory: the fp32 masters and, where products are 16-bit, the same values in that precision.

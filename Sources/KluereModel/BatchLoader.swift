@@ -7,34 +7,58 @@ struct BatchShape: Hashable {
   private(set) var sequences = 0
   /// At least the length of the longest sequence.
   private(set) var longest = 0
+  /// Rows that the top layer computes; 0: all.
+  private(set) var read = 0
+  /// At least the most of them in a sequence.
+  private(set) var longestRead = 0
   /// Rounded up, so that few shapes stand for all: the rows and sequences beyond the batch are empty.
   private(set) var isPadded = false
 
   init() {}
 
-  init(_ batch: TokenBatch, padded: Bool) {
+  init(_ batch: TokenBatch, _ reads: ReadRows, padded: Bool) {
     tokens = batch.tokenCount
     sequences = batch.sequenceCount
     for sequence in 0..<sequences {
       longest = max(longest, Int(batch.offsets[sequence + 1] - batch.offsets[sequence]))
     }
+    read = reads.rows.count
+    longestRead = reads.longest
     guard padded, tokens <= BatchShape.largestPadded else { return }
     isPadded = true
-    tokens = BatchShape.roundedUp(tokens)
+    tokens = BatchShape.roundedUp(tokens, to: 64)
     longest = (longest + 63) / 64 * 64
-    var count = 1
-    while count < sequences { count *= 2 }
-    sequences = count
+    sequences = BatchShape.power(sequences, from: 1)
+    guard read > 0 else { return }
+    read = BatchShape.roundedUp(read, to: 16)
+    longestRead = BatchShape.power(longestRead, from: 4)
   }
+
+  /// Room for so much.
+  init(tokens: Int, sequences: Int, read: Int) {
+    self.tokens = tokens
+    self.sequences = sequences
+    self.read = read
+  }
+
+  /// Rows that the top layer computes.
+  var topRows: Int { read > 0 ? read : tokens }
 
   /// Larger batches gain nothing from a recording: the device is busy longer than the host needs to ask for more.
   private static let largestPadded = 4096
 
-  /// To 64, 128, 192, 256, 384, 512, 768, 1024, ...: at most a third more.
-  static func roundedUp(_ tokens: Int) -> Int {
-    var step = 64
-    while tokens > 4 * step { step *= 2 }
-    return (tokens + step - 1) / step * step
+  /// To 1, 2, 3, 4, 6, 8, 12, 16, ... times `step`: at most a third more beyond the first.
+  private static func roundedUp(_ count: Int, to step: Int) -> Int {
+    var step = step
+    while count > 4 * step { step *= 2 }
+    return (count + step - 1) / step * step
+  }
+
+  /// Doubles `first` until it is enough.
+  private static func power(_ count: Int, from first: Int) -> Int {
+    var power = first
+    while power < count { power *= 2 }
+    return power
   }
 }
 
@@ -46,7 +70,8 @@ struct BatchLoader {
   private var zeros: [Int32] = []
 
   mutating func load(
-    _ batch: TokenBatch, _ shape: BatchShape, firstPosition: Int32, into memory: NetworkMemory, on backend: any Backend
+    _ batch: TokenBatch, _ shape: BatchShape, _ reads: ReadRows, firstPosition: Int32, into memory: NetworkMemory,
+    on backend: any Backend
   ) throws(KluereError) {
     guard let ids = memory.ids, let positions = memory.positions, let types = memory.types,
       let tokenSamples = memory.samples, let inSentence = memory.positionsInSentence, let offsets = memory.offsets,
@@ -57,7 +82,7 @@ struct BatchLoader {
     zeros.removeAll(keepingCapacity: true)
     for sequence in 0..<shape.sequences {
       let row = sequence < batch.sequenceCount ? batch.offsets[sequence] : 0
-      firstRows.append(row)
+      firstRows.append(reads.place(of: row) ?? 0)  // a head that takes more reads its spans
       samples.append(batch.samples[Int(row)])
       zeros.append(0)
     }
@@ -76,14 +101,32 @@ struct BatchLoader {
       try backend.copyIn(inSentence, batch.positionsInSentence)
       try backend.copyIn(offsets, batch.offsets)
     }
+    if let read = memory.read { try load(batch, shape, reads, into: read, on: backend) }
     try backend.copyIn(first, firstRows)
     try backend.copyIn(sequenceSamples, samples)
     try backend.copyIn(zero, zeros)
   }
 
+  private mutating func load(
+    _ batch: TokenBatch, _ shape: BatchShape, _ reads: ReadRows, into read: ReadRowNumbers, on backend: any Backend
+  ) throws(KluereError) {
+    // Rows beyond those of the batch are any row, and belong to no sequence.
+    try copyIn(read.rows, reads.rows, padding: 0, to: shape.read, on: backend)
+    try copyIn(
+      read.offsets, reads.offsets, padding: Int32(clamping: reads.rows.count), to: shape.sequences + 1, on: backend)
+    if shape.isPadded { return }
+    try copyIn(read.samples, count: shape.read, on: backend) {
+      Int(Int32(bitPattern: batch.samples[Int(reads.rows[$0])]))
+    }
+    try copyIn(read.positions, count: shape.read, on: backend) {
+      Int(batch.positionsInSentence[Int(reads.rows[$0])])
+    }
+  }
+
   /// What a head needs beyond [CLS]: its features' rows, and the orders of rows that put blocks side by side and apart.
   mutating func loadSpans(
-    _ batch: TokenBatch, _ shape: BatchShape, of plan: HeadPlan, into memory: HeadMemory, on backend: any Backend
+    _ batch: TokenBatch, _ shape: BatchShape, _ reads: ReadRows, of plan: HeadPlan, into memory: HeadMemory,
+    on backend: any Backend
   ) throws(KluereError) {
     if let identity = memory.identity { try copyIn(identity, count: shape.sequences, on: backend) { $0 } }
     let (joined, rows) = (plan.joined, shape.sequences)
@@ -95,13 +138,14 @@ struct BatchLoader {
     }
     guard let spans = memory.spans else { return }
     let features = plan.features.count
-    guard batch.spans.count == 2 * features * batch.sequenceCount else {
-      throw KluereError(.internal, "head: the batch has \(batch.spans.count) numbers for \(features) features")
-    }
     try copyIn(spans, count: 2 * features * rows, on: backend) { place in
       let (feature, row, end) = (place / 2 / rows, place / 2 % rows, place % 2)
       // An empty sequence of a padded batch gets any row there is.
-      return row < batch.sequenceCount ? Int(batch.spans[2 * (row * features + feature) + end]) : end
+      guard row < batch.sequenceCount else { return end }
+      // `reads` has found as many spans as there are features. Rows of a span are side by side there too.
+      let span = 2 * (row * features + feature)
+      let first = batch.spans[span]
+      return Int(reads.place(of: first) ?? 0) + (end == 0 ? 0 : Int(batch.spans[span + 1] - first))
     }
   }
 

@@ -13,6 +13,7 @@ package final class Network {
   /// Dropout masks of the head's output in training; each gives logits of its own.
   package let dropoutSamples: Int
   private let plan: BackwardPlan
+  private let computesAllRows: Bool
   private let layers: [EncoderLayer]
   private let classifier: ClassificationHead?
   private var maskedLM: MaskedLMHead?
@@ -20,16 +21,19 @@ package final class Network {
   private var memory = NetworkMemory()
   private var recordings = Recordings()
   private var loader = BatchLoader()
+  /// Of the last forward pass.
+  private var reads = ReadRows()
   /// The batch of the last forward pass; with recordings, what it was padded to.
   private var shape = BatchShape()
   private var dropout = DropoutPlan.off
 
   /// `training` keeps what a backward pass needs, `plan` says of what. `types`: what entity types do to the logits, not nil
-  /// for a layout with pair heads. The device has been asked whether it supports `precision`.
+  /// for a layout with pair heads. The device has been asked whether it supports `precision`. `computesAllRows`: the top
+  /// layer's too that nobody reads, for comparison.
   package init(
     _ configuration: ModelConfiguration, _ layout: ParameterLayout, on context: Context,
     precision: Precision = .float32, training: Bool, dropoutSamples: Int = 1, plan: BackwardPlan = BackwardPlan(),
-    types: TypeRoutes? = nil
+    types: TypeRoutes? = nil, computesAllRows: Bool = false
   ) {
     self.configuration = configuration
     self.layout = layout
@@ -38,6 +42,7 @@ package final class Network {
     self.training = training
     self.dropoutSamples = training ? max(1, dropoutSamples) : 1
     self.plan = plan
+    self.computesAllRows = computesAllRows
     labelCount = layout.classifier == nil ? 0 : layout.labelCount
     self.types = types.map { TypeStage($0) }
     layers = layout.layers.enumerated().map { EncoderLayer(number: $0.offset, slots: $0.element) }
@@ -47,18 +52,42 @@ package final class Network {
 
   /// Makes room for batches up to this size, so that later passes allocate nothing.
   package func reserve(tokens: Int, sequences: Int) throws(KluereError) {
+    let half = tokens / 2  // the most that is read by itself
+    guard let bound = classifier?.plan.mostRows, let most = sequences.product(bound), most <= half, !computesAllRows
+    else {
+      try prepare(BatchShape(tokens: tokens, sequences: sequences, read: half))
+      return try prepare(BatchShape(tokens: tokens, sequences: sequences, read: 0))
+    }
+    try prepare(BatchShape(tokens: tokens, sequences: sequences, read: most))
+  }
+
+  private func prepare(_ shape: BatchShape) throws(KluereError) {
     let head = HeadMemory.Shape(
-      plan: classifier?.plan, hidden: configuration.hiddenSize, labels: labelCount, sentences: sequences,
+      plan: classifier?.plan, hidden: configuration.hiddenSize, labels: labelCount, sentences: shape.sequences,
       dropoutSamples: dropoutSamples, training: training)
-    try memory.prepare(
-      configuration, precision, tokens: tokens, head: head, backward: training ? plan : nil, on: backend)
-    guard let rows = sequences.product(dropoutSamples) else { throw Network.unprepared }
+    try memory.prepare(configuration, precision, shape, head: head, backward: training ? plan : nil, on: backend)
+    guard let rows = shape.sequences.product(dropoutSamples) else { throw Network.unprepared }
     try types?.reserve(rows: rows, training: training, on: backend)
   }
 
   /// Last hidden states [tokens, hidden] in device memory, valid until the next call; fp32 where the residual path is.
   package func encode(
     _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
+  ) throws(KluereError) -> Values {
+    reads.take(batch)
+    return try runEncoder(weights, batch, dropout)
+  }
+
+  /// The same for the masked-LM head: at these rows, in any order. Others may not be there.
+  package func encode(
+    _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan = .off, only rows: [Int32]
+  ) throws(KluereError) {
+    if computesAllRows { reads.take(batch) } else { try reads.take(batch, rows: rows) }
+    _ = try runEncoder(weights, batch, dropout)
+  }
+
+  private func runEncoder(
+    _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan
   ) throws(KluereError) -> Values {
     try begin(batch, dropout)
     let pass = try makePass(weights)
@@ -71,8 +100,10 @@ package final class Network {
     _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan = .off
   ) throws(KluereError) -> UnsafeMutablePointer<Float> {
     guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
+    try reads.take(batch, of: classifier.plan)
+    if computesAllRows { reads.take(batch) }
     try begin(batch, dropout)
-    try loader.loadSpans(batch, shape, of: classifier.plan, into: memory.head, on: backend)
+    try loader.loadSpans(batch, shape, reads, of: classifier.plan, into: memory.head, on: backend)
     let pass = try makePass(weights)
     try recorded(.classify, weights) { () throws(KluereError) in
       try runEncoder(pass)
@@ -88,9 +119,9 @@ package final class Network {
   private func begin(_ batch: TokenBatch, _ dropout: DropoutPlan) throws(KluereError) {
     guard batch.tokenCount > 0 else { throw KluereError(.internal, "forward pass: the batch is empty") }
     self.dropout = dropout
-    shape = BatchShape(batch, padded: !training && backend.recordsPasses)
-    try reserve(tokens: shape.tokens, sequences: shape.sequences)
-    try loader.load(batch, shape, firstPosition: configuration.firstPosition, into: memory, on: backend)
+    shape = BatchShape(batch, reads, padded: !training && backend.recordsPasses)
+    try prepare(shape)
+    try loader.load(batch, shape, reads, firstPosition: configuration.firstPosition, into: memory, on: backend)
     try types?.load(batch, sequences: shape.sequences, copies: dropoutSamples, on: backend)
   }
 
@@ -115,7 +146,7 @@ package final class Network {
         embedded, stream: memory.embeddedStream, xhat: memory.embeddingXhat, rstd: memory.embeddingRstd,
         tables(pass.weights.floats, word: pass.packed?.word), embeddingTokens, gain: gain, bias: bias,
         rows: shape.tokens, width: configuration.embeddingWidth, epsilon: configuration.layerNormEpsilon,
-        pass.mask(dropout.hidden, DropoutSite.embedding))
+        pass.mask(dropout.hidden, DropoutSite.embedding, pass.all))
     }
     if let projection = layout.projection, let projected = memory.projected {
       try pass.linear(projected, embedded, projection, rows: shape.tokens)
@@ -124,6 +155,7 @@ package final class Network {
     for (layer, layerMemory) in zip(layers, memory.layers) { try layer.forward(pass, layerMemory, scratch) }
   }
 
+  /// Of the rows that are read.
   private func hiddenStates() throws(KluereError) -> Values {
     if let last = memory.layers.last { return last.residual(last.output, last.outputStream) }
     guard let embedded = memory.embedded else { throw Network.unprepared }
@@ -147,13 +179,20 @@ package final class Network {
   /// Logits [rows, vocabulary] of the masked-LM head at these rows of the last `encode`, in device memory.
   package func maskedLogits(_ weights: NetworkWeights, rows: [Int32]) throws(KluereError) -> ConstantFloats {
     guard maskedLM != nil else { throw KluereError(.state, "model: it has no masked-LM head") }
-    guard rows.allSatisfy({ $0 >= 0 && Int($0) < shape.tokens }) else { throw Network.unprepared }
+    let places = try places(of: rows)
     let pass = try makePass(weights)
     let memory = try maskedLM?.prepare(pass, rows: rows.count)
     guard let memory else { throw Network.unprepared }
-    try backend.copyIn(memory.rows, rows)
+    try backend.copyIn(memory.rows, places)
     try maskedLM?.forward(pass, try hiddenStates(), memory, count: rows.count)
     return UnsafePointer(memory.logits)
+  }
+
+  /// Where rows of the batch are in the last hidden states.
+  private func places(of rows: [Int32]) throws(KluereError) -> [Int32] {
+    let places = rows.compactMap { reads.place(of: $0) }
+    guard places.count == rows.count else { throw Network.unprepared }
+    return places
   }
 
   /// Ranges of masked tokens whose logits are in memory together: equal ones, as few as `MaskedLMHead` has memory for.
@@ -165,12 +204,11 @@ package final class Network {
     _ weights: NetworkWeights, rows: [Int32], labels: [Int32], scale: Float, _ update: UpdateStorage,
     gradients: FloatStorage
   ) throws(KluereError) {
-    guard rows.count == labels.count, rows.allSatisfy({ $0 >= 0 && Int($0) < shape.tokens }) else {
-      throw Network.unprepared
-    }
+    guard rows.count == labels.count else { throw Network.unprepared }
+    let places = try places(of: rows)
     let (pass, hidden) = (try makePass(weights), try hiddenStates())
     try maskedLM?.loss(
-      pass, hidden, rows: rows, labels: labels, scale: scale, update, parameters: gradients.pointer)
+      pass, hidden, rows: places, labels: labels, scale: scale, update, parameters: gradients.pointer)
   }
 
   /// Adds the sum of the rows' losses of the last forward pass to `update`, over all dropout samples, and prepares the
@@ -203,28 +241,32 @@ package final class Network {
   package func backward(_ weights: NetworkWeights, gradients: FloatStorage) throws(KluereError) {
     let pass = try makePass(weights)
     guard let gradient = memory.gradient else { throw Network.unprepared }
-    try backend.fill(gradient.floats, 0, count: shape.tokens * configuration.hiddenSize)
+    let output = memory.layers.last?.read?.gradient ?? gradient
+    try backend.fill(output.floats, 0, count: shape.topRows * configuration.hiddenSize)
     if let maskedLM {
-      try maskedLM.backward(pass, hiddenGradient: gradient, parameters: gradients.pointer)
+      try maskedLM.backward(pass, hiddenGradient: output, parameters: gradients.pointer)
     } else {
       guard let classifier else { throw KluereError(.state, "model: it has no classification head") }
       try types?.backward(rows: dropoutSamples * shape.sequences, on: backend)
       try classifier.backward(
-        pass, memory.head.before(types), copies: dropoutSamples, hiddenGradient: gradient,
+        pass, memory.head.before(types), copies: dropoutSamples, hiddenGradient: output,
         parameters: gradients.pointer)
     }
-    try backwardEncoder(pass, gradient, gradients: gradients.pointer)
+    try backwardEncoder(pass, output: output, gradient, gradients: gradients.pointer)
   }
 
-  /// From the gradient of the last hidden states down to the lowest parameters that want one.
-  private func backwardEncoder(_ pass: Pass, _ gradient: Values, gradients: Floats) throws(KluereError) {
+  /// From `output`, the gradient of the last hidden states, down to the lowest parameters that want one.
+  private func backwardEncoder(
+    _ pass: Pass, output: Values, _ gradient: Values, gradients: Floats
+  ) throws(KluereError) {
     let scratch = try layerScratch()
     for number in layers.indices.reversed() where number >= plan.firstLayer {
       let layer = layers[number]
+      let isTop = number == layers.count - 1
       // The top layer's values are still those of the forward pass.
-      if plan.recomputesLayers, number < layers.count - 1 { try layer.forward(pass, memory.layers[number], scratch) }
+      if plan.recomputesLayers, !isTop { try layer.forward(pass, memory.layers[number], scratch) }
       try layer.backward(
-        pass, memory.layers[number], scratch, gradient: gradient,
+        pass, memory.layers[number], scratch, output: isTop ? output : gradient, gradient: gradient,
         parameters: number < plan.frozenLayers ? nil : gradients,
         needsInput: number > plan.firstLayer || !plan.freezesEmbeddings)
     }
@@ -236,7 +278,7 @@ package final class Network {
       tables(gradients), dgain: gradients + layout.embeddingNorm.gain, dbias: gradients + layout.embeddingNorm.bias,
       try backwardThroughProjection(pass, gradient, scratch, parameters: gradients), xhat: xhat, rstd: rstd,
       gain: pass.weights.floats + layout.embeddingNorm.gain, embeddingTokens, rows: shape.tokens,
-      width: configuration.embeddingWidth, pass.mask(dropout.hidden, DropoutSite.embedding))
+      width: configuration.embeddingWidth, pass.mask(dropout.hidden, DropoutSite.embedding, pass.all))
   }
 
   /// Gradient of the embedding's result: `gradient` itself unless a projection stands between (ELECTRA).
@@ -288,12 +330,25 @@ package final class Network {
     guard let offsets = memory.offsets, let samples = memory.samples, let positions = memory.positionsInSentence else {
       throw Network.unprepared
     }
-    let sequences = PackedSequences(
-      offsets: offsets, count: shape.sequences, rows: shape.tokens, longest: shape.longest)
+    let all = LayerRows(
+      count: shape.tokens, numbers: nil,
+      sequences: PackedSequences(
+        offsets: offsets, count: shape.sequences, rows: shape.tokens, longest: shape.longest),
+      samples: Network.unsigned(samples), positions: Network.unsigned(positions))
+    var read = all
+    if let numbers = memory.read {
+      read.count = shape.read
+      read.numbers = UnsafePointer(numbers.rows)
+      read.sequences.queryOffsets = UnsafePointer(numbers.offsets)
+      read.sequences.queryRows = shape.read
+      read.sequences.longestQueries = shape.longestRead
+      read.samples = Network.unsigned(numbers.samples)
+      read.positions = Network.unsigned(numbers.positions)
+    }
     return Pass(
       backend: backend, configuration: configuration, weights: weights.base, packed: weights.packed, dropout: dropout,
-      tokens: shape.tokens, sequences: shape.sequences, packedSequences: sequences, samples: Network.unsigned(samples),
-      positions: Network.unsigned(positions), headPrecision: precision.ofHead)
+      sequences: shape.sequences, all: all, read: read,
+      queriesStart: NetworkMemory.queriesStart(shape, configuration), headPrecision: precision.ofHead)
   }
 
   private func layerScratch() throws(KluereError) -> LayerScratch {

@@ -52,6 +52,13 @@ package struct LayerSlots: Sendable {
   package var intermediate: LinearSlot
   package var output: LinearSlot
   package var outputNorm: NormSlot
+
+  /// Of `qkv` the part that makes queries, and the part that makes keys and values.
+  var queries: LinearSlot { LinearSlot(weight: qkv.weight, bias: qkv.bias, out: qkv.width, width: qkv.width) }
+  var keys: LinearSlot {
+    LinearSlot(
+      weight: qkv.weight + qkv.width * qkv.width, bias: qkv.bias + qkv.width, out: 2 * qkv.width, width: qkv.width)
+  }
 }
 
 /// A classifier's head.
@@ -166,8 +173,16 @@ package struct ParameterLayout: Sendable {
     count = plan.offset
   }
 
-  /// Those that `WeightForm` is about: of the encoder's layers. The head's rows are few, and its logits decide.
-  var narrowLinears: [LinearSlot] { layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] } }
+  /// Linear layers of the encoder's layers, as a pass multiplies: the top layer makes its queries by themselves. They are also
+  /// those that `WeightForm` is about: the head's rows are few, and its logits decide.
+  var narrowLinears: [LinearSlot] {
+    var all: [LinearSlot] = []
+    for (number, layer) in layers.enumerated() {
+      all += number == layers.count - 1 ? [layer.queries, layer.keys] : [layer.qkv]
+      all += [layer.attentionOutput, layer.intermediate, layer.output]
+    }
+    return all
+  }
 
   /// Whether a tensor has fewer bits in a `WeightForm`: it is of those layers' weights, or the word embeddings.
   func isNarrow(_ slot: TensorSlot) -> Bool {
@@ -177,7 +192,7 @@ package struct ParameterLayout: Sendable {
 
   /// Every linear layer.
   var linears: [LinearSlot] {
-    var all = layers.flatMap { [$0.qkv, $0.attentionOutput, $0.intermediate, $0.output] }
+    var all = narrowLinears
     if let classifier { all += classifier.layers + [classifier.output] } else { all += [pooler].compactMap { $0 } }
     all += [projection, maskedLM?.dense, maskedLM?.decoder].compactMap { $0 }
     return all

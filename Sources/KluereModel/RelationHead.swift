@@ -51,6 +51,14 @@ enum HeadFeature: Sendable {
   /// The entity's pieces and its markers.
   case subjectMarked, objectMarked
 
+  /// Whether it is one token of any sentence.
+  var isOneRow: Bool {
+    switch self {
+    case .cls, .subjectStart, .objectStart: true
+    case .subjectPieces, .objectPieces, .subjectMarked, .objectMarked: false
+    }
+  }
+
   /// Tokens [begin, end) of the sentence, never none: an entity that shows nowhere is [CLS].
   func span(in example: EncodedExample) -> (begin: Int, end: Int) {
     func start(_ places: EntityPlaces) -> (Int, Int) {
@@ -106,6 +114,8 @@ struct HeadPlan {
   var featureBlock = 0
   /// Each column's maximum over a feature's tokens; else their mean.
   var takesMaximum = false
+  /// Rows of a sentence that it reads, nil: as many as its entities have.
+  var mostRows: Int? { features.allSatisfy(\.isOneRow) ? features.count : nil }
   /// Names of the linear layers, in the order of the parameters, with how many blocks each reads at once.
   var layers: [(name: HeadLayer, blocks: Int)]
   var steps: [HeadStep]

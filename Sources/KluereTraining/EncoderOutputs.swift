@@ -149,7 +149,7 @@ final class EncoderOutputs {
       let (begin, end) = (rows.offsets[sequences.lowerBound], rows.offsets[sequences.upperBound])
       let wanted = positions.indices.filter { positions[$0] >= begin && positions[$0] < end }
       guard !wanted.isEmpty else { return }
-      _ = try network.encode(weights, batch)
+      try network.encode(weights, batch, only: wanted.map { Int32(clamping: positions[$0] - begin) })
       for start in stride(from: 0, to: wanted.count, by: EncoderOutputs.maskedRows) {
         let part = wanted[start..<min(start + EncoderOutputs.maskedRows, wanted.count)]
         let logits = try network.maskedLogits(

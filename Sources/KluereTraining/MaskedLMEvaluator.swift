@@ -108,7 +108,7 @@ final class MaskedLMEvaluator {
   private func compute(_ rows: MaskedRows, _ weights: NetworkWeights) throws(KluereError) -> Int {
     let backend = context.backend
     let vocabulary = model.configuration.vocabularySize
-    _ = try network.encode(weights, batch)
+    try network.encode(weights, batch, only: rows.places)
     var correct = 0
     for slice in network.maskedSlices(rows.places.count) {
       let scores = try network.maskedLogits(weights, rows: Array(rows.places[slice]))

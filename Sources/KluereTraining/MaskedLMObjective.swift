@@ -82,7 +82,7 @@ final class MaskedLMObjective: Objective {
   func add(_ pass: UpdatePass) throws(KluereError) {
     // Nothing is asked for: nothing is learned.
     guard !rows.places.isEmpty else { return }
-    _ = try pass.network.encode(pass.weights, pass.batch, pass.dropout)
+    try pass.network.encode(pass.weights, pass.batch, pass.dropout, only: rows.places)
     try pass.network.maskedLoss(
       pass.weights, rows: rows.places, labels: rows.answers, scale: pass.scale, pass.numbers, gradients: pass.gradients)
     try pass.network.backward(pass.weights, gradients: pass.gradients)

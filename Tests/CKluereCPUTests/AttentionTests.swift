@@ -2,6 +2,16 @@ import CKluereCPU
 import Glibc
 import Testing
 
+/// Columns of these rows of x, whose rows are `across` wide.
+private func columns(_ x: [Float], _ rows: [Int], _ columns: Range<Int>, of across: Int) -> [Float] {
+  var part: [Float] = []
+  for row in rows {
+    let begin = row * across
+    part += x[begin + columns.lowerBound..<begin + columns.upperBound]
+  }
+  return part
+}
+
 private struct Case {
   let lengths: [Int]
   let heads, width: Int
@@ -24,16 +34,74 @@ private struct Case {
 
   /// out, lse, dqkv of the engine.
   func run(_ engine: OpaquePointer) -> [[Float]] {
-    var out = [Float](repeating: .nan, count: rows * heads * width)
+    run(engine, qkv: qkv, dout: dout, offsets: offsets, mask: mask)
+  }
+
+  /// The same on other rows of this shape.
+  func run(
+    _ engine: OpaquePointer, qkv: [Float], dout: [Float], offsets: [Int32], mask: Mask, withLSE: Bool = true,
+    savedLSE: [Float]? = nil
+  ) -> [[Float]] {
+    let all = heads * width
+    let rows = dout.count / all
+    var out = [Float](repeating: .nan, count: rows * all)
     var lse = [Float](repeating: .nan, count: heads * rows)
     var dqkv = [Float](repeating: .nan, count: qkv.count)
-    mask.withUnsafe { dropout in
-      #expect(kk_attention(engine, &out, &lse, qkv, offsets, lengths.count, heads, width, dropout) == 0)
-      #expect(
-        kk_attention_backward(
-          engine, &dqkv, dout, out, lse, qkv, offsets, lengths.count, heads, width, dropout) == 0)
+    qkv.withUnsafeBufferPointer { numbers in
+      offsets.withUnsafeBufferPointer { offsets in
+        mask.withUnsafe { dropout in
+          var input = kk_attention_input(
+            queries: numbers.baseAddress, keys: numbers.baseAddress.map { $0 + all }, query_stride: 3 * all,
+            key_stride: 3 * all, query_offsets: offsets.baseAddress, key_offsets: offsets.baseAddress,
+            sequences: offsets.count - 1, heads: heads, head_width: width)
+          if withLSE {
+            #expect(kk_attention(engine, &out, &lse, &input, dropout) == 0)
+          } else {
+            #expect(kk_attention(engine, &out, nil, &input, dropout) == 0)
+          }
+          let saved = savedLSE ?? lse
+          dqkv.withUnsafeMutableBufferPointer { gradient in
+            guard let base = gradient.baseAddress else { return }
+            #expect(kk_attention_backward(engine, base, base + all, dout, out, saved, &input, dropout) == 0)
+          }
+        }
+      }
     }
     return [out, lse, dqkv]
+  }
+
+  /// out, lse, dqueries, dkeys where these rows alone ask, `asked` of each sequence, with queries in an array of their own.
+  func run(_ engine: OpaquePointer, asking chosen: [Int], _ asked: [Int32]) -> [[Float]] {
+    let all = heads * width
+    let queries = columns(qkv, chosen, 0..<all, of: 3 * all)
+    let keys = columns(qkv, Array(0..<rows), all..<3 * all, of: 3 * all)
+    let gradients = columns(dout, chosen, 0..<all, of: all)
+    let queryOffsets = asked.reduce(into: [Int32(0)]) { $0.append($0[$0.count - 1] + $1) }
+    var mask = mask
+    mask.samples = chosen.map { self.mask.samples[$0] }
+    mask.positions = chosen.map { self.mask.positions[$0] }
+    var out = [Float](repeating: .nan, count: queries.count)
+    var lse = [Float](repeating: .nan, count: heads * chosen.count)
+    var dqueries = [Float](repeating: .nan, count: queries.count)
+    var dkeys = [Float](repeating: .nan, count: keys.count)
+    queries.withUnsafeBufferPointer { queries in
+      keys.withUnsafeBufferPointer { keys in
+        offsets.withUnsafeBufferPointer { offsets in
+          queryOffsets.withUnsafeBufferPointer { queryOffsets in
+            mask.withUnsafe { dropout in
+              var input = kk_attention_input(
+                queries: queries.baseAddress, keys: keys.baseAddress, query_stride: all, key_stride: 2 * all,
+                query_offsets: queryOffsets.baseAddress, key_offsets: offsets.baseAddress, sequences: lengths.count,
+                heads: heads, head_width: width)
+              #expect(kk_attention(engine, &out, &lse, &input, dropout) == 0)
+              #expect(
+                kk_attention_backward(engine, &dqueries, &dkeys, gradients, out, lse, &input, dropout) == 0)
+            }
+          }
+        }
+      }
+    }
+    return [out, lse, dqueries, dkeys]
   }
 
   /// The same in double.
@@ -169,17 +237,12 @@ func `attention with head widths of all kinds`(width: Int, threshold: UInt32) th
         let begin = Int(c.offsets[s])
         let n = c.lengths[s]
         let qkv = Array(c.qkv[begin * across..<(begin + n) * across])
-        var out = [Float](repeating: .nan, count: n * all)
-        var dqkv = [Float](repeating: .nan, count: n * across)
         let lse = (0..<c.heads).flatMap { h in packed[1][h * c.rows + begin..<h * c.rows + begin + n] }
-        c.mask.dropFirst(begin).withUnsafe { dropout in
-          // Without lse, as in inference.
-          #expect(kk_attention(engine, &out, nil, qkv, [0, Int32(n)], 1, c.heads, c.width, dropout) == 0)
-          #expect(
-            kk_attention_backward(
-              engine, &dqkv, Array(c.dout[begin * all..<(begin + n) * all]), out, lse, qkv, [0, Int32(n)], 1, c.heads,
-              c.width, dropout) == 0)
-        }
+        // Without lse, as in inference.
+        let alone = c.run(
+          engine, qkv: qkv, dout: Array(c.dout[begin * all..<(begin + n) * all]), offsets: [0, Int32(n)],
+          mask: c.mask.dropFirst(begin), withLSE: false, savedLSE: lse)
+        let (out, dqkv) = (alone[0], alone[2])
         #expect(sameBits(out, Array(packed[0][begin * all..<(begin + n) * all])), "\(isaName(isa)), sentence \(s)")
         #expect(
           sameBits(dqkv, Array(packed[2][begin * across..<(begin + n) * across])), "\(isaName(isa)), sentence \(s)")
@@ -188,13 +251,52 @@ func `attention with head widths of all kinds`(width: Int, threshold: UInt32) th
   }
 }
 
+/// A query's result is that of the whole, to the bit; keys have the gradients of the queries that there are.
+@Test(arguments: [7, 24, 64], [UInt32(0), 13_000])
+func `rows that ask alone give what they give among all`(width: Int, threshold: UInt32) throws {
+  // The third and the fifth ask nothing; the last asks with more rows than a block has.
+  let c = Case([9, 70, 1, 33, 0, 150], heads: 2, width: width, threshold: threshold)
+  let all = c.heads * width
+  var chosen: [Int] = []
+  var asked: [Int32] = []
+  for (s, length) in c.lengths.enumerated() {
+    let rows = (0..<length).filter { s == 5 ? $0 % 2 == 1 : s != 2 && ($0 == 0 || $0 % 11 == 5) }
+    chosen += rows.map { Int(c.offsets[s]) + $0 }
+    asked.append(Int32(rows.count))
+  }
+  var gradients = [Float](repeating: 0, count: c.dout.count)
+  for row in chosen {
+    let range = row * all..<(row + 1) * all
+    gradients.replaceSubrange(range, with: c.dout[range])
+  }
+  try onEveryEngine { engine in
+    let whole = c.run(engine, qkv: c.qkv, dout: gradients, offsets: c.offsets, mask: c.mask)
+    let some = c.run(engine, asking: chosen, asked)
+    #expect(sameBits(some[0], columns(whole[0], chosen, 0..<all, of: all)), "out")
+    let lse = (0..<c.heads).flatMap { h -> [Float] in chosen.map { whole[1][h * c.rows + $0] } }
+    #expect(sameBits(some[1], lse), "lse")
+    #expect(sameBits(some[2], columns(whole[2], chosen, 0..<all, of: 3 * all)), "dqueries")
+    let keys = columns(whole[2], Array(0..<c.rows), all..<3 * all, of: 3 * all)
+    expectClose(some[3], doubles(keys), 2e-6, "dkeys")
+    let silent = columns(some[3], [Int(c.offsets[2])], 0..<2 * all, of: 2 * all)
+    #expect(silent.allSatisfy { $0 == 0 }, "keys that nobody asks")
+    return some
+  } check: { _, _ in
+  }
+}
+
 @Test func `attention over nothing does nothing`() throws {
+  let offsets: [Int32] = [0, 0, 0]
   for isa in instructionSets {
     try withEngine(isa, threads: 2) { engine in
       var out: Float = 7
-      Mask(rows: 1, threshold: 0).withUnsafe { dropout in
-        #expect(kk_attention(engine, &out, nil, [0], [0], 0, 2, 4, dropout) == 0)
-        #expect(kk_attention(engine, &out, nil, [0], [0, 0, 0], 2, 2, 4, dropout) == 0)
+      offsets.withUnsafeBufferPointer { offsets in
+        for count in [0, 2] {
+          var input = kk_attention_input(
+            queries: nil, keys: nil, query_stride: 24, key_stride: 24, query_offsets: offsets.baseAddress,
+            key_offsets: offsets.baseAddress, sequences: count, heads: 2, head_width: 4)
+          #expect(kk_attention(engine, &out, nil, &input, nil) == 0)
+        }
       }
       #expect(out == 7)
     }

@@ -138,16 +138,22 @@ void kk_pool_spans_backward(kk_engine *engine, float *dx, const float *dy, const
                             size_t count, size_t width);
 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ------------------ */
-/* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets [sequences + 1]:
- * sequence s owns rows offsets[s] .. offsets[s+1]; offsets[0] is 0. out [rows, heads * head_width]. lse [heads,
- * rows]: log of the softmax's denominator, natural, with the scale inside; NULL in inference. dropout on the
- * probabilities: sample[] and position[] per row as everywhere; head h uses site + h. */
-int kk_attention(kk_engine *engine, float *out, float *lse, const float *qkv, const int32_t *offsets, size_t sequences,
-                 size_t heads, size_t head_width, const kk_dropout *dropout);
-/* dqkv = gradient. */
-int kk_attention_backward(kk_engine *engine, float *dqkv, const float *dout, const float *out, const float *lse,
-                          const float *qkv, const int32_t *offsets, size_t sequences, size_t heads, size_t head_width,
-                          const kk_dropout *dropout);
+/* Sequence s asks with queries query_offsets[s] .. query_offsets[s+1] and has the keys and values key_offsets[s] ..
+ * key_offsets[s+1]; both begin with 0. A row of `queries` and one of `keys` begin so many floats after the one before; the
+ * latter holds keys, then values, each head after head. Where every token asks, both may be parts of one product's result
+ * [rows, 3 * heads * head_width]; where only some do, a query's result does not depend on the others. */
+typedef struct kk_attention_input {
+  const float *queries, *keys;
+  size_t query_stride, key_stride;
+  const int32_t *query_offsets, *key_offsets; /* [sequences + 1] */
+  size_t sequences, heads, head_width;
+} kk_attention_input;
+/* out [queries, heads * head_width]. lse [heads, queries]: log of the softmax's denominator, natural, with the scale inside;
+ * NULL in inference. dropout on the probabilities: sample[] and position[] per query; head h uses site + h. */
+int kk_attention(kk_engine *engine, float *out, float *lse, const kk_attention_input *input, const kk_dropout *dropout);
+/* dqueries, dkeys = gradients, laid out as queries and keys. */
+int kk_attention_backward(kk_engine *engine, float *dqueries, float *dkeys, const float *dout, const float *out,
+                          const float *lse, const kk_attention_input *input, const kk_dropout *dropout);
 
 /* ---- loss.c -------------------------------------------------------------------------------------------------------- */
 /* loss[row] = -log softmax(logits[row])[label]; dlogits = scale * (softmax - onehot), NULL if not wanted. A label outside

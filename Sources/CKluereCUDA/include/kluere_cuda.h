@@ -175,15 +175,22 @@ int kc_pool_spans_backward(kc_device *device, float *dx, const float *dy, const 
                            size_t features, size_t count, size_t width);
 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ---- */
-/* qkv [rows, 3 * heads * head_width]: a row holds q, then k, then v, each head after head. offsets (device) [sequences
- * + 1]: sequence s owns rows offsets[s] .. offsets[s+1]; an empty sequence is allowed. longest: at least the tokens of
- * the longest sequence. out [rows, heads * head_width]. lse [heads, rows]: log of the softmax's denominator, natural,
- * with the scale inside; NULL in inference. Rows that no sequence owns are not written. */
-int kc_attention(kc_device *device, kc_array out, float *lse, kc_array qkv, const int32_t *offsets, size_t sequences,
-                 size_t rows, size_t longest, size_t heads, size_t head_width, const kc_dropout *dropout);
-int kc_attention_backward(kc_device *device, kc_array dqkv, kc_array dout, kc_array out, const float *lse,
-                          kc_array qkv, const int32_t *offsets, size_t sequences, size_t rows, size_t longest,
-                          size_t heads, size_t head_width, const kc_dropout *dropout);
+/* Arrays and offsets in device memory, laid out as in kk_attention_input (kluere_cpu.h), except that the first sequence may
+ * begin behind row 0. rows: those of out and lse, at least query_offsets[sequences]. longest_queries, longest_keys: at least
+ * those of any sequence. A sequence without queries, or without anything, is allowed. */
+typedef struct kc_attention_input {
+  kc_array queries, keys;
+  size_t query_stride, key_stride;
+  const int32_t *query_offsets, *key_offsets;
+  size_t sequences, rows, longest_queries, longest_keys, heads, head_width;
+} kc_attention_input;
+/* out [rows, heads * head_width]. lse [heads, rows]: log of the softmax's denominator, natural, with the scale inside; NULL
+ * in inference. Rows that no sequence owns are not written. */
+int kc_attention(kc_device *device, kc_array out, float *lse, const kc_attention_input *input,
+                 const kc_dropout *dropout);
+/* dqueries, dkeys = gradients, laid out as queries and keys. */
+int kc_attention_backward(kc_device *device, kc_array dqueries, kc_array dkeys, kc_array dout, kc_array out,
+                          const float *lse, const kc_attention_input *input, const kc_dropout *dropout);
 
 /* ---- loss.c and optimizer.c: one update, without waiting for its numbers ---- */
 /* Lives in device memory (kc_allocate, then kc_update_start); the host sees it through kc_update_read alone. */

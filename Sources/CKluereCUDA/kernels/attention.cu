@@ -12,38 +12,56 @@
 
 // This block's sequence, head and own rows.
 struct head_place {
-  kc_u64 begin;           // first row of the sequence in the batch
-  unsigned length, first; // rows of the sequence; the first of the own rows
+  kc_u64 query, key;      // first query of the sequence in the batch, and first key
+  unsigned queries, keys; // how many of each
+  unsigned first;         // of the own rows
   unsigned width, stride; // of a head; floats from one row of the tile to the next
   kc_u64 layer, column;   // width of the layer; first column of the head
 };
 KC_DEVICE head_place place_of(const kc_attention_parameters &p, unsigned own_rows) {
   const unsigned sequence = blockIdx.x / p.tiles;
-  const int begin = p.offsets[sequence], end = p.offsets[sequence + 1];
-  return {(kc_u64)begin,    (unsigned)(end - begin),        blockIdx.x % p.tiles * own_rows,  p.head_width,
-          p.head_width | 1, (kc_u64)p.heads * p.head_width, (kc_u64)blockIdx.y * p.head_width};
+  const int query = p.query_offsets[sequence], key = p.key_offsets[sequence];
+  return {(kc_u64)query,
+          (kc_u64)key,
+          (unsigned)(p.query_offsets[sequence + 1] - query),
+          (unsigned)(p.key_offsets[sequence + 1] - key),
+          blockIdx.x % p.tiles * own_rows,
+          p.head_width,
+          p.head_width | 1,
+          (kc_u64)p.heads * p.head_width,
+          (kc_u64)blockIdx.y * p.head_width};
 }
-// Elements of a row of the sequence; part 0: queries, 1: keys, 2: values.
-KC_DEVICE kc_u64 in_qkv(const head_place &h, unsigned row, unsigned part) {
-  return ((h.begin + row) * 3 + part) * h.layer + h.column;
+// Elements of a row of the sequence; part 0: keys, 1: values.
+KC_DEVICE kc_u64 in_queries(const kc_attention_parameters &p, const head_place &h, unsigned row) {
+  return (h.query + row) * p.query_stride + h.column;
 }
-KC_DEVICE kc_u64 in_out(const head_place &h, unsigned row) { return (h.begin + row) * h.layer + h.column; }
+KC_DEVICE kc_u64 in_keys(const kc_attention_parameters &p, const head_place &h, unsigned row, unsigned part) {
+  return (h.key + row) * p.key_stride + part * h.layer + h.column;
+}
+KC_DEVICE kc_u64 in_out(const head_place &h, unsigned row) { return (h.query + row) * h.layer + h.column; }
 
-// Rows [first, first + rows) of the sequence, zeros past its end, a warp to a row. step: elements from row to row.
+// Rows [first, first + rows) of the `there` that the sequence has, zeros past its end, a warp to a row. step: elements
+// from row to row.
 template <class T>
 KC_DEVICE void load_rows(float *to, unsigned stride, const void *array, kc_u64 at, kc_u64 step, unsigned first,
-                         unsigned rows, const head_place &h) {
+                         unsigned rows, unsigned there, const head_place &h) {
   const typename T::word *from = (const typename T::word *)array + at;
   for (unsigned row = kc_warp(); row < rows; row += blockDim.x / 32) {
     for (unsigned column = kc_lane(); column < h.width; column += 32)
-      to[row * stride + column] = first + row < h.length ? T::up(from[row * step + column]) : 0.0f;
+      to[row * stride + column] = first + row < there ? T::up(from[row * step + column]) : 0.0f;
   }
 }
 template <class T>
-KC_DEVICE void load_tile(float *tile, const void *array, kc_u64 at, kc_u64 step, unsigned first, const head_place &h) {
+KC_DEVICE void load_tile(float *tile, const void *array, kc_u64 at, kc_u64 step, unsigned first, unsigned there,
+                         const head_place &h) {
   kc_sync(); // all have read the tile before
-  load_rows<T>(tile, h.stride, array, at, step, first, 32, h);
+  load_rows<T>(tile, h.stride, array, at, step, first, 32, there, h);
   kc_sync();
+}
+template <class T>
+KC_DEVICE void load_keys(float *tile, const kc_attention_parameters &p, unsigned key, unsigned part,
+                         const head_place &h) {
+  load_tile<T>(tile, p.keys, in_keys(p, h, key, part), p.key_stride, key, h.keys, h);
 }
 
 // s[q] = own row q . the tile's row of this lane
@@ -102,7 +120,7 @@ KC_DEVICE void clear(float sum[Q][C]) {
 // ---- masks ----
 
 KC_DEVICE kc_bits mask_bits(const kc_attention_parameters &p, const head_place &h, unsigned query, unsigned group) {
-  const kc_u64 row = h.begin + (query < h.length ? query : h.length - 1);
+  const kc_u64 row = h.query + (query < h.queries ? query : h.queries - 1);
   return kc_philox(group, p.mask.position[row], p.mask.sample[row], p.mask.site + blockIdx.y, p.mask.seed);
 }
 // Number n of the 8 of a call; chosen by comparison, since registers have no index.
@@ -159,11 +177,11 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(float, shared);
   const unsigned own_rows = blockDim.x / 32 * Q;
   const head_place h = place_of(p, own_rows);
-  if (h.first >= h.length) return;
+  if (h.first >= h.queries) return;
   float *queries = shared, *tile = queries + own_rows * h.width, *own = queries + kc_warp() * Q * h.width;
   const unsigned query = h.first + kc_warp() * Q;
-  const kc_u64 step = 3 * h.layer;
-  load_rows<T>(queries, h.width, p.qkv, in_qkv(h, h.first, 0), step, h.first, own_rows, h);
+  load_rows<T>(queries, h.width, p.queries, in_queries(p, h, h.first), p.query_stride, h.first, own_rows, h.queries,
+               h);
   float sum[Q][C], largest[Q], total[Q];
   clear<C, Q>(sum);
   KC_UNROLL
@@ -171,26 +189,26 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
     largest[q] = LOWEST;
     total[q] = 0;
   }
-  for (unsigned key = 0; key < h.length; key += 32) {
+  for (unsigned key = 0; key < h.keys; key += 32) {
     float s[Q];
-    load_tile<T>(tile, p.qkv, in_qkv(h, key, 1), step, key, h);
+    load_keys<T>(tile, p, key, 0, h);
     multiply_tile<Q>(s, own, tile, h);
-    softmax_step<C, Q>(s, largest, total, sum, p.scale, key + kc_lane() < h.length);
+    softmax_step<C, Q>(s, largest, total, sum, p.scale, key + kc_lane() < h.keys);
     if (p.mask.threshold != 0) {
       bool kept[Q];
       keys_kept<Q>(kept, p, h, query, key);
       KC_UNROLL
       for (int q = 0; q < Q; q++) s[q] = kept[q] ? s[q] * p.mask.scale : 0.0f;
     }
-    load_tile<T>(tile, p.qkv, in_qkv(h, key, 2), step, key, h);
+    load_keys<T>(tile, p, key, 1, h);
     add_tile<C, Q>(sum, s, tile, h);
   }
   KC_UNROLL
   for (int q = 0; q < Q; q++) {
     const float all = kc_warp_sum(total[q]);
-    if (query + q >= h.length) continue;
+    if (query + q >= h.queries) continue;
     store_row<T, C>(p.out, in_out(h, query + q), sum[q], 1.0f / all, h);
-    if (p.lse && kc_lane() == 0) p.lse[blockIdx.y * p.rows + h.begin + query + q] = largest[q] + logf(all);
+    if (p.lse && kc_lane() == 0) p.lse[blockIdx.y * p.rows + h.query + query + q] = largest[q] + logf(all);
   }
 }
 
@@ -199,7 +217,7 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
 // dout . out of a query: what the gradient of a softmax subtracts.
 template <class T>
 KC_DEVICE float gradient_mean(const kc_attention_parameters &p, const head_place &h, unsigned query) {
-  const kc_u64 at = in_out(h, query < h.length ? query : h.length - 1);
+  const kc_u64 at = in_out(h, query < h.queries ? query : h.queries - 1);
   const typename T::word *out = (const typename T::word *)p.out + at, *dout = (const typename T::word *)p.dout + at;
   float sum = 0;
   for (unsigned column = kc_lane(); column < h.width; column += 32) sum += T::up(out[column]) * T::up(dout[column]);
@@ -211,41 +229,41 @@ KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(float, shared);
   const unsigned own_rows = blockDim.x / 32 * Q;
   const head_place h = place_of(p, own_rows);
-  if (h.first >= h.length) return;
+  if (h.first >= h.queries) return;
   float *queries = shared, *gradients = queries + own_rows * h.width, *tile = gradients + own_rows * h.width;
   const unsigned own = kc_warp() * Q * h.width, query = h.first + kc_warp() * Q;
-  const kc_u64 step = 3 * h.layer;
-  load_rows<T>(queries, h.width, p.qkv, in_qkv(h, h.first, 0), step, h.first, own_rows, h);
-  load_rows<T>(gradients, h.width, p.dout, in_out(h, h.first), h.layer, h.first, own_rows, h);
+  load_rows<T>(queries, h.width, p.queries, in_queries(p, h, h.first), p.query_stride, h.first, own_rows, h.queries,
+               h);
+  load_rows<T>(gradients, h.width, p.dout, in_out(h, h.first), h.layer, h.first, own_rows, h.queries, h);
   float sum[Q][C], lse[Q], mean[Q];
   clear<C, Q>(sum);
   KC_UNROLL
   for (int q = 0; q < Q; q++) {
     mean[q] = gradient_mean<T>(p, h, query + q);
-    const kc_u64 at = blockIdx.y * p.rows + h.begin + query + q;
-    lse[q] = query + q < h.length ? p.lse[at] : 0.0f;
-    if (query + q < h.length && kc_lane() == 0) p.mean[at] = mean[q];
+    const kc_u64 at = blockIdx.y * p.rows + h.query + query + q;
+    lse[q] = query + q < h.queries ? p.lse[at] : 0.0f;
+    if (query + q < h.queries && kc_lane() == 0) p.mean[at] = mean[q];
   }
-  for (unsigned key = 0; key < h.length; key += 32) {
+  for (unsigned key = 0; key < h.keys; key += 32) {
     float s[Q], d[Q];
     bool kept[Q];
-    load_tile<T>(tile, p.qkv, in_qkv(h, key, 1), step, key, h);
+    load_keys<T>(tile, p, key, 0, h);
     multiply_tile<Q>(s, queries + own, tile, h);
-    load_tile<T>(tile, p.qkv, in_qkv(h, key, 2), step, key, h);
+    load_keys<T>(tile, p, key, 1, h);
     multiply_tile<Q>(d, gradients + own, tile, h);
     if (p.mask.threshold != 0) keys_kept<Q>(kept, p, h, query, key);
     KC_UNROLL
     for (int q = 0; q < Q; q++) {
-      const float weight = key + kc_lane() < h.length ? expf(s[q] * p.scale - lse[q]) : 0.0f;
+      const float weight = key + kc_lane() < h.keys ? expf(s[q] * p.scale - lse[q]) : 0.0f;
       if (p.mask.threshold != 0) d[q] = kept[q] ? d[q] * p.mask.scale : 0.0f;
       s[q] = weight * (d[q] - mean[q]) * p.scale;
     }
-    load_tile<T>(tile, p.qkv, in_qkv(h, key, 1), step, key, h);
+    load_keys<T>(tile, p, key, 0, h);
     add_tile<C, Q>(sum, s, tile, h);
   }
   KC_UNROLL
   for (int q = 0; q < Q; q++) {
-    if (query + q < h.length) store_row<T, C>(p.dqkv, in_qkv(h, query + q, 0), sum[q], 1.0f, h);
+    if (query + q < h.queries) store_row<T, C>(p.dqueries, in_queries(p, h, query + q), sum[q], 1.0f, h);
   }
 }
 
@@ -254,24 +272,23 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(float, shared);
   const unsigned own_rows = blockDim.x / 32 * Q;
   const head_place h = place_of(p, own_rows);
-  if (h.first >= h.length) return;
+  if (h.first >= h.keys) return;
   float *keys = shared, *values = keys + own_rows * h.width, *tile = values + own_rows * h.width;
   const unsigned own = kc_warp() * Q * h.width, key = h.first + kc_warp() * Q;
-  const kc_u64 step = 3 * h.layer;
-  load_rows<T>(keys, h.width, p.qkv, in_qkv(h, h.first, 1), step, h.first, own_rows, h);
-  load_rows<T>(values, h.width, p.qkv, in_qkv(h, h.first, 2), step, h.first, own_rows, h);
+  load_rows<T>(keys, h.width, p.keys, in_keys(p, h, h.first, 0), p.key_stride, h.first, own_rows, h.keys, h);
+  load_rows<T>(values, h.width, p.keys, in_keys(p, h, h.first, 1), p.key_stride, h.first, own_rows, h.keys, h);
   float key_sum[Q][C], value_sum[Q][C];
   clear<C, Q>(key_sum);
   clear<C, Q>(value_sum);
-  for (unsigned first = 0; first < h.length; first += 32) {
+  for (unsigned first = 0; first < h.queries; first += 32) {
     const unsigned query = first + kc_lane();
-    const kc_u64 at = blockIdx.y * p.rows + h.begin + query;
-    const float lse = query < h.length ? p.lse[at] : -LOWEST, mean = query < h.length ? p.mean[at] : 0.0f;
+    const kc_u64 at = blockIdx.y * p.rows + h.query + query;
+    const float lse = query < h.queries ? p.lse[at] : -LOWEST, mean = query < h.queries ? p.mean[at] : 0.0f;
     float s[Q], d[Q];
     bool kept[Q];
-    load_tile<T>(tile, p.qkv, in_qkv(h, first, 0), step, first, h);
+    load_tile<T>(tile, p.queries, in_queries(p, h, first), p.query_stride, first, h.queries, h);
     multiply_tile<Q>(s, keys + own, tile, h);
-    load_tile<T>(tile, p.dout, in_out(h, first), h.layer, first, h);
+    load_tile<T>(tile, p.dout, in_out(h, first), h.layer, first, h.queries, h);
     multiply_tile<Q>(d, values + own, tile, h);
     if (p.mask.threshold != 0) queries_keep<Q>(kept, p, h, query, key);
     KC_UNROLL
@@ -283,14 +300,14 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
       d[q] = weight * factor;
     }
     add_tile<C, Q>(value_sum, d, tile, h);
-    load_tile<T>(tile, p.qkv, in_qkv(h, first, 0), step, first, h);
+    load_tile<T>(tile, p.queries, in_queries(p, h, first), p.query_stride, first, h.queries, h);
     add_tile<C, Q>(key_sum, s, tile, h);
   }
   KC_UNROLL
   for (int q = 0; q < Q; q++) {
-    if (key + q >= h.length) continue;
-    store_row<T, C>(p.dqkv, in_qkv(h, key + q, 1), key_sum[q], 1.0f, h);
-    store_row<T, C>(p.dqkv, in_qkv(h, key + q, 2), value_sum[q], 1.0f, h);
+    if (key + q >= h.keys) continue;
+    store_row<T, C>(p.dkeys, in_keys(p, h, key + q, 0), key_sum[q], 1.0f, h);
+    store_row<T, C>(p.dkeys, in_keys(p, h, key + q, 1), value_sum[q], 1.0f, h);
   }
 }
 

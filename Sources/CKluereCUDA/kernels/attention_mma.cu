@@ -164,35 +164,41 @@ KC_DEVICE score_block mask_factors(const kc_mask &mask, mask_row row, int key) {
 // ---- places ----
 
 struct head_place {
-  kc_u64 begin;             // first row of the sequence in the batch
-  int length, first;        // rows of the sequence; the first of the own rows
-  int own;                  // this warp's first row among the block's 64
-  int active;               // whether the warp has rows; if not, it only takes part in loads and barriers
-  kc_u64 layer;             // width of the layer
-  const kc_u16 *qkv, *dout; // first row of the sequence, this head
-  kc_u64 lse;               // element of lse and mean of the sequence's first row
+  kc_u64 query;                     // first query of the sequence in the batch
+  int queries, keys;                // how many of each the sequence has
+  int first;                        // the first of the own rows
+  int own;                          // this warp's first row among the block's 64
+  kc_u64 layer;                     // width of the layer
+  const kc_u16 *ask, *keep, *dout;  // the sequence's first query, first key, first gradient; this head
+  kc_u64 lse;                       // element of lse and mean of the sequence's first query
 };
 template <int W>
 KC_DEVICE head_place place_of(const kc_attention_parameters &p) {
   const unsigned sequence = blockIdx.x / p.tiles;
+  const kc_u64 column = (kc_u64)blockIdx.y * W;
   head_place h;
-  h.begin = (kc_u64)p.offsets[sequence];
-  h.length = p.offsets[sequence + 1] - p.offsets[sequence];
+  h.query = (kc_u64)p.query_offsets[sequence];
+  h.queries = p.query_offsets[sequence + 1] - p.query_offsets[sequence];
+  h.keys = p.key_offsets[sequence + 1] - p.key_offsets[sequence];
   h.first = (int)(blockIdx.x % p.tiles * 64);
   h.own = (int)kc_warp() * 16;
-  h.active = h.first + h.own < h.length;
   h.layer = (kc_u64)p.heads * W;
-  h.qkv = (const kc_u16 *)p.qkv + h.begin * 3 * h.layer + blockIdx.y * W;
-  h.dout = p.dout ? (const kc_u16 *)p.dout + h.begin * h.layer + blockIdx.y * W : (const kc_u16 *)0;
-  h.lse = blockIdx.y * p.rows + h.begin;
+  h.ask = (const kc_u16 *)p.queries + h.query * p.query_stride + column;
+  h.keep = (const kc_u16 *)p.keys + (kc_u64)p.key_offsets[sequence] * p.key_stride + column;
+  h.dout = p.dout ? (const kc_u16 *)p.dout + h.query * h.layer + column : (const kc_u16 *)0;
+  h.lse = blockIdx.y * p.rows + h.query;
   return h;
 }
-
-// How many blocks of 16 rows a tile that begins at `first` has for a warp.
-KC_DEVICE int blocks_of_tile(const head_place &h, int first) {
-  const int rest = h.length - first;
-  return !h.active ? 0 : rest > 48 ? 4 : (rest + 15) / 16;
+// Of `rows` rows of the sequence: whether this warp has some of its own; if not, it only takes part in loads and barriers.
+KC_DEVICE bool is_active(const head_place &h, int rows) { return h.first + h.own < rows; }
+// Rows of keys (part 0) and of values (part 1).
+template <int W>
+KC_DEVICE void load_keys(kc_u16 *tile, const kc_attention_parameters &p, const head_place &h, int key, int part) {
+  load_tile<W>(tile, h.keep + part * h.layer + key * p.key_stride, p.key_stride, h.keys - key);
 }
+
+// How many blocks of 16 rows a tile has that begins `rest` rows before the end.
+KC_DEVICE int blocks_of_tile(int rest) { return rest > 48 ? 4 : (rest + 15) / 16; }
 
 // A row of the result: numbers 2 t and the next of each 8.
 template <class T, int W>
@@ -256,14 +262,14 @@ template <class T, int W>
 KC_DEVICE void forward_tile(const kc_attention_parameters &p, const head_place &h, softmax_state<W> &state,
                             const kc_u32 queries[W / 16][4], const kc_u16 *keys, const kc_u16 *values, mask_row row,
                             int key) {
-  const int blocks = blocks_of_tile(h, key);
+  const int blocks = blocks_of_tile(h.keys - key);
   score_block s[4];
   KC_UNROLL
   for (int b = 0; b < 4; b++) {
     s[b] = {{{0, 0, 0, 0}, {0, 0, 0, 0}}};
     if (b < blocks) s[b] = multiply_rows<T, W>(queries, keys, b * 16);
   }
-  softmax_step<W>(s, state, p.scale * LOG2_E, h.length - key);
+  softmax_step<W>(s, state, p.scale * LOG2_E, h.keys - key);
   KC_UNROLL
   for (int b = 0; b < 4; b++) {
     if (b >= blocks) continue;
@@ -283,33 +289,33 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(kc_u16, shared);
   kc_u16 *query_tile = shared, *keys = query_tile + 64 * W, *values = keys + 64 * W;
   const head_place h = place_of<W>(p);
-  if (h.first >= h.length) return;
-  const kc_u64 stride = 3 * h.layer;
-  load_tile<W>(query_tile, h.qkv + h.first * stride, stride, h.length - h.first);
+  if (h.first >= h.queries) return;
+  const bool active = is_active(h, h.queries);
+  load_tile<W>(query_tile, h.ask + h.first * p.query_stride, p.query_stride, h.queries - h.first);
   const int query = h.first + h.own, own = query + mask_query();
-  const mask_row row = mask_row_of(p.mask, h.begin + (own < h.length ? own : h.length - 1));
+  const mask_row row = mask_row_of(p.mask, h.query + (own < h.queries ? own : h.queries - 1));
   softmax_state<W> state;
   clear<W>(state.sum);
   state.largest[0] = state.largest[1] = LOWEST;
   state.total[0] = state.total[1] = 0;
   kc_u32 queries[W / 16][4];
-  for (int key = 0; key < h.length; key += 64) {
+  for (int key = 0; key < h.keys; key += 64) {
     if (key > 0) kc_sync(); // all have read the tiles before
-    load_tile<W>(keys, h.qkv + h.layer + key * stride, stride, h.length - key);
-    load_tile<W>(values, h.qkv + 2 * h.layer + key * stride, stride, h.length - key);
+    load_keys<W>(keys, p, h, key, 0);
+    load_keys<W>(values, p, h, key, 1);
     kc_copies_wait();
     kc_sync();
-    if (!h.active) continue;
+    if (!active) continue;
     if (key == 0) load_left<W>(queries, query_tile, h.own);
     forward_tile<T, W>(p, h, state, queries, keys, values, row, key);
   }
-  if (!h.active) return;
+  if (!active) return;
   KC_UNROLL
   for (int half = 0; half < 2; half++) {
     const float total = quad_sum(state.total[half]);
     const int to = query + (int)kc_lane() / 4 + half * 8;
-    if (to >= h.length) continue;
-    store_row<T, W>((kc_u16 *)p.out + (h.begin + to) * h.layer + blockIdx.y * W, state.sum, half, 1.0f / total);
+    if (to >= h.queries) continue;
+    store_row<T, W>((kc_u16 *)p.out + (h.query + to) * h.layer + blockIdx.y * W, state.sum, half, 1.0f / total);
     if (p.lse && kc_lane() % 4 == 0) p.lse[h.lse + to] = (state.largest[half] + kc_log2(total)) / LOG2_E;
   }
 }
@@ -327,9 +333,9 @@ KC_DEVICE query_numbers numbers_of_queries(const kc_attention_parameters &p, con
   query_numbers numbers;
   KC_UNROLL
   for (int half = 0; half < 2; half++) {
-    const int own = h.first + h.own + (int)kc_lane() / 4 + half * 8, row = own < h.length ? own : h.length - 1;
+    const int own = h.first + h.own + (int)kc_lane() / 4 + half * 8, row = own < h.queries ? own : h.queries - 1;
     const kc_u64 at = row * h.layer + kc_lane() % 4 * (W / 4);
-    const kc_u16 *out = (const kc_u16 *)p.out + h.begin * h.layer + blockIdx.y * W;
+    const kc_u16 *out = (const kc_u16 *)p.out + h.query * h.layer + blockIdx.y * W;
     float sum = 0;
     KC_UNROLL
     for (int i = 0; i < W / 4; i += 8) {
@@ -341,7 +347,7 @@ KC_DEVICE query_numbers numbers_of_queries(const kc_attention_parameters &p, con
     }
     numbers.mean[half] = quad_sum(sum);
     numbers.lse[half] = p.lse[h.lse + row] * LOG2_E;
-    if (own < h.length && kc_lane() % 4 == 0) p.mean[h.lse + own] = numbers.mean[half];
+    if (own < h.queries && kc_lane() % 4 == 0) p.mean[h.lse + own] = numbers.mean[half];
   }
   return numbers;
 }
@@ -369,10 +375,9 @@ KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(kc_u16, shared);
   kc_u16 *first_tile = shared, *second_tile = first_tile + 64 * W;
   const head_place h = place_of<W>(p);
-  if (h.first >= h.length) return;
-  const kc_u64 stride = 3 * h.layer;
-  load_tile<W>(first_tile, h.qkv + h.first * stride, stride, h.length - h.first);
-  load_tile<W>(second_tile, h.dout + h.first * h.layer, h.layer, h.length - h.first);
+  if (h.first >= h.queries) return;
+  load_tile<W>(first_tile, h.ask + h.first * p.query_stride, p.query_stride, h.queries - h.first);
+  load_tile<W>(second_tile, h.dout + h.first * h.layer, h.layer, h.queries - h.first);
   kc_copies_wait();
   kc_sync();
   kc_u32 queries[W / 16][4], gradients[W / 16][4];
@@ -380,21 +385,21 @@ KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
   load_left<W>(gradients, second_tile, h.own);
   const query_numbers numbers = numbers_of_queries<T, W>(p, h);
   const int own = h.first + h.own + mask_query();
-  const mask_row row = mask_row_of(p.mask, h.begin + (own < h.length ? own : h.length - 1));
+  const mask_row row = mask_row_of(p.mask, h.query + (own < h.queries ? own : h.queries - 1));
   float sum[W / 8][4];
   clear<W>(sum);
-  for (int key = 0; key < h.length; key += 64) {
+  for (int key = 0; key < h.keys; key += 64) {
     kc_sync(); // all have read the tiles before
-    load_tile<W>(first_tile, h.qkv + h.layer + key * stride, stride, h.length - key);
-    load_tile<W>(second_tile, h.qkv + 2 * h.layer + key * stride, stride, h.length - key);
+    load_keys<W>(first_tile, p, h, key, 0);
+    load_keys<W>(second_tile, p, h, key, 1);
     kc_copies_wait();
     kc_sync();
-    const int blocks = blocks_of_tile(h, key);
+    const int blocks = is_active(h, h.queries) ? blocks_of_tile(h.keys - key) : 0;
     for (int b = 0; b < blocks; b++) {
       score_block s = multiply_rows<T, W>(queries, first_tile, b * 16);
       score_block d = multiply_rows<T, W>(gradients, second_tile, b * 16);
       const score_block factor = factors_or_ones(p.mask, row, key + b * 16);
-      softmax_gradient(s, d, numbers, factor, p.scale, h.length - key - b * 16);
+      softmax_gradient(s, d, numbers, factor, p.scale, h.keys - key - b * 16);
       kc_u32 slopes[4];
       pack_block<T>(slopes, s);
       add_rows<T, W>(sum, slopes, first_tile, b * 16);
@@ -403,7 +408,8 @@ KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
   KC_UNROLL
   for (int half = 0; half < 2; half++) {
     const int to = h.first + h.own + (int)kc_lane() / 4 + half * 8;
-    if (to < h.length) store_row<T, W>((kc_u16 *)p.dqkv + (h.begin + to) * stride + blockIdx.y * W, sum, half, 1.0f);
+    if (to >= h.queries) continue;
+    store_row<T, W>((kc_u16 *)p.dqueries + (h.query + to) * p.query_stride + blockIdx.y * W, sum, half, 1.0f);
   }
 }
 
@@ -415,8 +421,8 @@ struct tile_numbers {
 KC_DEVICE void load_numbers(tile_numbers *to, const kc_attention_parameters &p, const head_place &h, int query) {
   if (threadIdx.x >= 64) return;
   const int own = query + (int)threadIdx.x;
-  const bool there = own < h.length;
-  const mask_row row = mask_row_of(p.mask, h.begin + (there ? own : h.length - 1));
+  const bool there = own < h.queries;
+  const mask_row row = mask_row_of(p.mask, h.query + (there ? own : h.queries - 1));
   to->lse[threadIdx.x] = there ? p.lse[h.lse + own] * LOG2_E : -LOWEST;
   to->mean[threadIdx.x] = there ? p.mean[h.lse + own] : 0.0f;
   to->position[threadIdx.x] = row.position;
@@ -452,7 +458,7 @@ KC_DEVICE void keys_block(const kc_attention_parameters &p, const head_place &h,
   }
   const mask_row mine = {tile->position[row + mask_query()], tile->sample[row + mask_query()]};
   const score_block factor = factors_or_ones(p.mask, mine, h.first + h.own);
-  softmax_gradient(s, d, numbers, factor, p.scale, h.length - h.first - h.own);
+  softmax_gradient(s, d, numbers, factor, p.scale, h.keys - h.first - h.own);
   kc_u32 a[4];
   pack_transposed<T>(a, d);
   add_rows<T, W>(value_sum, a, gradients, row);
@@ -466,10 +472,9 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
   KC_SHARED(tile_numbers, tile, 1);
   kc_u16 *first_tile = shared, *second_tile = first_tile + 64 * W;
   const head_place h = place_of<W>(p);
-  if (h.first >= h.length) return;
-  const kc_u64 stride = 3 * h.layer;
-  load_tile<W>(first_tile, h.qkv + h.layer + h.first * stride, stride, h.length - h.first);
-  load_tile<W>(second_tile, h.qkv + 2 * h.layer + h.first * stride, stride, h.length - h.first);
+  if (h.first >= h.keys) return;
+  load_keys<W>(first_tile, p, h, h.first, 0);
+  load_keys<W>(second_tile, p, h, h.first, 1);
   kc_copies_wait();
   kc_sync();
   key_fragments<W> own;
@@ -481,23 +486,23 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
   float key_sum[W / 8][4], value_sum[W / 8][4];
   clear<W>(key_sum);
   clear<W>(value_sum);
-  for (int query = 0; query < h.length; query += 64) {
+  for (int query = 0; query < h.queries; query += 64) {
     kc_sync(); // all have read the tiles before
-    load_tile<W>(first_tile, h.qkv + query * stride, stride, h.length - query);
-    load_tile<W>(second_tile, h.dout + query * h.layer, h.layer, h.length - query);
+    load_tile<W>(first_tile, h.ask + query * p.query_stride, p.query_stride, h.queries - query);
+    load_tile<W>(second_tile, h.dout + query * h.layer, h.layer, h.queries - query);
     load_numbers(tile, p, h, query);
     kc_copies_wait();
     kc_sync();
-    const int blocks = blocks_of_tile(h, query);
+    const int blocks = is_active(h, h.keys) ? blocks_of_tile(h.queries - query) : 0;
     for (int b = 0; b < blocks; b++) keys_block<T, W>(p, h, own, first_tile, second_tile, tile, b, key_sum, value_sum);
   }
   KC_UNROLL
   for (int half = 0; half < 2; half++) {
     const int to = h.first + h.own + (int)kc_lane() / 4 + half * 8;
-    if (to >= h.length) continue;
-    kc_u16 *row = (kc_u16 *)p.dqkv + (h.begin + to) * stride + blockIdx.y * W;
-    store_row<T, W>(row + h.layer, key_sum, half, 1.0f);
-    store_row<T, W>(row + 2 * h.layer, value_sum, half, 1.0f);
+    if (to >= h.keys) continue;
+    kc_u16 *row = (kc_u16 *)p.dkeys + (h.keep - (const kc_u16 *)p.keys) + to * p.key_stride;
+    store_row<T, W>(row, key_sum, half, 1.0f);
+    store_row<T, W>(row + h.layer, value_sum, half, 1.0f);
   }
 }
 

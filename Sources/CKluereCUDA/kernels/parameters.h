@@ -24,13 +24,15 @@ typedef struct kc_device_state {
 } kc_device_state;
 
 /* ---- attention.cu and attention_mma.cu -------------------------------------------------------------------------------- */
-/* A block is one tile of one sequence and head: blockIdx.x = sequence * tiles + tile, blockIdx.y = head. */
+/* A block is one tile of one sequence and head: blockIdx.x = sequence * tiles + tile, blockIdx.y = head. Arrays are those of
+ * kc_attention_input (kluere_cuda.h); strides count numbers. */
 typedef struct kc_attention_parameters {
-  void *out, *dqkv;             /* forward writes out and lse; backward reads out and lse, writes dqkv and mean */
-  const void *qkv, *dout;
+  void *out, *dqueries, *dkeys; /* forward writes out and lse; backward reads both, writes the gradients and mean */
+  const void *queries, *keys, *dout;
   float *lse, *mean;            /* [heads, rows]; mean = row sums of dout . out, made by the dq kernel for the dkv kernel */
-  const int *offsets;
-  unsigned long long rows;
+  const int *query_offsets, *key_offsets;
+  unsigned long long rows;      /* queries */
+  unsigned long long query_stride, key_stride;
   unsigned tiles, heads, head_width;
   float scale;
   kc_mask mask;

@@ -202,6 +202,23 @@ def test_heads_are_those_of_the_cpu(tmp_path, cuda, head):
     assert half.step().loss == pytest.approx(one.step().loss, rel=3e-2)
 
 
+def test_a_single_layer_computes_the_rows_that_are_read(tmp_path, cuda):
+    """The only layer is the top one, and its input comes from a projection; in 16 bits it is gathered and rounded again."""
+    options = dict(layer_count=1, head="entity_start", hidden_dropout=0.2, attention_dropout=0.3, classifier_dropout=0.1)
+    on_cpu, on_gpu = models = pair(tmp_path, cuda, "electra", "width 64", **options)
+    rows = made_up.dataset(4, longest=LONGEST)
+    expected = on_cpu.predict(rows, output="logits")
+    for _ in range(3):  # plain, recorded, replayed
+        close(on_gpu.predict(rows, output="logits"), expected, 1e-5)
+    close(kluere.Predictor(on_gpu, precision="bfloat16").predict(rows, output="logits"), expected, 3e-2)
+    cpu, gpus = trainers(models, rows, learning_rate=0.0, checkpoint_activations=True)
+    assert gpus.step().loss == pytest.approx(cpu.step().loss, rel=1e-5)
+    close(*(numpy.concatenate([numpy.ravel(t.gradients[name]) for name in cpu.gradients]) for t in (gpus, cpu)), 1e-4)
+    half = kluere.Trainer(on_gpu, rows, max_steps=1, batch_sentences=4, seed=3, precision="bfloat16")
+    half.step()
+    close(*(numpy.concatenate([numpy.ravel(t.gradients[name]) for name in cpu.gradients]) for t in (half, cpu)), 5e-2)
+
+
 def test_thirty_updates_follow_the_cpu(tmp_path, cuda):
     models = pair(tmp_path, cuda)
     cpu, on_gpu = trainers(models, made_up.dataset(20, longest=LONGEST))
