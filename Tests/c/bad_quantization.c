@@ -63,7 +63,7 @@ void bad_quantization(struct fixture *f) {
   REFUSES(BAD, kluere_model_quantize(f->model, KLUERE_WEIGHTS_INT8, NULL));
   REFUSES(HANDLE, kluere_model_quantize(NULL, KLUERE_WEIGHTS_INT8, &out));
   SUCCEEDS(kluere_predictor_options_init(&options, sizeof options));
-  HOLDS(options.weights == KLUERE_WEIGHTS_AUTO && options.reserved == 0);
+  HOLDS(options.weights == KLUERE_WEIGHTS_AUTO && options.threads == 0);
   for (int i = 2; i < 5; i++) {
     options.weights = forms[i];
     REFUSES(BAD, kluere_predictor_create(f->model, &options, &predictor));
