@@ -113,8 +113,8 @@ package final class ModelWeights: @unchecked Sendable {
     _ layout: ParameterLayout, _ precision: Precision, _ form: WeightForm, fewRows: Bool
   ) throws(KluereError) -> NetworkWeights {
     try lock.locked { () throws(KluereError) in
-      // As many as an encoder layer has.
-      let limit = !fewRows ? Int.max : inference[form] == nil ? 0 : 4
+      // As many as the top layer has, whose queries are a product of their own.
+      let limit = !fewRows ? Int.max : inference[form] == nil ? 0 : 5
       var packed: PackedWeights
       if let made = inference[form] { packed = made } else { packed = try begin(layout, form) }
       if !packed.isWhole { packed = try pack(packed, layout, limit) }

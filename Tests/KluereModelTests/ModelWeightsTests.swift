@@ -60,7 +60,7 @@ import Testing
     #expect(values(try predicted.copyWeights()) == arena)
   }
 
-  /// Queries, keys and values of 12 rows each are no whole panels and packed at once; those of 32 stay in the file first.
+  /// Keys and values of 12 rows each are no whole panels and packed at once; those of 32 stay in the file first.
   @Test(arguments: [(12, 2), (32, 3)]) func `calls for few rows read the file and pack layer by layer`(
     hidden: Int, calls: Int
   ) throws {
