@@ -210,7 +210,7 @@ def test_a_single_layer_computes_the_rows_that_are_read(tmp_path, cuda):
     expected = on_cpu.predict(rows, output="logits")
     for _ in range(3):  # plain, recorded, replayed
         close(on_gpu.predict(rows, output="logits"), expected, 1e-5)
-    close(kluere.Predictor(on_gpu, precision="bfloat16").predict(rows, output="logits"), expected, 3e-2)
+    close(on_gpu.predict(rows, output="logits", precision="bfloat16"), expected, 3e-2)
     cpu, gpus = trainers(models, rows, learning_rate=0.0, checkpoint_activations=True)
     assert gpus.step().loss == pytest.approx(cpu.step().loss, rel=1e-5)
     close(*(numpy.concatenate([numpy.ravel(t.gradients[name]) for name in cpu.gradients]) for t in (gpus, cpu)), 1e-4)
