@@ -669,7 +669,8 @@ typedef struct kluere_model_open_options {
   uint32_t struct_size;
   int32_t input_form;        /* -1 (default): as kluere.json says, else TYPED_MARKER_PUNCT */
   uint32_t max_tokens;       /* 0 (default): as kluere.json says, else min(256, positions) */
-  uint32_t read_into_memory; /* 0 (default): map the weight files as long as the model lives. 1: copy, if they may change */
+  uint32_t read_into_memory; /* 0 (default): map the weight files as long as the model lives, the first predictions read weights
+                                there. 1: copy, if they may change */
   uint64_t seed;             /* of weights that the folder does not have (a new head), default 42 */
   const char *const *labels; /* NULL (default): kluere.json, else config.json's id2label, else KLUE's 30 */
   size_t label_count;
@@ -826,7 +827,8 @@ enum { KLUERE_TYPE_MASK_AUTO = 0, KLUERE_TYPE_MASK_OFF = 1 };
  * are fp32 in all of them. On the CPU, with KLUERE_PRECISION_FLOAT32. docs/quantization.md has the formulas and what they cost.
  *   AUTO      as the model's folder says (kluere_model_quantize), else FLOAT32; on a GPU FLOAT32
  *   FLOAT32   also for an int8 model: the values that its numbers stand for
- *   BFLOAT16, FLOAT16   half the memory; the results are those of FLOAT32 with weights rounded so, bit for bit
+ *   BFLOAT16, FLOAT16   half the memory; the results are those of FLOAT32 with weights rounded so, bit for bit. A masked-LM
+ *             decoder that is the word embeddings stays as it is; of kluere_model_quantize it has the rounded ones
  *   INT8      a quarter of the memory: a whole number in [-127, 127] for each weight and a scale for each row; inputs of the
  *             layers become whole numbers in [0, 255] row by row, sums of products are exact */
 enum {

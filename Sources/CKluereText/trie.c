@@ -126,6 +126,17 @@ static uint32_t next_of(const builder *b, size_t place) {
   return (uint32_t)place | (n->value >= 0 ? KT_END : 0);
 }
 
+/* Whether a search for a child that is not there could take long: it goes on to the next free slot. Only keys made for it do
+ * that: random ones at two thirds of the slots give runs of some dozens. */
+static int crowds(const builder *b) {
+  size_t total = ((size_t)1 << (32 - b->shift)) + KT_REACH + 1, run = 0;
+  for (size_t k = 0; k < total; k++) {
+    run = b->slots[k].parent == KT_FREE ? 0 : run + 1;
+    if (run > 4 * KT_REACH) return 1;
+  }
+  return 0;
+}
+
 /* The table as it stays: sized for the nodes there are, the roots' children in arrays of their own. */
 static int place_nodes(builder *b, kt_trie *trie) {
   for (size_t k = 2; k < b->node_count; k++) {
@@ -139,7 +150,7 @@ static int place_nodes(builder *b, kt_trie *trie) {
     if (slot == NULL) return 0;
     *slot = (kt_slot){n->parent, n->code, next_of(b, k)};
   }
-  return 1;
+  return !crowds(b);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------------------------- */

@@ -48,6 +48,8 @@ match(const kt_words *words, uint32_t actions, const uint8_t *text, size_t begin
       uint32_t next = at == piece ? first[entry >> 3] : kt_child(trie, node, entry >> 3);
       if (next != KT_NONE) {
         at += length;
+        /* A character has four bytes at most: a word that is too long is left at once, however long it is. */
+        if ((at - begin) / 4 > words->maximum) goto unknown;
         found = next & (KT_LEAF | KT_END) ? at : found;
         if (next & KT_LEAF) {
           id = (int32_t)(next & ~KT_LEAF);

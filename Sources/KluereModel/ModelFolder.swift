@@ -331,7 +331,11 @@ extension Model {
   private func writeOwnTensors(to target: AtomicDirectory) throws(KluereError) {
     var tensors: [Safetensors.OutputTensor] = []
     var arena: HostFloats?
-    defer { withExtendedLifetime(arena) {} }
+    var converted: [UnsafeMutableBufferPointer<Float>] = []
+    defer {
+      withExtendedLifetime(arena) {}
+      for values in converted { values.deallocate() }
+    }
     for (number, slot) in layout.tensors.enumerated() {
       let shape = slot.rank == 1 ? [slot.rows] : [slot.rows, slot.columns]
       if let source = weights.unchanged(number) {
@@ -340,6 +344,14 @@ extension Model {
           tensors.append(
             .init(name: slot.name + TensorNames.scales, type: scales.type, shape: [slot.rows], bytes: bytes))
         }
+        continue
+      }
+      if weightForm == .int8 {
+        // Not whole() in fp32: this is a small tensor that the file had in double precision.
+        let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: slot.count)
+        converted.append(values)
+        try weights.read(number, into: values)
+        tensors.append(.init(name: slot.name, shape: shape, values: UnsafeBufferPointer(values)))
         continue
       }
       // Only now: whoever is saved as it was opened needs no arena.

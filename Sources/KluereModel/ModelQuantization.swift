@@ -21,6 +21,10 @@ extension Model {
     guard let products = context.backend.narrowProducts else {
       throw KluereError(.unsupported, "weights: \(form.name) on \(context.deviceName), expected a context on the CPU")
     }
+    for linear in layout.narrowLinears where products.packedBytes(out: linear.out, in: linear.width, form) == nil {
+      throw KluereError(
+        .unsupported, "weights: \(form.name) for a layer of \(linear.width) inputs, expected at most 65536")
+    }
     return try context.exclusive { () throws(KluereError) in
       let places = try NarrowPlaces(layout, form)
       let memory = try MappedFile(count: places.count) { (base) throws(KluereError) in

@@ -179,7 +179,9 @@ package final class RequestQueue: @unchecked Sendable {
     admitted -= 1
   }
 
+  /// Tickets are used again, but for those whose memory a large request made large.
   private func recycle(_ ticket: Ticket) {
+    guard ticket.rows.count <= options.batchRows else { return }
     ticket.rows.removeAll()
     ticket.out = UnsafeMutableBufferPointer(start: nil, count: 0)
     ticket.error = nil

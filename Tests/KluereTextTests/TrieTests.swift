@@ -57,6 +57,48 @@ struct TrieTests {
     }
   }
 
+  /// Keys of two characters chosen so that, with the first seed, their slots lie side by side from the first one on.
+  @Test func `keys that crowd one table get another`() throws {
+    let (singles, pairs) = (300, 20_000)
+    var bits: UInt32 = 4
+    while 1 << bits < (singles + pairs + 2) * 3 / 2 { bits += 1 }
+    func character(_ number: Int) -> [UInt8] { Array(String(UnicodeScalar(0x3400 + UInt32(number)) ?? "?").utf8) }
+    var storage: [UInt8] = []
+    var keys: [kt_key] = []
+    func add(_ key: [UInt8]) {
+      keys.append(kt_key(offset: storage.count, length: UInt32(key.count), value: Int32(keys.count)))
+      storage += key
+    }
+    for number in 0..<singles { add(character(number)) }
+    var isTaken = [Bool](repeating: false, count: pairs)
+    var taken: Set<[UInt8]> = []
+    for first in 0..<singles {
+      for second in 0..<singles {
+        let slot = (UInt32(first + 2) &* 0x85EB_CA77 &+ UInt32(second + 1) &* 0x9E37_79B1) >> (32 - bits)
+        guard slot < pairs, !isTaken[Int(slot)] else { continue }
+        isTaken[Int(slot)] = true
+        let key = character(first) + character(second)
+        taken.insert(key)
+        add(key)
+      }
+    }
+    #expect(taken.count > pairs / 2)
+    var made: OpaquePointer?
+    #expect(kt_trie_create(&made, keys, [keys.count, 0], storage, nil) == KT_OK)
+    let trie = try #require(made)
+    defer { kt_trie_destroy(trie) }
+    for key in keys {
+      let text = Array(storage[key.offset..<key.offset + Int(key.length)])
+      #expect(kt_trie_value(trie, 0, text, text.count) == key.value)
+    }
+    for first in 0..<singles where first % 7 == 0 {
+      for second in 0..<singles {
+        let key = character(first) + character(second)
+        #expect((kt_trie_value(trie, 0, key, key.count) >= 0) == taken.contains(key))
+      }
+    }
+  }
+
   @Test(arguments: UInt64(0)..<40) func `offsets count as one by one`(seed: UInt64) throws {
     var random = Numbers(state: seed)
     let bytes = text(&random, 60)

@@ -7,12 +7,14 @@ import concurrent.futures
 import ctypes
 import dataclasses
 import threading
+import time
 from typing import TYPE_CHECKING, Optional, Sequence, Union
 
 from . import _abi
 from ._arrays import block, rows_of
 from ._handle import Handle
 from ._library import assign, check, initialized, library, sized
+from .errors import Busy
 from .example import Example, c_examples
 from .predictor import predictor_options
 
@@ -89,6 +91,7 @@ class Queue(Handle):
         super().__init__(pointer)
         self._columns = library().kluere_model_label_count(model._handle)
         self._async_threads = async_threads
+        self._pending, self._most_pending = 0, int(options.max_waiting)
         self._executor: Optional[concurrent.futures.ThreadPoolExecutor] = None
         self._executor_lock = threading.Lock()
 
@@ -116,12 +119,33 @@ class Queue(Handle):
         return rows_of(container, len(rows), self._columns)
 
     async def predict_async(self, examples: Union[Example, Sequence[Example]], *, timeout: Optional[float] = None):
-        """The same without holding up the event loop. A task that is cancelled meanwhile leaves its request to be computed."""
+        """The same without holding up the event loop. A task that is cancelled meanwhile leaves its request to be computed.
+
+        timeout counts from the call. Calls beyond `async_threads` wait for one of those threads; each is Busy from the queue's
+        max_waiting on.
+        """
+        begun = time.monotonic()
+
+        def predict():
+            # A time that is over already is TimedOut, as it is while others compute.
+            left = None if timeout is None else max(0.0, timeout - (time.monotonic() - begun))
+            return self.predict(examples, timeout=left)
+
+        def done(_future):
+            with self._executor_lock:
+                self._pending -= 1
+
         with self._executor_lock:
+            self._handle  # closed: says so
+            if self._pending >= self._most_pending:
+                found = f"queue: {self._pending} requests wait, expected fewer than max_waiting"
+                raise Busy(_abi.KLUERE_ERR_BUSY, "KLUERE_ERR_BUSY", found)
             if self._executor is None:
                 self._executor = concurrent.futures.ThreadPoolExecutor(self._async_threads, "kluere-queue")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: self.predict(examples, timeout=timeout))
+            self._pending += 1
+            future = self._executor.submit(predict)
+        future.add_done_callback(done)
+        return await asyncio.wrap_future(future)
 
     def stats(self, *, reset: bool = False) -> QueueStats:
         """reset: the figures then begin anew."""
@@ -135,6 +159,7 @@ class Queue(Handle):
         with self._executor_lock:
             if self._executor is not None:
                 self._executor.shutdown(wait=False)
+                self._executor = None
 
 
 def _microseconds(timeout: Optional[float]) -> int:

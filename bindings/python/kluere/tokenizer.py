@@ -192,11 +192,11 @@ class Tokenizer(Handle):
     ) -> BatchEncoding:
         """Tokens of many texts, or of texts and their pairs, in one call on the context's threads. Options as in encode."""
         options = _encode_options(add_special, allow_special, truncate, max_tokens)
-        count = len(texts)
-        if pairs is not None and len(pairs) != count:
-            raise ValueError(f"{count} texts and {len(pairs)} pairs")
         raw, pointers, lengths = _text_arrays(texts)
         raw_pairs, pair_pointers, pair_lengths = ([], None, None) if pairs is None else _text_arrays(pairs)
+        count = len(raw)  # what C reads, whatever the sequence said of itself
+        if pairs is not None and len(raw_pairs) != count:
+            raise ValueError(f"{count} texts and {len(raw_pairs)} pairs")
         # Rarely more than a token for two bytes: then a second call knows the number.
         capacity = (sum(map(len, raw)) + sum(map(len, raw_pairs))) // 2 + 4 * count
         splits, splits_out = block("Q", count + 1)

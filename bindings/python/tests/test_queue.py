@@ -89,6 +89,21 @@ def test_tasks_wait_in_the_queue_together(model, rows, expected):
         assert queue.stats().batches == 1
 
 
+def test_tasks_count_their_time_and_their_number_from_the_call(model, rows):
+    async def ask(count, timeout):
+        asked = (queue.predict_async(rows[0], timeout=timeout) for _ in range(count))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    with kluere.Queue(model, max_delay_us=300_000, max_waiting=4, async_threads=1) as queue:
+        found = asyncio.run(ask(6, 60))
+        assert [type(answer) for answer in found] == 4 * [numpy.ndarray] + 2 * [kluere.Busy]
+        # The first is computed once its batch has waited; the second's time is over before it has a thread.
+        assert isinstance(asyncio.run(ask(2, 0.2))[1], kluere.TimedOut)
+        assert len(asyncio.run(ask(4, None))) == 4
+    with pytest.raises(kluere.KluereError, match="closed"):
+        asyncio.run(queue.predict_async(rows[0]))
+
+
 def test_a_full_queue_refuses_and_a_closed_one_lets_go(model, rows):
     queue = kluere.Queue(model, max_delay_us=MINUTE, max_batch_rows=100, max_waiting=3)
     outcome = []

@@ -53,6 +53,17 @@ def test_more_tokens_than_expected(tokenizer):
     assert [found[0], found[1]] == expected
 
 
+def test_a_sequence_that_is_wrong_about_its_length(tokenizer):
+    class Odd(list):
+        def __len__(self):
+            return 1000
+
+    texts = ["가는 나", "가 나는"]
+    assert len(tokenizer.encode_batch(Odd(texts))) == 2
+    with pytest.raises(ValueError, match="2 texts and 1 pairs"):
+        tokenizer.encode_batch(texts, Odd(["가"]))
+
+
 def test_nothing(tokenizer):
     found = tokenizer.encode_batch([])
     assert len(found) == 0 and len(found.ids) == 0
