@@ -22,6 +22,7 @@ PARTS = {
     "training": "bench_training.py",
     "inference": "bench_inference.py",
     "products": "bench_products.py",
+    "tokenizer": "bench_tokenizer.py",
     "load": "bench_load.py",
 }
 
@@ -66,6 +67,13 @@ def works(parts):
         work = "process start to first answer, 12x768"
         for names, least in ((ONNXRUNTIME, 3.0), (["transformers"], 20.0)):
             yield work, "s", speed(parts["load"], "12x768", "first answer", "kluere", names, False), least
+    if "tokenizer" in parts:
+        work = "tokenizing with offsets, one thread"
+        for title, engines in parts["tokenizer"]["results"].items():
+            for name in engines:
+                if name != "kluere":
+                    figures = speed(parts["tokenizer"], title, "time", "kluere", [name], False)
+                    yield f"{work}: {title}", "ms", figures, {"tokenizers": 8.0}.get(name, 1.0)
     if "products" in parts:
         median = parts["products"]["median"]
         share, ratio = median["share"], median["ratio"]
@@ -102,7 +110,8 @@ def main():
         found = folder / f"{name}.json"
         if not found.exists():
             line = [sys.executable, str(HERE / PARTS[name]), "--output", str(folder / f"{name}.md"), "--json", str(found)]
-            line += ["--threads", str(options.threads), "--runs", str(options.runs)]
+            if name != "tokenizer":
+                line += ["--threads", str(options.threads), "--runs", str(options.runs)]
             if options.data and name != "products":
                 line += ["--data", options.data]
             subprocess.run(line, check=True)

@@ -55,13 +55,13 @@ def open_kluere(settings, rows, number):
     example = dataset[number]
     return (
         lambda begin, end: predictor.predict(dataset[begin:end]),
-        lambda: predictor.predict(example),
+        lambda: predictor.predict([example]),
         lambda: [float(x) for x in predictor.predict(dataset[:4]).ravel()],
     )
 
 
 def options(settings):
-    return {}
+    return {"weights": "int8"} if settings["engine"] == "kluere-int8" else {}
 
 
 def open_other(settings, rows, number):
@@ -84,7 +84,7 @@ if __name__ == "__main__":
         "Inference",
         "Batches of 32 in random order, padded to the longest where an engine pads (CTranslate2 does not), and one sentence of"
         f" about {SINGLE} tokens. Tokens are real ones. Equal logits were checked first (fp32: 1e-4).",
-        ["kluere", *FLOAT32, *INT8],
+        ["kluere", *FLOAT32, "kluere-int8", *INT8],
         measure,
         {
             "batches": ("tokens/s", lambda row: row["tokens"] / row["seconds"], True),

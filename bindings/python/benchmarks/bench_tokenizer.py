@@ -8,6 +8,7 @@ Usage: bench_tokenizer.py [--data FOLDER] [--sentences 4000] [--runs 11] [--outp
 
 import argparse
 import importlib.metadata
+import json
 import os
 import statistics
 import sys
@@ -33,8 +34,6 @@ def version(package):
 
 
 def sentences(data, count):
-    import json
-
     rows = json.loads((data / "klue-re" / "klue-re-v1.1_train.json").read_text(encoding="utf-8"))
     step = max(1, len(rows) // count)
     return [row["sentence"].replace("\n", " ") for row in rows[::step]][:count]
@@ -165,9 +164,8 @@ def measure(engines, texts, runs):
     return times
 
 
-def table(title, engines, texts, runs):
+def table(title, engines, texts, times):
     differ = differing(engines, texts)
-    times = measure(engines, texts, runs)
     total = len(engines[0].run(texts).ids)
     ours = statistics.median(times["kluere"])
     lines = [f"### {title}: {len(texts)} sentences, {total} tokens", ""]
@@ -189,16 +187,25 @@ def main():
     parser.add_argument("--sentences", type=int, default=4000)
     parser.add_argument("--runs", type=int, default=11)
     parser.add_argument("--output")
+    parser.add_argument("--json")
     arguments = parser.parse_args()
     data = Path(data_folder(parser, arguments.data or os.environ.get("KLUERE_DATA")))
     texts = sentences(data, arguments.sentences)
     lines = [f"One thread of {processor()}, medians of {arguments.runs} alternating runs.", ""]
+    results = {}
     for title, make in WORK.items():
-        lines += table(title, make(data), texts, arguments.runs)
+        engines = make(data)
+        times = measure(engines, texts, arguments.runs)
+        lines += table(title, engines, texts, times)
+        results[title] = {
+            name: {"time": [1e3 * statistics.median(runs), 1e3 * min(runs), 1e3 * max(runs)]} for name, runs in times.items()
+        }
     report = "\n".join(lines)
     print(report)
     if arguments.output:
         Path(arguments.output).write_text(report, encoding="utf-8")
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps({"results": results}, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":
