@@ -29,6 +29,9 @@ struct kt_trie {
   int32_t empty[2];  /* value of the empty key */
 };
 
+/* A kind, of tries that were made without kinds: kt_set_staying. */
+#define KT_STAYS 1u
+
 static inline uint32_t kt_home(uint32_t seed, uint32_t shift, uint32_t parent, uint32_t code) {
   return (parent * seed + code * 0x9E3779B1u) >> shift;
 }
@@ -74,5 +77,22 @@ static inline uint32_t kt_entry(const kt_trie *trie, const uint8_t *text, size_t
     return trie->entries[text[position]];
   }
   return *kt_place(trie, kt_character(text, position, end, length));
+}
+
+/* ---- a character map's trie, in the layout of Darts-clone --------------------------------------------------------- */
+static inline size_t kt_unit_offset(uint32_t unit) { return (size_t)(unit >> 10) << ((unit & 1u << 9) >> 6); }
+
+static inline size_t kt_rule_start(const kt_character_map *map) { return kt_unit_offset(map->units[0]); }
+
+/* The node after one byte more, SIZE_MAX: there is none. *is_rule: a rule ends there, units[node] has it. */
+static inline size_t kt_rule_step(const kt_character_map *map, size_t node, uint8_t byte, int *is_rule) {
+  node ^= byte;
+  if (node >= map->unit_count) return SIZE_MAX;
+  uint32_t unit = map->units[node];
+  /* A leaf's unit never equals a byte: its highest bit is set. */
+  if ((unit & 0x800000FFu) != byte) return SIZE_MAX;
+  node ^= kt_unit_offset(unit);
+  *is_rule = unit >> 8 & 1;
+  return node < map->unit_count ? node : SIZE_MAX;
 }
 #endif

@@ -4,26 +4,20 @@
 
 static const uint8_t space_mark[3] = {0xE2, 0x96, 0x81}; /* U+2581 */
 
-static inline size_t unit_offset(uint32_t unit) { return (size_t)(unit >> 10) << ((unit & 1u << 9) >> 6); }
-
-/* The layout of Darts-clone's units. Rules found, the shortest first; with `shortest` it stops at the first. */
+/* Rules found, the shortest first; with `shortest` it stops at the first. */
 static inline size_t find_rule(const kt_character_map *map, const uint8_t *text, size_t begin, size_t end, size_t *start,
                                int shortest) {
   if (map->unit_count == 0) return 0;
   const uint32_t *units = map->units;
   size_t found = 0;
-  size_t node = unit_offset(units[0]);
+  size_t node = kt_rule_start(map);
   size_t limit = end - begin > KT_MAXIMUM_RULE ? begin + KT_MAXIMUM_RULE : end;
   for (size_t at = begin; at < limit && text[at] != 0;) {
-    node ^= text[at];
-    if (node >= map->unit_count) break;
-    uint32_t unit = units[node];
-    /* A leaf's unit never equals a byte: its highest bit is set. */
-    if ((unit & 0x800000FFu) != text[at]) break;
+    int is_rule;
+    node = kt_rule_step(map, node, text[at], &is_rule);
+    if (node == SIZE_MAX) break;
     at++;
-    node ^= unit_offset(unit);
-    if (node >= map->unit_count) break;
-    if (unit >> 8 & 1) {
+    if (is_rule) {
       size_t place = units[node] & 0x7FFFFFFFu;
       if (place < map->replacement_count) {
         *start = place;
@@ -41,20 +35,6 @@ size_t kt_longest_rule(const kt_character_map *map, const uint8_t *text, size_t 
 
 size_t kt_shortest_rule(const kt_character_map *map, const uint8_t *text, size_t begin, size_t end, size_t *start) {
   return find_rule(map, text, begin, end, start, 1);
-}
-
-/* Never in one cluster with another of these, but for CR LF (UAX 29). */
-static inline int stands_alone(uint32_t c) {
-  return (c < 0x300 && c != 0x0D) || (c >= 0xAC00 && c <= 0xD7A3) || (c >= 0x3400 && c < 0xA000) ||
-         (c >= 0x3041 && c <= 0x3096) || (c >= 0x30A1 && c <= 0x30FF);
-}
-
-int kt_stays(const kt_character_map *map, const uint8_t *text, size_t begin, size_t end) {
-  for (size_t at = begin, length, start; at < end; at += length) {
-    if (!stands_alone(kt_character(text, at, end, &length))) return 0;
-    if (find_rule(map, text, at, at + length, &start, 1) > 0) return 0;
-  }
-  return 1;
 }
 
 /* What the text at `at` becomes: *from, ended by a NUL if *is_rule, else *length bytes; returns the bytes that it takes. */

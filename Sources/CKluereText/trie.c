@@ -239,6 +239,8 @@ int32_t kt_trie_value(const kt_trie *trie, int group, const uint8_t *key, size_t
   return next & KT_END ? trie->values[next & KT_NODE] : -1;
 }
 
+uint32_t kt_code(const kt_trie *trie, uint32_t character) { return *kt_place(trie, character & 0x1FFFFF) >> 3; }
+
 size_t kt_trie_longest(const kt_trie *trie, int group, const uint8_t *text, size_t begin, size_t end) {
   size_t found = begin;
   uint32_t next = 0;

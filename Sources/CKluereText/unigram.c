@@ -3,15 +3,6 @@
 
 #pragma STDC FP_CONTRACT OFF
 
-/* The best way to reach the character at `to` so far. */
-static inline void offer(kt_lattice_node *to, double score, size_t from, int32_t id) {
-  if (to->start == SIZE_MAX || score > to->score) {
-    to->score = score;
-    to->start = from;
-    to->id = id;
-  }
-}
-
 static inline double sum(double a, double b, int single) { return single ? (double)((float)a + (float)b) : a + b; }
 
 static inline double candidate(const kt_unigram *model, int32_t id, double here, size_t bytes, int single) {
@@ -22,48 +13,131 @@ static inline double candidate(const kt_unigram *model, int32_t id, double here,
 /* What is kept of a score. */
 static inline double kept(double score, int single) { return single ? (double)(float)score : score; }
 
-static inline void search(const kt_unigram *model, kt_lattice_node *nodes, size_t characters, int single) {
+/* The best way to each of nodes[1 ... characters]; nodes[0].score is what the text before has. */
+static inline __attribute__((always_inline)) void search(const kt_unigram *model, kt_lattice_node *nodes,
+                                                         uint32_t characters, int single) {
   const kt_trie *trie = model->trie;
-  for (size_t from = 0; from < characters; from++) {
+  for (uint32_t from = 0; from < characters; from++) {
     double here = nodes[from].score;
-    int has_single = 0;
     uint32_t next = trie->first[0][nodes[from].code];
-    for (size_t to = from + 1; next != KT_NONE; to++) {
+    int has_single = next != KT_NONE && next & (KT_LEAF | KT_END);
+    for (uint32_t to = from + 1; next != KT_NONE; to++) {
       if (next & (KT_LEAF | KT_END)) {
         int32_t id = next & KT_LEAF ? (int32_t)(next & ~KT_LEAF) : trie->values[next & KT_NODE];
         double score = candidate(model, id, here, nodes[to].place - nodes[from].place, single);
-        if (nodes[to].start == SIZE_MAX || score > nodes[to].score) {
+        if (nodes[to].start == KT_NONE || score > nodes[to].score) {
           nodes[to].score = kept(score, single);
           nodes[to].start = from;
           nodes[to].id = id;
         }
-        if (to == from + 1) has_single = 1;
         if (next & KT_LEAF) break;
       }
       if (to == characters) break;
       next = kt_child(trie, next & KT_NODE, nodes[to].code);
     }
-    if (!has_single) offer(&nodes[from + 1], sum(model->unknown_score, here, single), from, model->unknown);
+    if (!has_single) {
+      kt_lattice_node *to = &nodes[from + 1];
+      double score = sum(model->unknown_score, here, single);
+      if (to->start == KT_NONE || score > to->score) {
+        to->score = score;
+        to->start = from;
+        to->id = model->unknown;
+      }
+    }
   }
 }
 
-size_t kt_segment(const kt_unigram *model, const uint8_t *text, size_t count, kt_lattice_node *nodes, kt_token *pieces) {
-  size_t characters = 0;
+/* Turns the ways back into one way forward: each node on it tells the next in `start`, with the piece's id. */
+static inline void turn(kt_lattice_node *nodes, uint32_t characters) {
+  uint32_t to = characters, after = KT_NONE;
+  int32_t id = -1;
+  for (;;) {
+    uint32_t from = nodes[to].start;
+    int32_t piece = nodes[to].id;
+    nodes[to].start = after;
+    nodes[to].id = id;
+    if (to == 0) return;
+    after = to;
+    id = piece;
+    to = from;
+  }
+}
+
+void kt_segment(const kt_unigram *model, const uint8_t *text, size_t count, kt_lattice_node *nodes) {
+  uint32_t characters = 0;
   for (size_t at = 0, length; at < count; at += length) {
     uint32_t code = kt_entry(model->trie, text, at, count, &length) >> 3;
-    nodes[characters++] = (kt_lattice_node){0, SIZE_MAX, -1, code, at};
+    nodes[characters++] = (kt_lattice_node){0, KT_NONE, -1, code, (uint32_t)at};
   }
-  nodes[characters] = (kt_lattice_node){0, SIZE_MAX, -1, 0, count};
+  nodes[characters] = (kt_lattice_node){0, KT_NONE, -1, 0, (uint32_t)count};
   if (model->single) {
     search(model, nodes, characters, 1);
   } else {
     search(model, nodes, characters, 0);
   }
-  size_t number = 0;
-  for (size_t to = characters; to > 0; to = nodes[to].start) number++;
-  size_t place = number;
-  for (size_t to = characters; to > 0; to = nodes[to].start) {
-    pieces[--place] = (kt_token){nodes[nodes[to].start].place, nodes[to].place, nodes[to].id, 0};
+  turn(nodes, characters);
+}
+
+/* ---- text that normalization leaves alone ------------------------------------------------------------------------- */
+/* One word's tokens; 0: it has unknown pieces, or there is no room. */
+static inline int write_word(const kt_lattice_node *nodes, int32_t unknown, size_t lone_end, int32_t word,
+                             kt_token *tokens, size_t capacity, size_t *count) {
+  size_t used = *count;
+  for (uint32_t from = 0; nodes[from].start != KT_NONE;) {
+    uint32_t to = nodes[from].start;
+    if (nodes[from].id == unknown || used == capacity) return 0;
+    /* A mark alone has a place of its own. */
+    size_t end = from == 0 && to == 1 && lone_end != SIZE_MAX ? lone_end : nodes[to].place;
+    tokens[used++] = (kt_token){nodes[from].place, end, nodes[from].id, word};
+    from = to;
   }
-  return number;
+  *count = used;
+  return 1;
+}
+
+static inline __attribute__((always_inline)) int
+segment_words(const kt_unigram *model, const kt_plain *plain, const uint8_t *text, size_t begin, size_t end, int32_t *word,
+              kt_token *tokens, size_t capacity, size_t *count, int single) {
+  kt_lattice_node nodes[KT_WORD_ROOM + 1];
+  const kt_trie *trie = model->trie;
+  int32_t number = *word;
+  size_t used = 0;
+  double score = 0;
+  enum kt_mark mark = plain->first;
+  for (size_t at = begin; at < end;) {
+    uint32_t characters = 0;
+    size_t word_begin = at, lone_end = SIZE_MAX;
+    if (mark != KT_MARK_NONE) {
+      /* The space before the word, or nothing. */
+      size_t place = mark == KT_MARK_SPACE ? at - 1 : at;
+      nodes[characters++] = (kt_lattice_node){score, KT_NONE, -1, plain->mark_code, (uint32_t)place};
+    }
+    while (at < end && text[at] != 0x20) {
+      size_t length;
+      uint32_t entry = kt_entry(trie, text, at, end, &length);
+      if (!(entry & KT_STAYS) || characters == KT_WORD_ROOM) return 0;
+      nodes[characters++] = (kt_lattice_node){score, KT_NONE, -1, entry >> 3, (uint32_t)at};
+      at += length;
+      if (mark == KT_MARK_FIRST && lone_end == SIZE_MAX) lone_end = at;
+    }
+    if (at == word_begin) return 0;
+    nodes[characters] = (kt_lattice_node){0, KT_NONE, -1, 0, (uint32_t)at};
+    search(model, nodes, characters, single);
+    if (single) score = nodes[characters].score;
+    turn(nodes, characters);
+    if (!write_word(nodes, model->unknown, lone_end, number, tokens, capacity, &used)) return 0;
+    number = (int32_t)((uint32_t)number + 1);
+    mark = plain->others;
+    if (at < end && ++at == end) return 0;
+  }
+  *word = number;
+  *count = used;
+  return 1;
+}
+
+int kt_segment_plain(const kt_unigram *model, const kt_plain *plain, const uint8_t *text, size_t begin, size_t end,
+                     int32_t *word, kt_token *tokens, size_t capacity, size_t *count) {
+  if (end > UINT32_MAX - 1) return 0;
+  return model->single ? segment_words(model, plain, text, begin, end, word, tokens, capacity, count, 1)
+                       : segment_words(model, plain, text, begin, end, word, tokens, capacity, count, 0);
 }

@@ -218,7 +218,7 @@ public func modelEncode(
     do throws(KluereError) { try example.validate() } catch { throw error.inside("example") }
     var scratch = InputEncoder.Scratch()
     var encoded = EncodedExample()
-    model.encode(example, &scratch, into: &encoded)
+    try model.encode(example, &scratch, into: &encoded)
     // The header promises bytes here, whatever the unit of the entities.
     let tokens = encoded.ids.indices.map { place in
       EncodedToken(
@@ -241,7 +241,7 @@ public func modelInputPlaces(
     do throws(KluereError) { try example.validate() } catch { throw error.inside("example") }
     var scratch = InputEncoder.Scratch()
     var encoded = EncodedExample()
-    model.encode(example, &scratch, into: &encoded)
+    try model.encode(example, &scratch, into: &encoded)
     func places(_ entity: EntityPlaces) -> kluere_entity_places {
       kluere_entity_places(
         marker_begin: entity.markerBegin, begin: entity.begin, end: entity.end, marker_end: entity.markerEnd)

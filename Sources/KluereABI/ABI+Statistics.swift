@@ -47,8 +47,8 @@ public func datasetLengths(
     let dataset = try Handle<DatasetObject>.borrow(dataset, "dataset").dataset
     let tokenizer = try optionalTokenizer(tokenizer)
     let out = try output(out, capacity: capacity, needed: dataset.count)
-    _ = out.update(
-      fromContentsOf: tokenizer.map { DatasetTokens.lengths(dataset, $0) } ?? dataset.characterLengths())
+    let lengths = try tokenizer.map { tokenizer throws(KluereError) in try DatasetTokens.lengths(dataset, tokenizer) }
+    _ = out.update(fromContentsOf: lengths ?? dataset.characterLengths())
   }
 }
 
@@ -59,7 +59,9 @@ public func datasetStatistics(
   boundary { () throws(KluereError) in
     let out = try HandleOut<TextObject>(out)
     let dataset = try Handle<DatasetObject>.borrow(dataset, "dataset").dataset
-    let tokens = try optionalTokenizer(tokenizer).map { DatasetTokens.lengths(dataset, $0) }
+    let tokens = try optionalTokenizer(tokenizer).map { tokenizer throws(KluereError) in
+      try DatasetTokens.lengths(dataset, tokenizer)
+    }
     try out.store(try TextObject(Statistics.describe(dataset, tokens: tokens)))
   }
 }
@@ -73,8 +75,8 @@ public func datasetCompare(
     let out = try HandleOut<TextObject>(out)
     let first = try Handle<DatasetObject>.borrow(first, "first").dataset
     let second = try Handle<DatasetObject>.borrow(second, "second").dataset
-    let tokens = try optionalTokenizer(tokenizer).map { tokenizer in
-      (first: DatasetTokens.lengths(first, tokenizer), second: DatasetTokens.lengths(second, tokenizer))
+    let tokens = try optionalTokenizer(tokenizer).map { tokenizer throws(KluereError) in
+      (first: try DatasetTokens.lengths(first, tokenizer), second: try DatasetTokens.lengths(second, tokenizer))
     }
     try out.store(try TextObject(Comparison.describe(first, second, tokens: tokens)))
   }

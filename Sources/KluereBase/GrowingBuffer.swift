@@ -34,6 +34,14 @@ package struct GrowingBuffer<Element: BitwiseCopyable>: ~Copyable {
     used += values.count
   }
 
+  /// Memory for that many elements, whatever is in it; valid until the next call that may grow it.
+  package mutating func room(for count: Int) throws(KluereError) -> UnsafeMutablePointer<Element> {
+    used = 0
+    try makeRoom(max(count, 1))
+    guard let memory else { throw shortage(count) }
+    return memory
+  }
+
   /// Room for `additional` more elements, without a change of `count`.
   @usableFromInline mutating func makeRoom(_ additional: Int) throws(KluereError) {
     guard additional > capacity - used else { return }

@@ -115,8 +115,7 @@ struct CompiledTemplate: Sendable {
 /// Pieces of text that an input form inserts. Throws `.invalidArgument` if the vocabulary has none for a part of it.
 private func pieces(of text: String, _ formName: String, _ tokenizer: Tokenizer) throws(KluereError) -> [Int32] {
   var tokens: [Token] = []
-  var copy = text
-  copy.withUTF8 { tokenizer.tokenize($0, allowSpecial: false, into: &tokens) }
+  try tokenizer.tokenize(Array(text.utf8), into: &tokens)
   guard !tokens.contains(where: { $0.id == tokenizer.unknownID }) else {
     throw KluereError(
       .invalidArgument,

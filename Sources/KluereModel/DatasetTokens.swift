@@ -5,12 +5,12 @@ package import KluereText
 /// What a tokenizer makes of a dataset's rows.
 package enum DatasetTokens {
   /// Per row the tokens of the sentence, special tokens included.
-  package static func lengths(_ dataset: Dataset, _ tokenizer: Tokenizer) -> [Int32] {
+  package static func lengths(_ dataset: Dataset, _ tokenizer: Tokenizer) throws(KluereError) -> [Int32] {
     var tokens: [Token] = []
     let added = tokenizer.template.single.count - 1
-    return (0..<dataset.count).map { row in
+    return try (0..<dataset.count).map { row throws(KluereError) in
       tokens.removeAll(keepingCapacity: true)
-      tokenizer.tokenize(dataset.example(row).text, allowSpecial: false, into: &tokens)
+      try tokenizer.tokenize(dataset.example(row).text, allowSpecial: false, into: &tokens)
       return Int32(clamping: tokens.count + added)
     }
   }
@@ -29,7 +29,7 @@ package enum DatasetTokens {
     var facts = InputFacts(tokenCounts: [], limit: maxTokens, unknownEntities: [])
     for row in 0..<dataset.count {
       let example = dataset.example(row)
-      encoder.encode(example, &scratch, into: &encoded)
+      try encoder.encode(example, &scratch, into: &encoded)
       facts.tokenCounts.append(Int32(clamping: encoded.count + encoded.croppedCount))
       var unknown: UInt8 = 0
       for place in 0..<encoded.count where encoded.ids[place] == tokenizer.unknownID && encoded.sequences[place] == 0 {

@@ -55,15 +55,17 @@ package struct InputEncoder: Sendable {
   }
 
   /// `example` has been validated (`ExampleView.validate`).
-  package func encode(_ example: ExampleView, _ scratch: inout Scratch, into out: inout EncodedExample) {
+  package func encode(_ example: ExampleView, _ scratch: inout Scratch, into out: inout EncodedExample)
+    throws(KluereError)
+  {
     scratch.pieces.removeAll(keepingCapacity: true)
     for (number, part) in template.parts.enumerated() {
       let start = scratch.pieces.count
       switch part {
       case .special(let id): scratch.pieces.append(Piece(id: id))
-      case .run(let parts): run(parts, example, &scratch)
-      case .sentence: sentence(example, 0, example.text.count, .newWord, &scratch)
-      case .marked(let marks): marked(marks, example, &scratch)
+      case .run(let parts): try run(parts, example, &scratch)
+      case .sentence: try sentence(example, 0, example.text.count, .newWord, &scratch)
+      case .marked(let marks): try marked(marks, example, &scratch)
       }
       if number >= template.secondPart {
         for place in start..<scratch.pieces.count { scratch.pieces[place].type = secondType }
@@ -88,7 +90,9 @@ package struct InputEncoder: Sendable {
   // MARK: Text beside the sentence
 
   /// Text with the entities and their types in it, tokenized as one: 비틀즈와 is one word.
-  private func run(_ parts: [InputTemplate.Part], _ example: ExampleView, _ scratch: inout Scratch) {
+  private func run(
+    _ parts: [InputTemplate.Part], _ example: ExampleView, _ scratch: inout Scratch
+  ) throws(KluereError) {
     scratch.text.removeAll(keepingCapacity: true)
     scratch.stretches.removeAll(keepingCapacity: true)
     for part in parts {
@@ -111,7 +115,7 @@ package struct InputEncoder: Sendable {
       scratch.stretches.append(stretch)
     }
     scratch.tokens.removeAll(keepingCapacity: true)
-    scratch.text.withUnsafeBufferPointer { tokenizer.tokenize($0, allowSpecial: false, into: &scratch.tokens) }
+    try tokenizer.tokenize(scratch.text, into: &scratch.tokens)
     var counts = (entity: 0, type: 0)
     for token in scratch.tokens {
       var piece = Piece(id: token.id)
@@ -143,13 +147,15 @@ package struct InputEncoder: Sendable {
 
   /// The sentence with markers around both entities: it is cut at their borders and each part tokenized alone, as if the
   /// markers stood in the text.
-  private func marked(_ marks: CompiledMarks, _ example: ExampleView, _ scratch: inout Scratch) {
-    if afterMarker == .continuation { prepareWords(example, &scratch) }
+  private func marked(
+    _ marks: CompiledMarks, _ example: ExampleView, _ scratch: inout Scratch
+  ) throws(KluereError) {
+    if afterMarker == .continuation { try prepareWords(example, &scratch) }
     var from = 0
     var isBehindMarker = false
     for border in Border.sorted(example) {
       if from < border.at {
-        part(example, from, border.at, isBehindMarker, &scratch)
+        try part(example, from, border.at, isBehindMarker, &scratch)
         isBehindMarker = false
         from = border.at
       }
@@ -159,20 +165,20 @@ package struct InputEncoder: Sendable {
         let role: Piece.Roles =
           marks.replacesEntity
           ? (border.isSubject ? .subject : .object) : border.isSubject ? .subjectOpens : .objectOpens
-        append(sides.open, entity, role, &scratch)
+        try append(sides.open, entity, role, &scratch)
         isBehindMarker = false
         if marks.replacesEntity { from = max(from, entity.end) }
       } else if !marks.replacesEntity {
-        append(sides.close, entity, border.isSubject ? .subjectCloses : .objectCloses, &scratch)
+        try append(sides.close, entity, border.isSubject ? .subjectCloses : .objectCloses, &scratch)
         isBehindMarker = true
       }
     }
-    part(example, from, example.text.count, isBehindMarker, &scratch)
+    try part(example, from, example.text.count, isBehindMarker, &scratch)
   }
 
   private func append(
     _ marks: [CompiledMarks.Mark], _ entity: Entity, _ role: Piece.Roles, _ scratch: inout Scratch
-  ) {
+  ) throws(KluereError) {
     for mark in marks {
       switch mark {
       case .ids(let ids): append(ids, role, &scratch)
@@ -187,7 +193,7 @@ package struct InputEncoder: Sendable {
         let end = scratch.text.count
         scratch.text += after.utf8
         scratch.tokens.removeAll(keepingCapacity: true)
-        scratch.text.withUnsafeBufferPointer { tokenizer.tokenize($0, allowSpecial: false, into: &scratch.tokens) }
+        try tokenizer.tokenize(scratch.text, into: &scratch.tokens)
         // Of a long type the beginning stays; what stands around it stays whole.
         var count = 0
         for token in scratch.tokens {
@@ -210,18 +216,18 @@ package struct InputEncoder: Sendable {
   /// A part of the sentence; behind a closing marker its first word may go on with the word before.
   private func part(
     _ example: ExampleView, _ begin: Int, _ end: Int, _ isBehindMarker: Bool, _ scratch: inout Scratch
-  ) {
-    guard isBehindMarker, afterMarker != .newWord else { return sentence(example, begin, end, .newWord, &scratch) }
+  ) throws(KluereError) {
+    guard isBehindMarker, afterMarker != .newWord else { return try sentence(example, begin, end, .newWord, &scratch) }
     switch afterMarker {
-    case .continuation where isInsideWord(begin, scratch): sentence(example, begin, end, .continuation, &scratch)
-    case .klueRepair: sentence(example, begin, end, .klueRepair, &scratch)
-    default: sentence(example, begin, end, .newWord, &scratch)
+    case .continuation where isInsideWord(begin, scratch): try sentence(example, begin, end, .continuation, &scratch)
+    case .klueRepair: try sentence(example, begin, end, .klueRepair, &scratch)
+    default: try sentence(example, begin, end, .newWord, &scratch)
     }
   }
 
-  private func prepareWords(_ example: ExampleView, _ scratch: inout Scratch) {
+  private func prepareWords(_ example: ExampleView, _ scratch: inout Scratch) throws(KluereError) {
     scratch.words.removeAll(keepingCapacity: true)
-    tokenizer.tokenize(example.text, allowSpecial: false, into: &scratch.words)
+    try tokenizer.tokenize(example.text, allowSpecial: false, into: &scratch.words)
   }
 
   /// Whether one word of the sentence without markers reaches across the place.
@@ -235,15 +241,15 @@ package struct InputEncoder: Sendable {
   /// Pieces of bytes [begin, end) of the sentence: those of entities rank before context and anchor it.
   private func sentence(
     _ example: ExampleView, _ begin: Int, _ end: Int, _ start: AfterMarker, _ scratch: inout Scratch
-  ) {
+  ) throws(KluereError) {
     guard begin < end, end <= example.text.count else { return }
     scratch.tokens.removeAll(keepingCapacity: true)
     let part = UnsafeBufferPointer(rebasing: example.text[begin..<end])
     switch start {
-    case .newWord: tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
-    case .continuation: tokenizer.tokenizeContinuation(part, into: &scratch.tokens)
+    case .newWord: try tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
+    case .continuation: try tokenizer.tokenizeContinuation(part, into: &scratch.tokens)
     case .klueRepair:
-      tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
+      try tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
       if part[0] > 0x20 { tokenizer.continueFirstPiece(of: &scratch.tokens) }
     }
     for (index, token) in scratch.tokens.enumerated() {

@@ -106,7 +106,7 @@ package final class Model: Sendable {
   /// Tokens of an example. `example` has been validated.
   package func encode(
     _ example: ExampleView, _ scratch: inout InputEncoder.Scratch, into out: inout EncodedExample
-  ) { encoder.encode(example, &scratch, into: &out) }
+  ) throws(KluereError) { try encoder.encode(example, &scratch, into: &out) }
 
   /// What prediction in this precision reads. Call it inside `context.exclusive`, and again for each call while the result
   /// `isProvisional`. `fewRows`: the call is for so few that packing all weights at once would be most of its time.

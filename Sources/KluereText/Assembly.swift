@@ -87,10 +87,10 @@ extension Tokenizer {
   func tokenize(
     _ text: UnsafeBufferPointer<UInt8>, _ pair: UnsafeBufferPointer<UInt8>?, allowSpecial: Bool,
     truncateTo maximum: Int?, _ unit: OffsetUnit, scratch: inout Scratch, into pieces: inout [Token]
-  ) -> (a: Int, second: Int, b: Int) {
-    tokenize(text, allowSpecial: allowSpecial, continues: false, scratch: &scratch, into: &pieces)
+  ) throws(KluereError) -> (a: Int, second: Int, b: Int) {
+    try tokenize(text, allowSpecial: allowSpecial, continues: false, scratch: &scratch, into: &pieces)
     let second = pieces.count
-    if let pair { tokenize(pair, allowSpecial: allowSpecial, continues: false, scratch: &scratch, into: &pieces) }
+    if let pair { try tokenize(pair, allowSpecial: allowSpecial, continues: false, scratch: &scratch, into: &pieces) }
     var (a, b) = (second, pieces.count - second)
     if let maximum {
       if pair == nil {
@@ -129,7 +129,7 @@ extension Tokenizer {
     try Tokenizer.checkRoom(maximum, specialCount)
     var pieces: [Token] = []
     var scratch = Scratch()
-    let (a, firstCount, b) = tokenize(
+    let (a, firstCount, b) = try tokenize(
       text, pair, allowSpecial: allowSpecial, truncateTo: maximum.map { $0 - specialCount }, unit, scratch: &scratch,
       into: &pieces)
     tokens.reserveCapacity(tokens.count + a + b + specialCount)

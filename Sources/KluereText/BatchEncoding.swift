@@ -37,6 +37,8 @@ package struct EncodedRows: Sendable {
   package fileprivate(set) var offsets: [UInt32] = []
   /// Tokens of each row.
   package fileprivate(set) var counts: [Int] = []
+  /// What kept the block from being finished.
+  fileprivate var error: KluereError?
 }
 
 extension Tokenizer {
@@ -54,19 +56,22 @@ extension Tokenizer {
     found.withUnsafeMutableBufferPointer { found in
       parallel(found.count) { block in
         var rows = EncodedRows()
-        var pieces: [Token] = []
-        var scratch = Scratch()
-        for row in bounds[block]..<bounds[block + 1] {
-          pieces.removeAll(keepingCapacity: true)
-          let (a, second, b) = tokenize(
-            texts[row], pairs?[row], allowSpecial: options.allowSpecial,
-            truncateTo: options.maximum.map { $0 - specialCount }, options.unit, scratch: &scratch,
-            into: &pieces)
-          rows.append(items, pieces, a, second, b)
-        }
+        do throws(KluereError) {
+          var pieces: [Token] = []
+          var scratch = Scratch()
+          for row in bounds[block]..<bounds[block + 1] {
+            pieces.removeAll(keepingCapacity: true)
+            let (a, second, b) = try tokenize(
+              texts[row], pairs?[row], allowSpecial: options.allowSpecial,
+              truncateTo: options.maximum.map { $0 - specialCount }, options.unit, scratch: &scratch,
+              into: &pieces)
+            rows.append(items, pieces, a, second, b)
+          }
+        } catch { rows.error = error }
         found[block] = rows
       }
     }
+    for rows in found { if let error = rows.error { throw error } }
     return found
   }
 

@@ -1,13 +1,16 @@
+package import KluereBase
+
 /// Text that goes on with a word of which a marker took the beginning.
 extension Tokenizer {
   /// As `tokenize` without special tokens, the first word as the rest of one.
-  package func tokenizeContinuation(_ text: UnsafeBufferPointer<UInt8>, into tokens: inout [Token]) {
+  package func tokenizeContinuation(_ text: UnsafeBufferPointer<UInt8>, into tokens: inout [Token]) throws(KluereError)
+  {
     guard let base = text.baseAddress else { return }
     let start = tokens.count
     switch segmenter {
-    case .sentencePiece, .unigram: tokenize(text, allowSpecial: false, continues: true, into: &tokens)
+    case .sentencePiece, .unigram: try tokenize(text, allowSpecial: false, continues: true, into: &tokens)
     case .wordPiece(let words):
-      tokenize(text, allowSpecial: false, into: &tokens)
+      try tokenize(text, allowSpecial: false, into: &tokens)
       guard start < tokens.count, !isAdded(tokens[start].id) else { return }
       let stop = tokens[start...].firstIndex { $0.word != tokens[start].word } ?? tokens.count
       var normalized = NormalizedText()

@@ -67,11 +67,12 @@ package struct MetaspaceUnigram: Sendable {
       storage += piece.text
     }
     let scores = rules.pieces.map { $0.score }
+    normalizer = try StepNormalizer(rules.normalizer)
     unigram = try Unigram(
       keys, storage: storage, scores: scores,
-      unknownScore: (scores.min() ?? 0) - MetaspaceUnigram.unknownPenalty, unknownID: rules.unknownID, single: false)
+      unknownScore: (scores.min() ?? 0) - MetaspaceUnigram.unknownPenalty, unknownID: rules.unknownID, single: false,
+      normalization: normalizer.normalization)
     unknownID = rules.unknownID
-    normalizer = try StepNormalizer(rules.normalizer)
     decoder = rules.decoder
     splitsAtWhiteSpace = rules.splitsAtWhiteSpace
     metaspace = rules.metaspace
@@ -92,12 +93,34 @@ package struct MetaspaceUnigram: Sendable {
     text.withUnsafeBufferPointer { unigram.value($0) }
   }
 
-  struct Scratch {
+  struct Scratch: ~Copyable {
     /// The next word goes on with one: no mark at its front. Taken back once it is tokenized.
     var continues = false
     var normalized = NormalizedText()
     fileprivate var other = NormalizedText()
     fileprivate var word = NormalizedText()
+    var search = Unigram.Scratch()
+  }
+
+  /// [begin, end) of `text`, a stretch without added tokens, if it needs no normalization; else false, and nothing is done.
+  func tokenizePlain(
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, word: inout Int32, scratch: inout Scratch,
+    into tokens: inout [Token]
+  ) -> Bool {
+    guard let metaspace, metaspace.splits else { return false }
+    var first = KT_MARK_NONE
+    if !scratch.continues, metaspace.prepends == .always || (metaspace.prepends == .first && begin == 0) {
+      first = KT_MARK_FIRST
+    }
+    // Where spaces go, only prepending gives a word its mark.
+    if splitsAtWhiteSpace, metaspace.prepends != .always { return false }
+    let others = splitsAtWhiteSpace ? KT_MARK_FIRST : KT_MARK_SPACE
+    guard
+      unigram.segmentPlain(
+        text, begin, end, first: first, others: others, word: &word, scratch: &scratch.search, into: &tokens)
+    else { return false }
+    scratch.continues = false
+    return true
   }
 
   /// [begin, end) of `text` into scratch.normalized.
@@ -183,7 +206,7 @@ package struct MetaspaceUnigram: Sendable {
     _ scratch: inout Scratch, into tokens: inout [Token]
   ) {
     var unknown = (from: begin, to: begin)
-    unigram.segment(bytes + begin, end - begin) { from, to, id in
+    unigram.segment(bytes + begin, end - begin, scratch: &scratch.search) { from, to, id in
       if id == unknownID {
         if unknown.from == unknown.to { unknown.from = begin + from }
         unknown.to = begin + to

@@ -61,6 +61,27 @@ struct StepNormalizer: Sendable {
     self.steps = prepared
   }
 
+  /// Which characters stay in text without a space at its ends and without two in a row.
+  var normalization: Unigram.Normalization {
+    var maps: [PrecompiledCharacterMap] = []
+    var changes: [UInt32] = []
+    for step in steps {
+      switch step {
+      case .characterMap(let map): maps.append(map)
+      case .replace(let pattern, _):
+        if pattern.count > 1, pattern.allSatisfy({ $0 == 0x20 }) { continue }
+        guard pattern[0] != 0x20 else { return .anything }
+        changes.append(
+          pattern.withUnsafeBufferPointer { bytes in
+            bytes.baseAddress.map { UTF8.decode($0, 0, bytes.count).scalar } ?? 0
+          })
+      case .replaceSpaces(let least, _): if least < 2 { return .anything }
+      case .strip: break
+      }
+    }
+    return .rules(maps, longer: false, changes: changes)
+  }
+
   /// [begin, end) of `text` normalized; `other` is room for the steps between.
   func normalize(
     _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, into result: inout NormalizedText,

@@ -51,7 +51,8 @@ struct SentencePiece: Sendable {
     unigram = try Unigram(
       matching, storage: model.bytes, scores: model.pieces.map { Double($0.score) },
       userDefined: symbols.isEmpty ? nil : model.pieces.map { $0.type == .userDefined }, userScore: Double(highest),
-      unknownScore: Double(lowest - 10), unknownID: model.unknownID, single: true)
+      unknownScore: Double(lowest - 10), unknownID: model.unknownID, single: true,
+      normalization: .rules([model.characterMap].compactMap { $0 }, longer: true, changes: []))
     lookup = try PieceTrie.make(all, storage: model.bytes)
     userDefined = symbols.isEmpty ? nil : try PieceTrie.make(symbols, storage: model.bytes)
     let twice = model.bytes.withUnsafeBufferPointer { bytes in
@@ -71,10 +72,11 @@ struct SentencePiece: Sendable {
 
   /// Normalized text: byte k of the first `count` comes from the text at origins[k]; one origin more for the end. The arrays
   /// stay as large as the longest text made them.
-  struct Scratch {
+  struct Scratch: ~Copyable {
     fileprivate var bytes: [UInt8] = []
     fileprivate var origins: [Int] = []
     fileprivate var count = 0
+    var search = Unigram.Scratch()
 
     mutating func makeRoom(for bytes: Int) {
       let missing = count + bytes - self.bytes.count
@@ -151,13 +153,17 @@ struct SentencePiece: Sendable {
     _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, continues: Bool = false, word: inout Int32,
     scratch: inout Scratch, into tokens: inout [Token]
   ) {
+    if tokenizePlain(text, begin, end, continues: continues, word: &word, scratch: &scratch, into: &tokens) { return }
     normalize(text, begin, end, continues: continues, &scratch)
+    var search = Unigram.Scratch()
+    swap(&search, &scratch.search)
+    defer { swap(&search, &scratch.search) }
     var afterUnknown = false
     var started = false
     scratch.bytes.withUnsafeBufferPointer { buffer in
       scratch.origins.withUnsafeBufferPointer { origins in
         guard let base = buffer.baseAddress else { return }
-        unigram.segment(base, scratch.count) { from, to, piece in
+        unigram.segment(base, scratch.count, scratch: &search) { from, to, piece in
           let isUnknown = piece == model.unknownID
           if started, buffer.starts(with: SentencePiece.space, at: from) { word &+= 1 }
           started = true
@@ -177,6 +183,22 @@ struct SentencePiece: Sendable {
       }
     }
     if started { word &+= 1 }
+  }
+
+  /// Text that needs no normalization, which is most of it.
+  private func tokenizePlain(
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, continues: Bool, word: inout Int32,
+    scratch: inout Scratch, into tokens: inout [Token]
+  ) -> Bool {
+    guard model.escapesSpaces, !model.spaceIsSuffix else { return false }
+    let first = model.addsDummyPrefix && !continues ? KT_MARK_EMPTY : KT_MARK_NONE
+    let place = tokens.count
+    guard
+      unigram.segmentPlain(
+        text, begin, end, first: first, others: KT_MARK_SPACE, word: &word, scratch: &scratch.search, into: &tokens)
+    else { return false }
+    if shift != 0 { for index in place..<tokens.count { tokens[index].id &+= shift } }
+    return true
   }
 
   // MARK: Decoding

@@ -254,20 +254,37 @@ package final class Tokenizer: Sendable {
   /// Appends the pieces of `text`; of WordPiece at most as many as it has bytes. Special tokens are never among them
   /// unless `allowSpecial`: then "[SEP]" in the text is that token, as by default in Hugging Face. Added tokens that are
   /// not special are always matched. `text` is valid UTF-8; the pieces of anything else mean nothing.
-  package func tokenize(_ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, into tokens: inout [Token]) {
-    tokenize(text, allowSpecial: allowSpecial, continues: false, into: &tokens)
+  package func tokenize(
+    _ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, into tokens: inout [Token]
+  ) throws(KluereError) {
+    try tokenize(text, allowSpecial: allowSpecial, continues: false, into: &tokens)
+  }
+
+  /// The same of bytes in an array, special tokens being text.
+  package func tokenize(_ text: [UInt8], into tokens: inout [Token]) throws(KluereError) {
+    try text.withUnsafeBufferPointer { (bytes) throws(KluereError) in
+      try tokenize(bytes, allowSpecial: false, into: &tokens)
+    }
   }
 
   /// `continues`: the text goes on with a word, so that a unigram model puts no space before it.
   func tokenize(
     _ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, continues: Bool, into tokens: inout [Token]
-  ) {
+  ) throws(KluereError) {
     var scratch = Scratch()
-    tokenize(text, allowSpecial: allowSpecial, continues: continues, scratch: &scratch, into: &tokens)
+    try tokenize(text, allowSpecial: allowSpecial, continues: continues, scratch: &scratch, into: &tokens)
   }
 
   /// `scratch` is kept between calls.
   func tokenize(
+    _ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, continues: Bool, scratch: inout Scratch,
+    into tokens: inout [Token]
+  ) throws(KluereError) {
+    tokenizeAll(text, allowSpecial: allowSpecial, continues: continues, scratch: &scratch, into: &tokens)
+    if let error = scratch.takeError() { throw error }
+  }
+
+  private func tokenizeAll(
     _ text: UnsafeBufferPointer<UInt8>, allowSpecial: Bool, continues: Bool, scratch: inout Scratch,
     into tokens: inout [Token]
   ) {
@@ -308,19 +325,32 @@ package final class Tokenizer: Sendable {
     }
   }
 
-  struct Scratch {
+  struct Scratch: ~Copyable {
     var words = NormalizedText()
     var pieces = SentencePiece.Scratch()
     var unigram = MetaspaceUnigram.Scratch()
+
+    fileprivate mutating func takeError() -> KluereError? {
+      let found = pieces.search.error ?? unigram.search.error
+      pieces.search.error = nil
+      unigram.search.error = nil
+      return found
+    }
   }
 
   private func tokenize(
     _ unigram: MetaspaceUnigram, _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, allowSpecial: Bool,
     word: inout Int32, scratch: inout MetaspaceUnigram.Scratch, into tokens: inout [Token]
   ) {
+    let matchesNormalized = normalizedMatcher.canMatch(allowSpecial: allowSpecial)
+    if !matchesNormalized,
+      unigram.tokenizePlain(text, begin, end, word: &word, scratch: &scratch, into: &tokens)
+    {
+      return
+    }
     unigram.normalize(text, begin, end, scratch: &scratch)
     let normalized = scratch.normalized
-    guard normalizedMatcher.canMatch(allowSpecial: allowSpecial) else {
+    guard matchesNormalized else {
       return unigram.tokenize(0, normalized.bytes.count, word: &word, scratch: &scratch, into: &tokens)
     }
     normalized.bytes.withUnsafeBufferPointer { bytes in

@@ -7,12 +7,22 @@ final class Unigram: @unchecked Sendable {  // immutable after init
   private let scores: UnsafeMutablePointer<Double>
   private let userDefined: UnsafeMutablePointer<UInt8>?
   private let model: kt_unigram
+  /// The trie's code of U+2581; nil where no text can be read as it is.
+  private let markCode: UInt32?
+
+  /// What normalization does, as far as it tells which characters stay as they are in any text.
+  enum Normalization {
+    /// Characters may change anywhere.
+    case anything
+    /// The maps' rules, and nothing to other characters but these and U+0020. `longer`: rules of several characters apply.
+    case rules([PrecompiledCharacterMap], longer: Bool, changes: [UInt32])
+  }
 
   /// `scores` of all pieces, `keys` those that match in text. `userScore`: of a byte of a user-defined piece. `single`:
-  /// single precision, as in SentencePiece.
+  /// single precision and a text as one, as in SentencePiece.
   init(
     _ keys: [kt_key], storage: [UInt8], scores: [Double], userDefined: [Bool]? = nil, userScore: Double = 0,
-    unknownScore: Double, unknownID: Int32, single: Bool
+    unknownScore: Double, unknownID: Int32, single: Bool, normalization: Normalization
   ) throws(KluereError) {
     trie = try PieceTrie.make(keys, storage: storage)
     self.scores = .allocate(capacity: scores.count)
@@ -25,6 +35,20 @@ final class Unigram: @unchecked Sendable {  // immutable after init
     model = kt_unigram(
       trie: trie.trie, scores: self.scores, user: self.userDefined, unknown_score: unknownScore,
       user_score: userScore, unknown: unknownID, single: single ? 1 : 0)
+    let code = kt_code(trie.trie, Unigram.mark)
+    // Where a text is one search, a piece that reaches from one word into the next would tie them together.
+    let isPlain = code != 0 && userDefined == nil && !(single && Unigram.reachAcross(keys, storage))
+    if isPlain, case .rules(let maps, let longer, let changes) = normalization {
+      kt_set_staying(trie.trie)
+      for map in maps {
+        var rules = map.map
+        kt_clear_ruled(trie.trie, &rules, longer ? 1 : 0)
+      }
+      for character in changes { kt_clear_staying(trie.trie, character) }
+      markCode = code
+    } else {
+      markCode = nil
+    }
   }
 
   deinit {
@@ -32,19 +56,81 @@ final class Unigram: @unchecked Sendable {  // immutable after init
     userDefined?.deallocate()
   }
 
-  func value(_ text: UnsafeBufferPointer<UInt8>) -> Int32? { trie.value(text) }
+  private static let mark: UInt32 = 0x2581
 
-  /// Calls `body` for the pieces of [0, count) of `text` in order.
-  @inline(__always)
-  func segment(
-    _ text: UnsafePointer<UInt8>, _ count: Int, _ body: (_ begin: Int, _ end: Int, _ id: Int32) -> Void
-  ) {
-    var model = model
-    withUnsafeTemporaryAllocation(of: kt_lattice_node.self, capacity: count + 1) { nodes in
-      withUnsafeTemporaryAllocation(of: kt_token.self, capacity: count + 1) { pieces in
-        let found = kt_segment(&model, text, count, nodes.baseAddress, pieces.baseAddress)
-        for piece in UnsafeMutableBufferPointer(rebasing: pieces[..<found]) { body(piece.begin, piece.end, piece.id) }
+  /// Whether a key has a mark behind another character.
+  private static func reachAcross(_ keys: [kt_key], _ storage: [UInt8]) -> Bool {
+    storage.withUnsafeBufferPointer { bytes in
+      keys.contains { key in
+        let end = key.offset + Int(key.length)
+        var place = key.offset
+        while bytes.starts(with: SentencePiece.space, at: place), place < end { place += SentencePiece.space.count }
+        while place < end {
+          if bytes.starts(with: SentencePiece.space, at: place) { return true }
+          place += 1
+        }
+        return false
       }
     }
+  }
+
+  func value(_ text: UnsafeBufferPointer<UInt8>) -> Int32? { trie.value(text) }
+
+  // MARK: Segmenting
+
+  /// Memory that stays as large as the longest text made it.
+  struct Scratch: ~Copyable {
+    fileprivate var nodes = GrowingBuffer<kt_lattice_node>(for: "tokenizer")
+    fileprivate var tokens = GrowingBuffer<kt_token>(for: "tokenizer")
+    /// What was not to be had. Whoever tokenizes asks at the end.
+    var error: KluereError?
+  }
+
+  /// Calls `body` for the pieces of [0, count) of `text` in order; without memory for it `scratch` has an error.
+  @inline(__always)
+  func segment(
+    _ text: UnsafePointer<UInt8>, _ count: Int, scratch: inout Scratch,
+    _ body: (_ begin: Int, _ end: Int, _ id: Int32) -> Void
+  ) {
+    let nodes: UnsafeMutablePointer<kt_lattice_node>
+    do throws(KluereError) {
+      guard count < Unigram.maximumBytes else {
+        throw KluereError(.outOfMemory, "tokenizer: a text of \(count) bytes, expected less than 4 GiB")
+      }
+      nodes = try scratch.nodes.room(for: count + 1)
+    } catch {
+      scratch.error = error
+      return
+    }
+    var model = model
+    kt_segment(&model, text, count, nodes)
+    var node = nodes[0]
+    while node.start != UInt32.max {
+      let next = nodes[Int(node.start)]
+      body(Int(node.place), Int(next.place), node.id)
+      node = next
+    }
+  }
+
+  private static let maximumBytes = Int(UInt32.max)
+
+  /// Texts up to here are read as they are, in one go.
+  private static let plainBytes = 1 << 16
+
+  /// Appends the tokens of [begin, end) of `text`, read as it is: kt_segment_plain. False if that cannot be, and nothing is
+  /// appended.
+  func segmentPlain(
+    _ text: UnsafePointer<UInt8>, _ begin: Int, _ end: Int, first: kt_mark, others: kt_mark, word: inout Int32,
+    scratch: inout Scratch, into tokens: inout [Token]
+  ) -> Bool {
+    guard let markCode, end - begin <= Unigram.plainBytes else { return false }
+    let room = end - begin + 1
+    guard let buffer = try? scratch.tokens.room(for: room) else { return false }
+    var model = model
+    var plain = kt_plain(mark_code: markCode, first: first, others: others)
+    var count = 0
+    guard kt_segment_plain(&model, &plain, text, begin, end, &word, buffer, room, &count) != 0 else { return false }
+    tokens.append(UnsafeMutableBufferPointer(start: buffer, count: count), count)
+    return true
   }
 }

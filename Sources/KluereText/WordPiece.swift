@@ -105,7 +105,7 @@ struct WordPiece: Sendable {
       }
       if status == KT_GAP { return true }
       // A word of more pieces than there is room for.
-      if status == KT_FULL, count == 0 { room *= 8 }
+      if status == KT_FULL, count == 0 { room = min(8 * room, end - position) }
     }
     return false
   }
@@ -125,7 +125,7 @@ struct WordPiece: Sendable {
         return true
       }
       if isDone { return }
-      room *= 8
+      room = min(8 * room, end - begin)
     }
   }
 }

@@ -65,7 +65,7 @@ struct CorpusBuilder {
     while start < line.count {
       let end = CorpusBuilder.chunkEnd(line, from: start)
       tokens.removeAll(keepingCapacity: true)
-      tokenizer.tokenize(UnsafeBufferPointer(rebasing: line[start..<end]), allowSpecial: false, into: &tokens)
+      try tokenizer.tokenize(UnsafeBufferPointer(rebasing: line[start..<end]), allowSpecial: false, into: &tokens)
       switch options.rows {
       case .lines: try addRows()
       case .packed: try pack()
@@ -199,7 +199,7 @@ extension Corpus {
     var encoded = EncodedExample()
     for dataset in datasets {
       for row in 0..<dataset.count {
-        encoder.encode(dataset.example(row), &scratch, into: &encoded)
+        try encoder.encode(dataset.example(row), &scratch, into: &encoded)
         let second = encoded.types.firstIndex(of: 1) ?? encoded.count
         try builder.corpus.append(ids: encoded.ids[...], secondPart: second)
         builder.corpus.lineCount += 1

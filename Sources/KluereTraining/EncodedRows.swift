@@ -43,7 +43,7 @@ package final class EncodedRows {
 
   /// `view` has been validated.
   func append(_ view: ExampleView) throws(KluereError) {
-    model.encode(view, &scratch, into: &example)
+    try model.encode(view, &scratch, into: &example)
     if starts.count == 0 { try starts.append(0) }
     for id in example.ids {
       if narrow { try narrowIDs.append(UInt16(truncatingIfNeeded: id)) } else { try wideIDs.append(id) }

@@ -3,6 +3,7 @@ import KluereCompute
 import KluereData
 import KluereModel
 import KluereText
+import Testing
 
 /// The example of docs/input_forms.md with the pieces of klue/roberta that it needs.
 let formPieces =
@@ -38,7 +39,7 @@ func makeFormModel(
 func encodeForm(_ model: Model, _ example: ExampleView) -> EncodedExample {
   var scratch = InputEncoder.Scratch()
   var encoded = EncodedExample()
-  model.encode(example, &scratch, into: &encoded)
+  do { try model.encode(example, &scratch, into: &encoded) } catch { Issue.record(error) }
   return encoded
 }
 

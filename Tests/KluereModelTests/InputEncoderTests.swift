@@ -9,7 +9,7 @@ import Testing
   private func tokens(_ model: Model, _ example: ExampleView) -> ([String], EncodedExample) {
     var scratch = InputEncoder.Scratch()
     var encoded = EncodedExample()
-    model.encode(example, &scratch, into: &encoded)
+    do { try model.encode(example, &scratch, into: &encoded) } catch { Issue.record(error) }
     return (encoded.ids.map { model.tokenizer.token($0) ?? "?" }, encoded)
   }
 

@@ -67,7 +67,7 @@ import Testing
   private static func tokens(_ text: String, _ tokenizer: Tokenizer) -> [Token] {
     var text = text
     var tokens: [Token] = []
-    text.withUTF8 { tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
+    text.withUTF8 { try? tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
     return tokens
   }
 

@@ -22,7 +22,7 @@ func makeTokenizer(
 extension Tokenizer {
   func pieces(_ bytes: [UInt8], allowSpecial: Bool = false) -> [Token] {
     var tokens: [Token] = []
-    withBytes(bytes) { tokenize($0, allowSpecial: allowSpecial, into: &tokens) }
+    withBytes(bytes) { try? tokenize($0, allowSpecial: allowSpecial, into: &tokens) }
     return tokens
   }
 

@@ -25,7 +25,7 @@ import Testing
   private static func pieces(_ text: String, _ tokenizer: Tokenizer) -> [Token] {
     var text = text
     var tokens: [Token] = []
-    text.withUTF8 { tokenizer.tokenize($0, allowSpecial: false, into: &tokens) }
+    text.withUTF8 { try? tokenizer.tokenize($0, allowSpecial: false, into: &tokens) }
     return tokens
   }
 

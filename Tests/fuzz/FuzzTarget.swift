@@ -18,7 +18,7 @@ public func testOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
     let tokenizer = try TokenizerFolder.open(file: "fuzz.json", Array(bytes), addedSpecialTokens: [])
     var tokens: [Token] = []
     var text = String(decoding: bytes.suffix(512), as: Swift.UTF8.self)
-    text.withUTF8 { tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
+    try text.withUTF8 { try tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
     _ = try tokenizer.decode(tokens.map(\.id), skipSpecial: false, cleanUp: true)
   }
 #elseif FUZZ_JSON
@@ -59,7 +59,7 @@ public func testOneInput(_ data: UnsafePointer<UInt8>?, _ size: Int) -> Int32 {
       configuration: TokenizerConfiguration(), template: { SpecialTemplate(bertWith: $0, $1) })
     var tokens: [Token] = []
     var text = String(decoding: bytes.suffix(512), as: Swift.UTF8.self)
-    text.withUTF8 { tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
+    try text.withUTF8 { try tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
     _ = try tokenizer.decode(tokens.map(\.id), skipSpecial: false, cleanUp: false)
   }
 #endif

@@ -33,6 +33,8 @@ int kt_trie_create(kt_trie **trie, const kt_key *keys, const size_t counts[2], c
 void kt_trie_destroy(kt_trie *trie);
 /* Value of exactly this key, -1 if there is none. */
 int32_t kt_trie_value(const kt_trie *trie, int group, const uint8_t *key, size_t length);
+/* Number of a character among those of the keys; 0: no key has it. */
+uint32_t kt_code(const kt_trie *trie, uint32_t character);
 /* Where the longest key of a group's that text has at begin ends, begin if there is none. */
 size_t kt_trie_longest(const kt_trie *trie, int group, const uint8_t *text, size_t begin, size_t end);
 
@@ -78,15 +80,32 @@ typedef struct kt_unigram {
 
 typedef struct kt_lattice_node {
   double score;
-  size_t start; /* character at which the piece begins */
-  int32_t id;
+  uint32_t start; /* character at which the next piece of the path begins; UINT32_MAX: none, or not on the path */
+  int32_t id;     /* of the piece between the two */
   uint32_t code;
-  size_t place; /* byte of the character */
+  uint32_t place; /* byte of the character */
 } kt_lattice_node;
 
-/* Pieces of text[0, count) in order, as many as the number returned. nodes, pieces: room for count + 1 each. Of equal paths
- * the one found first stays. */
-size_t kt_segment(const kt_unigram *model, const uint8_t *text, size_t count, kt_lattice_node *nodes, kt_token *pieces);
+/* The pieces of text[0, count), count < UINT32_MAX: from nodes[0] on, follow `start`; a piece ends at the next one's place.
+ * nodes: room for count + 1. Of equal paths the one found first stays. */
+void kt_segment(const kt_unigram *model, const uint8_t *text, size_t count, kt_lattice_node *nodes);
+
+/* What stands before a word: nothing, a mark (U+2581) for the space before it, or one for no text: alone it has the place of
+ * the word's first character (FIRST) or is empty (EMPTY). */
+enum kt_mark { KT_MARK_NONE, KT_MARK_SPACE, KT_MARK_FIRST, KT_MARK_EMPTY };
+typedef struct kt_plain {
+  uint32_t mark_code;  /* kt_code of the mark */
+  enum kt_mark first;  /* before the text's first word */
+  enum kt_mark others; /* SPACE, or FIRST: spaces go and each word gets a mark */
+} kt_plain;
+
+enum { KT_WORD_ROOM = 256 }; /* characters */
+/* Appends the pieces of the words of text[begin, end) to tokens, if all of them are plain: characters that stay (see
+ * kt_set_staying), one space between words and none at the ends, no unknown pieces, at most KT_WORD_ROOM - 1 characters; no
+ * user-defined pieces, and no piece has a mark behind another character. Else it returns 0 and has done nothing that counts.
+ * A model of single precision adds the scores of one text, one of double precision those of a word. */
+int kt_segment_plain(const kt_unigram *model, const kt_plain *plain, const uint8_t *text, size_t begin, size_t end,
+                     int32_t *word, kt_token *tokens, size_t capacity, size_t *count);
 
 /* ---- sentencepiece.c: normalization as that library does it -------------------------------------------------------- */
 typedef struct kt_character_map { /* of a model file: a double-array trie, and the replacements, each ended by a NUL */
@@ -105,6 +124,13 @@ size_t kt_shortest_rule(const kt_character_map *map, const uint8_t *text, size_t
 /* Whether text[begin, end) stays as it is, whatever is done to clusters of characters: none of its characters has a rule, and
  * each is of those that stand alone: Latin, kana, Hangul syllables, Han, but no carriage return. 0: it may change. */
 int kt_stays(const kt_character_map *map, const uint8_t *text, size_t begin, size_t end);
+
+/* Marks the characters of a new trie's keys, made without kinds, that may stay as they are in any text: they stand alone, and
+ * are neither white space nor controls. kt_clear_ruled takes that back where the map has a rule for the character, or, with
+ * `longer`, may have one for it and another that stands alone; kt_clear_staying for one character. */
+void kt_set_staying(kt_trie *trie);
+void kt_clear_ruled(kt_trie *trie, const kt_character_map *map, int longer);
+void kt_clear_staying(kt_trie *trie, uint32_t character);
 
 typedef struct kt_normalizer {
   kt_character_map map;
