@@ -1,9 +1,10 @@
-internal import Glibc
+package import Glibc
 
 /// A POSIX mutex. Not `Synchronization.Mutex`: that one waits on the system call directly, which ThreadSanitizer does not
 /// see, so that everything it guards would be reported.
 package final class Lock: @unchecked Sendable {
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  /// For a condition that waits with it.
+  package let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
   package init() {
     mutex = .allocate(capacity: 1)
@@ -16,8 +17,8 @@ package final class Lock: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func lock() { pthread_mutex_lock(mutex) }
-  func unlock() { pthread_mutex_unlock(mutex) }
+  package func lock() { pthread_mutex_lock(mutex) }
+  package func unlock() { pthread_mutex_unlock(mutex) }
 
   package func locked<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     lock()

@@ -1,5 +1,6 @@
 internal import CKluereSupport
 package import KluereBase
+internal import KluereCompute
 package import KluereData
 package import KluereModel
 package import KluereTraining
@@ -13,7 +14,8 @@ package final class RequestQueue: @unchecked Sendable {
   private let batchTokens: Int
   private let workerCount: Int
   private let process = ks_process_id()
-  private let monitor = Monitor()
+  /// Held but while a thread waits, encodes or computes.
+  private let monitor = Lock()
 
   // MARK: Inside the monitor
 

@@ -1,32 +1,8 @@
 internal import Glibc
 internal import KluereBase
+internal import KluereCompute
 
-/// A POSIX mutex that conditions wait with; what ThreadSanitizer sees, as `Lock`.
-final class Monitor: @unchecked Sendable {
-  fileprivate let mutex: UnsafeMutablePointer<pthread_mutex_t>
-
-  init() {
-    mutex = .allocate(capacity: 1)
-    mutex.initialize(to: pthread_mutex_t())
-    pthread_mutex_init(mutex, nil)
-  }
-
-  deinit {
-    pthread_mutex_destroy(mutex)
-    mutex.deallocate()
-  }
-
-  func lock() { pthread_mutex_lock(mutex) }
-  func unlock() { pthread_mutex_unlock(mutex) }
-
-  func locked<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
-    lock()
-    defer { unlock() }
-    return try body()
-  }
-}
-
-/// What one thread waits for, inside its monitor. A wait may end without a cause: look again.
+/// What one thread waits for, with a lock that it holds. A wait may end without a cause: look again.
 final class Signal: @unchecked Sendable {
   private let condition: UnsafeMutablePointer<pthread_cond_t>
 
@@ -49,14 +25,14 @@ final class Signal: @unchecked Sendable {
   func raise() { pthread_cond_signal(condition) }
 
   /// `time`: when to give up, by `Nanoseconds.now`; `Nanoseconds.never`: not.
-  func wait(_ monitor: Monitor, until time: Int64 = Nanoseconds.never) {
+  func wait(_ lock: Lock, until time: Int64 = Nanoseconds.never) {
     guard time != Nanoseconds.never else {
-      pthread_cond_wait(condition, monitor.mutex)
+      pthread_cond_wait(condition, lock.mutex)
       return
     }
     var end = timespec(
       tv_sec: Int(time / Nanoseconds.perSecond), tv_nsec: Int(time % Nanoseconds.perSecond))
-    pthread_cond_timedwait(condition, monitor.mutex, &end)
+    pthread_cond_timedwait(condition, lock.mutex, &end)
   }
 }
 
