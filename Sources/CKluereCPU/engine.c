@@ -13,6 +13,7 @@
 enum {
   KK_MOST_THREADS = 1024,
   KK_HUGE_PAGE = 2 << 20, /* bytes */
+  KK_MOST_PACKED = 1 << 20, /* floats */
   /* Estimated microseconds of a region on one thread, above which a second thread pays: asleep or awake. */
   KK_WAKE_MICROSECONDS = 25,
   KK_SHARE_MICROSECONDS = 4,
@@ -43,6 +44,7 @@ kk_engine *kk_engine_create(int isa, int threads) {
   if (!engine) return NULL;
   engine->isa = isa;
   engine->threads = threads;
+  engine->most_packed = KK_MOST_PACKED;
   engine->elementwise = kk_elementwise_table_for(isa);
   engine->gemm = kk_gemm_table_for(isa);
   engine->quantized = kk_quantized_table_for(isa);
@@ -67,6 +69,8 @@ void kk_engine_destroy(kk_engine *engine) {
   free(engine->scratch.data);
   free(engine);
 }
+
+void kk_engine_limit_packing(kk_engine *engine, size_t floats) { engine->most_packed = floats; }
 
 int kk_engine_threads(const kk_engine *engine) { return engine->threads; }
 int kk_engine_isa(const kk_engine *engine) { return engine->isa; }

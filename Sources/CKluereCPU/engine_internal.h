@@ -18,6 +18,7 @@ typedef struct kk_buffer {
 /* Scratch of one worker, alone on its cache line: workers grow theirs at the same time. */
 typedef struct kk_worker {
   _Alignas(64) kk_buffer scratch;
+  size_t common; /* number of the product whose common operand is in it (product.c) */
 } kk_worker;
 
 struct kk_engine {
@@ -29,6 +30,8 @@ struct kk_engine {
   kk_buffer scratch;
   kk_worker *workers; /* [threads] */
   struct kk_pool *pool; /* NULL with one thread */
+  size_t most_packed;   /* floats: kk_engine_limit_packing */
+  size_t products;      /* so far: their chunks' numbers (product.c) */
 };
 
 /* Memory of at least `floats` floats, 64-byte aligned, contents undefined; NULL when memory ran out. It belongs to the

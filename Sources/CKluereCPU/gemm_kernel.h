@@ -4,7 +4,8 @@
 #include "gemm.h"
 
 #define KK_GEMM_WIDTH (KK_GEMM_VECTORS * KK_WIDTH)
-#define KK_GEMM_AHEAD 8 /* steps of b that are fetched ahead */
+#define KK_GEMM_AHEAD 8    /* steps of b that are fetched ahead */
+#define KK_GEMM_SHALLOW 64 /* steps, see kk_block */
 #define KK_UNROLL _Pragma("clang loop unroll(full)")
 
 /* ---- packing ----------------------------------------------------------------------------------------------------- */
@@ -243,10 +244,12 @@ static void kk_block_tile(const kk_gemm_block *block, const kk_tile_kind *kind, 
 }
 
 /* With one resident panel: it stays in the nearest cache while the panels of b, which are in the next, pass by. With
- * many: they stay in the second cache, and each panel of b in the nearest while they pass by. */
+ * many: they stay in the second cache, and each panel of b in the nearest while they pass by. Of a shallow product c is most
+ * of what is read and written: then one panel, so that c passes by along its rows. */
 static void kk_block(const kk_gemm_block *block) {
+  size_t resident = block->depth <= KK_GEMM_SHALLOW ? 1 : KK_GEMM_RESIDENT;
   for (size_t begin = 0, end; begin < block->rows; begin = end) {
-    end = begin + KK_GEMM_RESIDENT * block->height;
+    end = begin + resident * block->height;
     if (end > block->rows) end = block->rows;
     size_t panels;
     for (size_t column = 0; column < block->columns; column += panels * KK_GEMM_WIDTH) {

@@ -263,6 +263,41 @@ func `linear is the product, the bias and the activation`(activation: Int) throw
   }
 }
 
+/// Items by rows and by columns; operands packed whole and in chunks of columns and of the sum; by each worker and for all.
+@Test(arguments: [(260, 200, 420), (200, 260, 420), (40, 260, 420), (700, 40, 300)])
+func `how a product is cut changes no bit`(rows: Int, out: Int, input: Int) throws {
+  let operands = Operands(Shape(rows: rows, out: out, input: input), seed: 19)
+  for isa in instructionSets {
+    func results(threads: CInt, packing: Int?) throws -> [[Float]] {
+      try withEngine(isa, threads: threads) { engine in
+        if let packing { kk_engine_limit_packing(engine, packing) }
+        var packed = [Float](repeating: 0, count: kk_packed_size(engine, out, input) + 16)
+        kk_pack(engine, &packed, operands.w, out, input)
+        var y = [Float](repeating: .nan, count: rows * out)
+        var pre = y
+        var again = y
+        var dx = [Float](repeating: .nan, count: rows * input)
+        var dw = [Float](repeating: 1, count: out * input)
+        var dbias = [Float](repeating: 1, count: out)
+        let gelu = CInt(KK_ACT_GELU)
+        #expect(kk_linear(engine, &y, &pre, operands.x, operands.w, operands.bias, rows, out, input, gelu) == 0)
+        #expect(kk_linear_packed(engine, &again, operands.x, packed, operands.bias, rows, out, input, gelu) == 0)
+        #expect(sameBits(y, again), "packed before")
+        #expect(kk_linear_backward_input(engine, &dx, operands.dy, operands.w, rows, out, input, 0) == 0)
+        #expect(kk_linear_backward_weight(engine, &dw, &dbias, operands.dy, operands.x, rows, out, input) == 0)
+        return [y, pre, dx, dw, dbias]
+      }
+    }
+    let whole = try results(threads: 1, packing: nil)
+    for threads in [CInt(1), 2, 6] {
+      for packing in [nil, 1, 100_000] {
+        let cut = try results(threads: threads, packing: packing)
+        #expect(sameBits(whole, cut), "\(isaName(isa)), \(threads) threads, packing \(packing ?? 0)")
+      }
+    }
+  }
+}
+
 @Test func `no rows touch nothing`() throws {
   for isa in instructionSets {
     try withEngine(isa, threads: 2) { engine in

@@ -39,13 +39,13 @@ func withEngine<R>(_ isa: CInt, threads: CInt, _ body: (OpaquePointer) throws ->
   return try body(engine)
 }
 
-/// Runs `body` on every instruction set with 1, 2 and 3 threads, expects the same bits from each number of threads, and
-/// hands the arrays to `check` once per instruction set.
+/// Runs `body` on every instruction set with 1, 2, 3 and 6 threads (from 5 on workers share what they pack), expects the same
+/// bits from each number of threads, and hands the arrays to `check` once per instruction set.
 /// Regions of less than some 25 microseconds stay on one thread: a test that is to see more needs larger arrays.
 func onEveryEngine(_ body: (OpaquePointer) throws -> [[Float]], check: (String, [[Float]]) throws -> Void) throws {
   for isa in instructionSets {
     let one = try withEngine(isa, threads: 1, body)
-    for threads in [CInt(2), 3] {
+    for threads in [CInt(2), 3, 6] {
       let more = try withEngine(isa, threads: threads, body)
       #expect(sameBits(one, more), "\(isaName(isa)): \(threads) threads give other bits than one")
     }

@@ -26,6 +26,9 @@ kk_engine *kk_engine_create(int isa, int threads);
 void kk_engine_destroy(kk_engine *engine);
 int kk_engine_threads(const kk_engine *engine);
 int kk_engine_isa(const kk_engine *engine);
+/* Products pack at most about that many floats of an operand at a time (4 MiB unless set; no less than 128 columns or rows of
+ * one block). It changes no result: tests make it small to see many chunks. */
+void kk_engine_limit_packing(kk_engine *engine, size_t floats);
 /* Calls body(context, item) once for each item in [0, items), on the pool's threads, in any order; returns when all are
  * done. body must not call the engine. */
 void kk_parallel(kk_engine *engine, size_t items, void (*body)(void *context, size_t item), void *context);
