@@ -1,8 +1,9 @@
 /* quantized.c - products with weights of 8 bits, cut into items for the threads. See quantized.h.
  *
- * The input is made whole numbers and packed once, by all threads; then each item, a piece of rows that stays in the
- * second-level cache by a group of columns, passes it by its panels of weights. Sums are exact: nothing hangs on how the work
- * is cut. */
+ * The input is made whole numbers by the core that reads them (product.c says why). Of many rows an item has a piece of them,
+ * which stays in the second-level cache, and all columns; of few it has all rows and a group of columns, and each worker makes
+ * the rows whole numbers once, or all workers together where they are many. Sums are exact: nothing hangs on how the work is
+ * cut. */
 #include <stdint.h>
 
 #include "elementwise.h"
@@ -10,9 +11,11 @@
 #include "quantized.h"
 
 enum {
-  KK_PIECE_WORDS = 48 << 10, /* words of a piece's input, about */
-  KK_COLUMNS = 128,          /* columns of an item; fewer if that leaves too few items to share out */
-  KK_ITEMS = 16,
+  KK_PIECE_WORDS = 48 << 10,  /* most words of a piece's input, about */
+  KK_FEW_WHOLE = 192,         /* rows of which items take all */
+  KK_COLUMNS = 128,           /* columns of such an item; fewer if that leaves too few items to share out */
+  KK_ITEMS_PER_WORKER = 4,    /* at least, if there are as many */
+  KK_WORKERS_THAT_REPEAT = 4, /* up to this many make the rows whole numbers each for itself */
 };
 /* Rough speeds of one thread, by the microsecond: multiply-adds, values made whole numbers, bytes of weights from memory. */
 #define KK_BYTE_MULTIPLY_ADDS 8e4
@@ -87,39 +90,69 @@ void kk_pack_s8(kk_engine *engine, void *packed, const int8_t *w, const float *s
 }
 
 typedef struct kk_s8_run {
+  kk_engine *engine;
   const struct kk_quantized_table *table;
   kk_packed_s8 w;
   const float *x, *bias;
   float *y;
   void (*activate)(float *y, const float *x, size_t count);
   size_t m, n, k, groups;
-  size_t height, panels, piece_rows, pieces, columns;
-  uint32_t *words;
+  size_t height, panels, piece_rows, pieces, columns, column_groups;
+  int by_rows;
+  float *shared; /* the input in whole numbers, of all workers; NULL: each has its own */
+  size_t number; /* of the product, among all that the engine ever computed */
+} kk_s8_run;
+
+/* Rows in whole numbers: their scales, zeros and words. */
+typedef struct kk_s8_rows {
   float *scales;
   int32_t *zeros;
-} kk_s8_run;
+  uint32_t *words;
+} kk_s8_rows;
+
+static kk_s8_rows kk_rows_at(float *memory, size_t rows) {
+  return (kk_s8_rows){memory, (int32_t *)(memory + rows), (uint32_t *)(memory + 2 * rows)};
+}
+
+static void kk_make_whole(const kk_s8_run *run, kk_s8_rows to, size_t row, size_t rows) {
+  for (size_t done = 0; done < rows; done += run->height)
+    run->table->quantize(to.words + done * run->groups, to.scales + done, to.zeros + done, run->x + (row + done) * run->k,
+                         kk_least(rows - done, run->height), run->k);
+}
 
 static void kk_quantize_item(void *context, size_t panel, size_t worker) {
   (void)worker;
   const kk_s8_run *run = context;
   size_t row = panel * run->height;
-  run->table->quantize(run->words + row * run->groups, run->scales + row, run->zeros + row, run->x + row * run->k,
-                       kk_least(run->m - row, run->height), run->k);
+  kk_s8_rows all = kk_rows_at(run->shared, run->m);
+  kk_s8_rows to = {all.scales + row, all.zeros + row, all.words + row * run->groups};
+  kk_make_whole(run, to, row, kk_least(run->m - row, run->height));
+}
+
+/* The rows of a piece in whole numbers, where this worker has them. */
+static kk_s8_rows kk_own_rows(const kk_s8_run *run, size_t row, size_t rows, size_t worker) {
+  if (run->shared) return kk_rows_at(run->shared, run->m);
+  kk_worker *mine = &run->engine->workers[worker];
+  kk_s8_rows own = kk_rows_at(mine->scratch.data, run->by_rows ? run->piece_rows : run->m);
+  if (run->by_rows || mine->common != run->number) kk_make_whole(run, own, row, rows);
+  mine->common = run->number;
+  return own;
 }
 
 static void kk_s8_item(void *context, size_t item, size_t worker) {
-  (void)worker;
   const kk_s8_run *run = context;
-  size_t row = item % run->pieces * run->piece_rows, column = item / run->pieces * run->columns;
+  size_t row = run->by_rows ? item / run->column_groups * run->piece_rows : 0;
+  size_t column = item % run->column_groups * run->columns, rows = kk_least(run->m - row, run->piece_rows);
+  kk_s8_rows own = kk_own_rows(run, row, rows, worker);
   kk_quantized_block block = {.y = run->y + row * run->n + column,
                               .y_stride = run->n,
-                              .rows = kk_least(run->m - row, run->piece_rows),
+                              .rows = rows,
                               .columns = kk_least(run->n - column, run->columns),
                               .groups = run->groups,
                               .height = run->height,
-                              .a = run->words + row * run->groups,
-                              .a_scales = run->scales + row,
-                              .a_zeros = run->zeros + row,
+                              .a = own.words,
+                              .a_scales = own.scales,
+                              .a_zeros = own.zeros,
                               .b = run->w.panels + column * run->groups * run->table->group,
                               .b_scales = run->w.scales + column,
                               .b_sums = run->w.sums + column,
@@ -128,33 +161,53 @@ static void kk_s8_item(void *context, size_t item, size_t worker) {
   run->table->block(&block);
 }
 
+/* Pieces of rows, or groups of columns. */
+static void kk_s8_cut(kk_s8_run *run) {
+  size_t width = run->table->width, padded = kk_padded(run->engine, run->n);
+  size_t workers = (size_t)run->engine->threads, wanted = workers * KK_ITEMS_PER_WORKER;
+  run->by_rows = run->m > KK_FEW_WHOLE;
+  run->piece_rows = run->m;
+  run->pieces = 1;
+  run->columns = run->by_rows ? padded : KK_COLUMNS;
+  if (run->by_rows) {
+    size_t most = KK_PIECE_WORDS / (run->height * (run->groups ? run->groups : 1));
+    run->pieces = kk_divide_up(run->panels, most ? most : 1);
+    if (run->pieces < wanted) run->pieces = kk_least(wanted, kk_divide_up(run->panels, 4));
+    if (workers > 1) run->pieces = kk_divide_up(run->pieces, workers) * workers;
+    run->piece_rows = kk_divide_up(run->panels, run->pieces) * run->height;
+    run->pieces = kk_divide_up(run->m, run->piece_rows);
+  }
+  while (run->columns > width && run->pieces * kk_divide_up(run->n, run->columns) < wanted)
+    run->columns = kk_divide_up(run->columns / width, 2) * width;
+  run->column_groups = kk_divide_up(run->n, run->columns);
+}
+
 int kk_linear_s8(kk_engine *engine, float *y, const float *x, const void *packed, const float *bias, size_t rows,
                  size_t out, size_t in, int activation) {
   if (rows == 0 || out == 0) return 0;
   const struct kk_quantized_table *table = engine->quantized;
-  kk_s8_run run = {.table = table, .w = kk_parts(engine, packed, out), .x = x, .bias = bias, .y = y, .m = rows, .n = out,
-                   .k = in, .groups = kk_divide_up(in, table->group)};
+  kk_s8_run run = {.engine = engine, .table = table, .w = kk_parts(engine, packed, out), .x = x, .bias = bias, .y = y,
+                   .m = rows, .n = out, .k = in, .groups = kk_divide_up(in, table->group)};
   run.activate = activation == KK_ACT_NONE ? NULL : engine->elementwise->activate[activation];
   run.panels = kk_divide_up(rows, table->most_height);
   run.height = kk_divide_up(rows, run.panels); /* equal panels */
   run.panels = kk_divide_up(rows, run.height);
-  size_t piece_panels = KK_PIECE_WORDS / (run.height * (run.groups ? run.groups : 1));
-  run.piece_rows = (piece_panels ? piece_panels : 1) * run.height;
-  run.pieces = kk_divide_up(rows, run.piece_rows);
-  run.columns = KK_COLUMNS;
-  while (run.columns > table->width && run.pieces * kk_divide_up(out, run.columns) < KK_ITEMS) run.columns /= 2;
-
+  kk_s8_cut(&run);
+  run.number = ++engine->products;
+  int shares = !run.by_rows && engine->threads > KK_WORKERS_THAT_REPEAT;
   size_t words;
-  if (__builtin_mul_overflow(rows, run.groups + 2, &words)) return 1;
-  float *scratch = kk_scratch(engine, words);
-  if (!scratch) return 1;
-  run.scales = scratch;
-  run.zeros = (int32_t *)(scratch + rows);
-  run.words = (uint32_t *)(scratch + 2 * rows);
+  if (__builtin_mul_overflow(run.piece_rows, run.groups + 2, &words)) return 1;
+  if (shares) {
+    run.shared = kk_scratch(engine, words);
+    if (!run.shared) return 1;
+  } else if (kk_reserve_worker_scratch(engine, words)) {
+    return 1;
+  }
   double steps = (double)in, all = (double)rows * (double)out * steps;
-  kk_parallel_estimated(engine, run.panels, (double)rows * steps / KK_QUANTIZED_FLOATS, kk_quantize_item, &run);
+  double making = (double)rows * steps / KK_QUANTIZED_FLOATS;
+  if (shares) kk_parallel_estimated(engine, run.panels, making, kk_quantize_item, &run);
   double arithmetic = all / KK_BYTE_MULTIPLY_ADDS, memory = (double)out * steps / KK_STREAMED_BYTES;
-  kk_parallel_estimated(engine, run.pieces * kk_divide_up(out, run.columns), arithmetic > memory ? arithmetic : memory,
+  kk_parallel_estimated(engine, run.pieces * run.column_groups, (arithmetic > memory ? arithmetic : memory) + making,
                         kk_s8_item, &run);
   return 0;
 }
