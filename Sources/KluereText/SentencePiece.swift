@@ -13,31 +13,29 @@ struct SentencePiece: Sendable {
   private let userDefined: PieceTrie?
   /// Ids of <0x00> to <0xFF>, the file's.
   private let byteIDs: [Int32]
-  /// The file's ids by text.
-  private let lookup: PieceTrie
+  /// The file's ids by text, of the pieces that match in no text.
+  private let others: PieceTrie
 
   init(_ model: SentencePieceModel, fairseq: Bool) throws(KluereError) {
     self.model = model
     shift = fairseq ? 1 : 0
     unknownID = fairseq ? 3 : model.unknownID
     var symbols: [kt_key] = []
-    var all: [kt_key] = []
     // Unused pieces are passed over where they match; they need no place in the trie.
     var matching: [kt_key] = []
+    var rest: [kt_key] = []
     var lowest = Float.greatestFiniteMagnitude
     // Scores are logarithms, so SentencePiece's start value, the smallest positive number, remains the maximum.
     var highest = Float.leastNormalMagnitude
     var bytes = [Int32](repeating: model.unknownID, count: 256)
-    all.reserveCapacity(model.pieces.count)
     matching.reserveCapacity(model.pieces.count)
     for (id, piece) in model.pieces.enumerated() {
       let key = PieceTrie.key(piece.text, id)
-      all.append(key)
       if piece.type == .normal {
         lowest = min(lowest, piece.score)
         highest = max(highest, piece.score)
       }
-      if piece.type == .normal || piece.type == .userDefined { matching.append(key) }
+      if piece.type == .normal || piece.type == .userDefined { matching.append(key) } else { rest.append(key) }
       if piece.type == .userDefined { symbols.append(key) }
       if piece.type == .byte {
         let text = String(decoding: model.text(id), as: Unicode.UTF8.self)
@@ -53,17 +51,21 @@ struct SentencePiece: Sendable {
       userDefined: symbols.isEmpty ? nil : model.pieces.map { $0.type == .userDefined }, userScore: Double(highest),
       unknownScore: Double(lowest - 10), unknownID: model.unknownID, single: true,
       normalization: .rules([model.characterMap].compactMap { $0 }, longer: true, changes: []))
-    lookup = try PieceTrie.make(all, storage: model.bytes)
+    others = try PieceTrie.make(rest, storage: model.bytes)
     userDefined = symbols.isEmpty ? nil : try PieceTrie.make(symbols, storage: model.bytes)
     let twice = model.bytes.withUnsafeBufferPointer { bytes in
       model.pieces.enumerated().first { id, piece in
-        lookup.value(UnsafeBufferPointer(rebasing: bytes[piece.text])) != Int32(truncatingIfNeeded: id)
+        let text = UnsafeBufferPointer(rebasing: bytes[piece.text])
+        let (found, other) = (unigram.value(text), others.value(text))
+        return found.map { $0 != Int32(truncatingIfNeeded: id) || other != nil } ?? (other != Int32(truncatingIfNeeded: id))
       }
     }
     if let twice { throw KluereError(.badFormat, "SentencePiece model: piece \(twice.offset) is there twice") }
   }
 
-  func fileID(_ text: [UInt8]) -> Int32? { lookup.value(text) }
+  func fileID(_ text: [UInt8]) -> Int32? {
+    text.withUnsafeBufferPointer { unigram.value($0) } ?? others.value(text)
+  }
 
   /// The tokenizer's id of a piece of the file.
   func id(_ piece: Int32) -> Int32 { piece == model.unknownID ? unknownID : piece + shift }

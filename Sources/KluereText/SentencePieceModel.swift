@@ -61,17 +61,20 @@ package struct SentencePieceModel: Sendable {
     package let unknown: String
     package let eos: String
     package let pad: String
-    private let texts: Set<[UInt8]>
+    private let model: SentencePieceModel
 
     init(_ model: SentencePieceModel) {
       func string(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: Unicode.UTF8.self) }
       first = (0..<min(4, model.pieces.count)).map { string(model.text($0)) }
       unknown = string(model.text(Int(model.unknownID)))
       (eos, pad) = (string(model.eosPiece), string(model.padPiece))
-      texts = Set(model.pieces.indices.filter { model.pieces[$0].type != .byte }.map { Array(model.text($0)) })
+      self.model = model
     }
 
-    package func has(_ text: String) -> Bool { texts.contains(text.utf8Key) }
+    /// Looks at every piece: a reader asks for a few.
+    package func has(_ text: String) -> Bool {
+      model.pieces.contains { $0.type != .byte && model.bytes[$0.text].elementsEqual(text.utf8) }
+    }
   }
 
   package static func summary(_ bytes: [UInt8]) throws(KluereError) -> Summary {
