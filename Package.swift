@@ -112,6 +112,7 @@ let package = Package(
 // Tests: a folder Tests/<Target>Tests for each target that has some.
 let tests: [(String, [Target.Dependency])] = [
   ("CKluereCPUTests", ["CKluereCPU"]),
+  ("KluereBaseTests", ["KluereBase"]),
   ("KluereTextTests", ["KluereText", "CKluereText", "KluereBase"]),
   ("KluereFormatsTests", ["KluereFormats", "KluereBase"]),
   ("KluereMetricsTests", ["KluereMetrics", "KluereBase"]),

@@ -18,7 +18,7 @@ typedef struct kk_buffer {
 /* Scratch of one worker, alone on its cache line: workers grow theirs at the same time. */
 typedef struct kk_worker {
   _Alignas(64) kk_buffer scratch;
-  size_t common; /* number of the product whose common operand is in it (product.c) */
+  size_t common; /* number of the chunk (product.c) or 8-bit product (quantized.c) whose common operand is in it */
 } kk_worker;
 
 struct kk_engine {
@@ -31,7 +31,7 @@ struct kk_engine {
   kk_worker *workers; /* [threads] */
   struct kk_pool *pool; /* NULL with one thread */
   size_t most_packed;   /* floats: kk_engine_limit_packing */
-  size_t products;      /* so far: their chunks' numbers (product.c) */
+  size_t products;      /* so far, and their chunks: the numbers above */
 };
 
 /* Memory of at least `floats` floats, 64-byte aligned, contents undefined; NULL when memory ran out. It belongs to the

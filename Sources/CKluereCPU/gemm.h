@@ -1,6 +1,6 @@
 /* gemm.h - the inner parts of a matrix product c = a b, one table per instruction set.
  *
- * c is m x n, the sum runs over k. k is cut into blocks of kk_gemm_depth(k) steps. For one block, a is packed into
+ * c is m x n, the sum runs over k. k is cut into blocks of kk_depth(k) steps (product.h). For one block, a is packed into
  * panels of `height` rows, [step][row], and b into panels of `width` columns, [step][column], the last one filled up
  * with zeros. A tile, height x width, is summed in registers from zero in the order of the steps, then added to c. So
  * the bits of an element of c depend on its row of a, its column of b and k, and on nothing else: not on m, n, the

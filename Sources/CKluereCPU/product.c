@@ -15,7 +15,6 @@ enum {
   KK_FEW_PIECES = 2,           /* pieces of fewer rows than these are no items of their own */
   KK_ITEMS_PER_WORKER = 4,     /* at least, if the product has as many */
   KK_PACK_PANELS = 8,          /* panels of a that one item of packing takes */
-  KK_WORKERS_THAT_REPEAT = 4,  /* up to this many pack the common operand each for itself */
 };
 /* Rough speeds of one thread, to tell whether a second one pays: multiply-adds per microsecond, and floats of weights from
  * memory. */
@@ -186,7 +185,7 @@ static void kk_compute_item(void *context, size_t item, size_t worker) {
     size_t padded = kk_padded(run, product->n);
     if (product->narrow_b) {
       kk_compute_narrow(run, &part, product->narrow_b + padded * step + column * depth,
-                        own + (run->by_rows ? run->piece_rows * run->depth : 0));
+                        own + (run->by_rows ? kk_up(run->piece_rows * run->depth, 16) * 16 : 0));
       continue;
     }
     if (product->packed_b) {
@@ -217,6 +216,8 @@ static void kk_cut(kk_product_run *run, size_t columns) {
   }
   run->piece_rows = kk_up(run->panels, run->pieces) * run->height;
   run->pieces = kk_up(product->m, run->piece_rows);
+  /* Each group of columns packs a piece's rows again: they are cut only where workers would have none. */
+  if (run->by_rows) wanted = workers;
   while (run->group_columns > width && run->pieces * kk_up(columns, run->group_columns) < wanted)
     run->group_columns = kk_up(run->group_columns / width, 2) * width;
 }
@@ -247,8 +248,8 @@ int kk_product_compute(kk_engine *engine, const kk_product *product, float *row_
 
   /* Scratch: a worker's own part, and the common operand, of the workers or of all. */
   size_t common = 0, sums = 0, own = run.by_rows ? run.piece_rows : run.packs_b ? run.group_columns : 0;
-  if (product->narrow_b) own += run.gemm->width;
-  own *= run.depth;
+  own = kk_up(own * run.depth, 16) * 16; /* what follows begins a cache line */
+  if (product->narrow_b) own += run.gemm->width * run.depth;
   if (!run.by_rows || run.packs_b) {
     size_t padded = run.by_rows ? kk_padded(&run, chunk_columns) : m;
     if (__builtin_mul_overflow(padded, run.chunk_blocks * run.depth, &common)) return 1;

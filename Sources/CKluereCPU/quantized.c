@@ -8,6 +8,7 @@
 
 #include "elementwise.h"
 #include "engine_internal.h"
+#include "product.h"
 #include "quantized.h"
 
 enum {
@@ -15,15 +16,11 @@ enum {
   KK_FEW_WHOLE = 192,         /* rows of which items take all */
   KK_COLUMNS = 128,           /* columns of such an item; fewer if that leaves too few items to share out */
   KK_ITEMS_PER_WORKER = 4,    /* at least, if there are as many */
-  KK_WORKERS_THAT_REPEAT = 4, /* up to this many make the rows whole numbers each for itself */
 };
 /* Rough speeds of one thread, by the microsecond: multiply-adds, values made whole numbers, bytes of weights from memory. */
 #define KK_BYTE_MULTIPLY_ADDS 8e4
 #define KK_QUANTIZED_FLOATS 1e3
 #define KK_STREAMED_BYTES 1.6e4
-
-static size_t kk_divide_up(size_t a, size_t b) { return a / b + (a % b != 0); }
-static size_t kk_least(size_t a, size_t b) { return a < b ? a : b; }
 
 /* Packed weights: the scales of the columns, the sums of their w, the panels. */
 typedef struct kk_packed_s8 {
@@ -35,7 +32,7 @@ typedef struct kk_packed_s8 {
 /* Columns with those that fill up the last panel, and so that each part begins at 64 bytes. */
 static size_t kk_padded(const kk_engine *engine, size_t out) {
   size_t width = engine->quantized->width < 16 ? 16 : engine->quantized->width;
-  return kk_divide_up(out, width) * width;
+  return kk_up(out, width) * width;
 }
 
 static kk_packed_s8 kk_parts(const kk_engine *engine, const void *packed, size_t out) {
@@ -47,7 +44,7 @@ static kk_packed_s8 kk_parts(const kk_engine *engine, const void *packed, size_t
 size_t kk_packed_s8_size(const kk_engine *engine, size_t out, size_t in) {
   size_t group = engine->quantized->group, bytes;
   if (out > SIZE_MAX / 64 || in > KK_QUANTIZED_DEPTH) return SIZE_MAX;
-  return __builtin_mul_overflow(kk_padded(engine, out), kk_divide_up(in, group) * group + 8, &bytes) ? SIZE_MAX : bytes;
+  return __builtin_mul_overflow(kk_padded(engine, out), kk_up(in, group) * group + 8, &bytes) ? SIZE_MAX : bytes;
 }
 
 typedef struct kk_s8_packing {
@@ -62,7 +59,7 @@ typedef struct kk_s8_packing {
 static void kk_pack_s8_item(void *context, size_t panel, size_t worker) {
   (void)worker;
   const kk_s8_packing *p = context;
-  size_t width = p->width, group = p->group, groups = kk_divide_up(p->in, group), column = panel * width;
+  size_t width = p->width, group = p->group, groups = kk_up(p->in, group), column = panel * width;
   int8_t *to = p->panels + column * groups * group;
   for (size_t j = 0; j < width; j++) {
     int is_there = column + j < p->out;
@@ -135,7 +132,7 @@ static kk_s8_rows kk_own_rows(const kk_s8_run *run, size_t row, size_t rows, siz
   kk_worker *mine = &run->engine->workers[worker];
   kk_s8_rows own = kk_rows_at(mine->scratch.data, run->by_rows ? run->piece_rows : run->m);
   if (run->by_rows || mine->common != run->number) kk_make_whole(run, own, row, rows);
-  mine->common = run->number;
+  if (!run->by_rows) mine->common = run->number;
   return own;
 }
 
@@ -171,15 +168,16 @@ static void kk_s8_cut(kk_s8_run *run) {
   run->columns = run->by_rows ? padded : KK_COLUMNS;
   if (run->by_rows) {
     size_t most = KK_PIECE_WORDS / (run->height * (run->groups ? run->groups : 1));
-    run->pieces = kk_divide_up(run->panels, most ? most : 1);
-    if (run->pieces < wanted) run->pieces = kk_least(wanted, kk_divide_up(run->panels, 4));
-    if (workers > 1) run->pieces = kk_divide_up(run->pieces, workers) * workers;
-    run->piece_rows = kk_divide_up(run->panels, run->pieces) * run->height;
-    run->pieces = kk_divide_up(run->m, run->piece_rows);
+    run->pieces = kk_up(run->panels, most ? most : 1);
+    if (run->pieces < wanted) run->pieces = kk_least(wanted, kk_up(run->panels, 4));
+    if (workers > 1) run->pieces = kk_up(run->pieces, workers) * workers;
+    run->piece_rows = kk_up(run->panels, run->pieces) * run->height;
+    run->pieces = kk_up(run->m, run->piece_rows);
   }
-  while (run->columns > width && run->pieces * kk_divide_up(run->n, run->columns) < wanted)
-    run->columns = kk_divide_up(run->columns / width, 2) * width;
-  run->column_groups = kk_divide_up(run->n, run->columns);
+  if (run->by_rows) wanted = workers; /* each group of columns makes a piece's rows whole numbers again */
+  while (run->columns > width && run->pieces * kk_up(run->n, run->columns) < wanted)
+    run->columns = kk_up(run->columns / width, 2) * width;
+  run->column_groups = kk_up(run->n, run->columns);
 }
 
 int kk_linear_s8(kk_engine *engine, float *y, const float *x, const void *packed, const float *bias, size_t rows,
@@ -187,11 +185,11 @@ int kk_linear_s8(kk_engine *engine, float *y, const float *x, const void *packed
   if (rows == 0 || out == 0) return 0;
   const struct kk_quantized_table *table = engine->quantized;
   kk_s8_run run = {.engine = engine, .table = table, .w = kk_parts(engine, packed, out), .x = x, .bias = bias, .y = y,
-                   .m = rows, .n = out, .k = in, .groups = kk_divide_up(in, table->group)};
+                   .m = rows, .n = out, .k = in, .groups = kk_up(in, table->group)};
   run.activate = activation == KK_ACT_NONE ? NULL : engine->elementwise->activate[activation];
-  run.panels = kk_divide_up(rows, table->most_height);
-  run.height = kk_divide_up(rows, run.panels); /* equal panels */
-  run.panels = kk_divide_up(rows, run.height);
+  run.panels = kk_up(rows, table->most_height);
+  run.height = kk_up(rows, run.panels); /* equal panels */
+  run.panels = kk_up(rows, run.height);
   kk_s8_cut(&run);
   run.number = ++engine->products;
   int shares = !run.by_rows && engine->threads > KK_WORKERS_THAT_REPEAT;

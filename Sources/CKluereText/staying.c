@@ -65,20 +65,22 @@ static int goes_on(const kt_character_map *map, size_t node, uint8_t *bytes, siz
   return 0;
 }
 
-void kt_clear_ruled(kt_trie *trie, const kt_character_map *map, int longer) {
-  if (map->unit_count == 0) return;
+/* Whether the map has a rule for the character, or, with `longer`, may have one for it and another that stands alone. */
+static int is_ruled(const kt_character_map *map, uint32_t c, int longer, size_t *steps) {
+  uint8_t bytes[3], second[3];
+  size_t length = encode(c, bytes), start, node = kt_rule_start(map);
+  int is_rule;
+  if (kt_shortest_rule(map, bytes, 0, length, &start) > 0) return 1;
+  for (size_t k = 0; k < length && node != SIZE_MAX; k++) node = kt_rule_step(map, node, bytes[k], &is_rule);
+  return longer && node != SIZE_MAX && goes_on(map, node, second, 0, steps);
+}
+
+int kt_clear_ruled(kt_trie *trie, const kt_character_map *map, int longer) {
+  if (map->unit_count == 0) return 0;
   size_t steps = 4000000; /* nmt_nfkc takes 0.4 of them for 64,000 Korean pieces */
   for (uint32_t c = 0; c <= LAST; c++) {
     uint32_t *entry = kt_place(trie, c);
-    if (!(*entry & KT_STAYS) || *entry >> 3 == 0) continue;
-    uint8_t bytes[3], second[3];
-    size_t length = encode(c, bytes), start;
-    size_t node = kt_rule_start(map);
-    int is_rule;
-    for (size_t k = 0; k < length && node != SIZE_MAX; k++) node = kt_rule_step(map, node, bytes[k], &is_rule);
-    if (kt_shortest_rule(map, bytes, 0, length, &start) > 0 ||
-        (longer && node != SIZE_MAX && goes_on(map, node, second, 0, &steps))) {
-      *entry &= ~KT_STAYS;
-    }
+    if (*entry >> 3 != 0 && *entry & KT_STAYS && is_ruled(map, c, longer, &steps)) *entry &= ~KT_STAYS;
   }
+  return is_ruled(map, 0x20, longer, &steps);
 }

@@ -22,7 +22,10 @@ struct Recordings {
     case refused
   }
 
-  private var entries: [Key: Entry] = [:]
+  /// A server sees many shapes, and each recording holds memory of the driver's.
+  private static let limit = 128
+
+  private var entries = RecentlyUsed<Key, Entry>(limit: Recordings.limit)
   /// Of the memory and weights that the recordings name.
   private var addresses: [UInt] = []
 
@@ -32,20 +35,20 @@ struct Recordings {
     _ body: () throws(KluereError) -> Void
   ) throws(KluereError) {
     if addresses != self.addresses {
-      entries.removeAll(keepingCapacity: true)
+      entries.removeAll()
       self.addresses = addresses
     }
     let key = Key(kind: kind, shape: shape)
-    switch entries[key] {
+    switch entries.value(key) {
     case nil:
       try body()
-      entries[key] = .seen
+      entries.keep(.seen, for: key)
     case .seen:
       guard let pass = try backend.record(body) else {
-        entries[key] = .refused
+        entries.keep(.refused, for: key)
         return try body()
       }
-      entries[key] = .recorded(pass)
+      entries.keep(.recorded(pass), for: key)
       try backend.replay(pass)
     case .recorded(let pass): try backend.replay(pass)
     case .refused: try body()

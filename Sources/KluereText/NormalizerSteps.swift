@@ -79,7 +79,8 @@ struct StepNormalizer: Sendable {
       case .strip: break
       }
     }
-    return .rules(maps, longer: false, changes: changes)
+    // Each costs a pass over all characters when the file is opened. Real files have one.
+    return maps.count > 8 ? .anything : .rules(maps, longer: false, changes: changes)
   }
 
   /// [begin, end) of `text` normalized; `other` is room for the steps between.

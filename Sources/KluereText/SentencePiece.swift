@@ -57,7 +57,8 @@ struct SentencePiece: Sendable {
       model.pieces.enumerated().first { id, piece in
         let text = UnsafeBufferPointer(rebasing: bytes[piece.text])
         let (found, other) = (unigram.value(text), others.value(text))
-        return found.map { $0 != Int32(truncatingIfNeeded: id) || other != nil } ?? (other != Int32(truncatingIfNeeded: id))
+        return found.map { $0 != Int32(truncatingIfNeeded: id) || other != nil }
+          ?? (other != Int32(truncatingIfNeeded: id))
       }
     }
     if let twice { throw KluereError(.badFormat, "SentencePiece model: piece \(twice.offset) is there twice") }

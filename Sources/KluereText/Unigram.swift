@@ -40,12 +40,13 @@ final class Unigram: @unchecked Sendable {  // immutable after init
     let isPlain = code != 0 && userDefined == nil && !(single && Unigram.reachAcross(keys, storage))
     if isPlain, case .rules(let maps, let longer, let changes) = normalization {
       kt_set_staying(trie.trie)
+      var spacesStay = true
       for map in maps {
         var rules = map.map
-        kt_clear_ruled(trie.trie, &rules, longer ? 1 : 0)
+        if kt_clear_ruled(trie.trie, &rules, longer ? 1 : 0) != 0 { spacesStay = false }
       }
       for character in changes { kt_clear_staying(trie.trie, character) }
-      markCode = code
+      markCode = spacesStay ? code : nil
     } else {
       markCode = nil
     }
@@ -95,7 +96,7 @@ final class Unigram: @unchecked Sendable {  // immutable after init
     let nodes: UnsafeMutablePointer<kt_lattice_node>
     do throws(KluereError) {
       guard count < Unigram.maximumBytes else {
-        throw KluereError(.outOfMemory, "tokenizer: a text of \(count) bytes, expected less than 4 GiB")
+        throw KluereError(.unsupported, "tokenizer: a text of \(count) bytes, expected less than 4 GiB")
       }
       nodes = try scratch.nodes.room(for: count + 1)
     } catch {

@@ -67,7 +67,9 @@ import Testing
   private static func tokens(_ text: String, _ tokenizer: Tokenizer) -> [Token] {
     var text = text
     var tokens: [Token] = []
-    text.withUTF8 { try? tokenizer.tokenize($0, allowSpecial: true, into: &tokens) }
+    do { try text.withUTF8 { try tokenizer.tokenize($0, allowSpecial: true, into: &tokens) } } catch {
+      Issue.record(error)
+    }
     return tokens
   }
 

@@ -1,5 +1,6 @@
 import KluereBase
 import KluereText
+import Testing
 
 func withBytes<R>(_ bytes: [UInt8], _ body: (UnsafeBufferPointer<UInt8>) -> R) -> R {
   bytes.withUnsafeBufferPointer { body($0) }
@@ -22,7 +23,9 @@ func makeTokenizer(
 extension Tokenizer {
   func pieces(_ bytes: [UInt8], allowSpecial: Bool = false) -> [Token] {
     var tokens: [Token] = []
-    withBytes(bytes) { try? tokenize($0, allowSpecial: allowSpecial, into: &tokens) }
+    withBytes(bytes) { text in
+      do { try tokenize(text, allowSpecial: allowSpecial, into: &tokens) } catch { Issue.record(error) }
+    }
     return tokens
   }
 

@@ -25,7 +25,9 @@ import Testing
   private static func pieces(_ text: String, _ tokenizer: Tokenizer) -> [Token] {
     var text = text
     var tokens: [Token] = []
-    text.withUTF8 { try? tokenizer.tokenize($0, allowSpecial: false, into: &tokens) }
+    do { try text.withUTF8 { try tokenizer.tokenize($0, allowSpecial: false, into: &tokens) } } catch {
+      Issue.record(error)
+    }
     return tokens
   }
 

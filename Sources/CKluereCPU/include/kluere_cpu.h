@@ -3,8 +3,8 @@
  * All arrays are row-major fp32 without padding between rows, unless a stride is named. "rows" are tokens of a packed
  * batch. Outputs come first, then inputs, then sizes. "=" or "+=" is said per output. Functions that may need scratch
  * return 0, or 1 when memory ran out (outputs are then undefined); others return void and cannot fail.
- * Results are the same bits for any number of threads: work is cut into pieces whose size depends on the shapes alone,
- * and sums over rows are added in a fixed order. A row of a forward result does not depend on the other rows.
+ * Results are the same bits for any number of threads: the order of every sum depends on the shapes alone, however the work
+ * is cut. A row of a forward result does not depend on the other rows.
  * One engine runs one operation at a time (the caller's duty); separate engines are independent. */
 #ifndef KLUERE_CPU_H
 #define KLUERE_CPU_H
@@ -26,8 +26,8 @@ kk_engine *kk_engine_create(int isa, int threads);
 void kk_engine_destroy(kk_engine *engine);
 int kk_engine_threads(const kk_engine *engine);
 int kk_engine_isa(const kk_engine *engine);
-/* Products pack at most about that many floats of an operand at a time (4 MiB unless set; no less than 128 columns or rows of
- * one block). It changes no result: tests make it small to see many chunks. */
+/* Products pack at most about that many floats of an operand at a time (4 MiB unless set; no less than 128 columns, or all
+ * rows, of one block). It changes no result: tests make it small to see many chunks. */
 void kk_engine_limit_packing(kk_engine *engine, size_t floats);
 /* Calls body(context, item) once for each item in [0, items), on the pool's threads, in any order; returns when all are
  * done. body must not call the engine. */

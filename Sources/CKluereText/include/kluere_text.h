@@ -2,7 +2,8 @@
  * of unigram models, SentencePiece's normalization, and offsets.
  *
  * Texts are UTF-8; one that is malformed gives some result, and nothing outside of it is read. Positions are bytes. Nothing
- * here allocates but kt_trie_create; what is made there is never changed, and may be used by any number of threads. */
+ * here allocates but kt_trie_create; what is made there is never changed, but by kt_set_staying and kt_clear_* before others
+ * see it, and may be used by any number of threads. */
 #ifndef KLUERE_TEXT_H
 #define KLUERE_TEXT_H
 #include <stddef.h>
@@ -127,9 +128,10 @@ int kt_stays(const kt_character_map *map, const uint8_t *text, size_t begin, siz
 
 /* Marks the characters of a new trie's keys, made without kinds, that may stay as they are in any text: they stand alone, and
  * are neither white space nor controls. kt_clear_ruled takes that back where the map has a rule for the character, or, with
- * `longer`, may have one for it and another that stands alone; kt_clear_staying for one character. */
+ * `longer`, may have one for it and another that stands alone, and says whether this holds for U+0020; kt_clear_staying takes
+ * it back for one character. */
 void kt_set_staying(kt_trie *trie);
-void kt_clear_ruled(kt_trie *trie, const kt_character_map *map, int longer);
+int kt_clear_ruled(kt_trie *trie, const kt_character_map *map, int longer);
 void kt_clear_staying(kt_trie *trie, uint32_t character);
 
 typedef struct kt_normalizer {

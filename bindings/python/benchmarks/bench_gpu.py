@@ -3,7 +3,7 @@
 Needs libkluere.so, this package, torch and transformers; no Swift, no network. Random weights, invented words, token counts
 of a list (one a line: --lengths; without it, lengths shaped like KLUE-RE's).
 
-Usage: bench_gpu.py [--parts facts,tests,parity,peers,speed,inference] [--shape large] [--lengths FILE] [--quick]
+Usage: bench_gpu.py [--parts facts,tests,parity,peers,speed,inference,pairs] [--shape large] [--lengths FILE] [--quick]
                     [--output FILE.md]
 Each part runs in a process of its own; a part that fails is a line of the table, not the end of it.
 """
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PARTS = ["facts", "tests", "parity", "peers", "speed", "inference"]
+PARTS = ["facts", "tests", "parity", "peers", "speed", "inference", "pairs"]
 
 
 def row(name, value, note=""):
@@ -162,6 +162,26 @@ def inference(options):
                 f"99th percentile {1e3 * times[int(0.99 * len(times))]:.3f} ms")
 
 
+def pairs(options):
+    """All pairs of a sentence with four entities in one call, against one prediction a pair."""
+    import bench_pairs
+    import gpu_data
+    import kluere
+
+    context = kluere.Context(device=options.device)
+    sentences = [gpu_data.sentence_with_entities(tokens, 4, seed) for seed, tokens in enumerate((48, 64, 64, 80))]
+    with tempfile.TemporaryDirectory() as folder:
+        model = gpu_data.create_model(Path(folder) / "tokenizer", options.shape, context)
+        masked = model.with_type_mask(gpu_data.create_dataset([64] * 8, model.labels, context))
+        for precision in ("bfloat16", "float32"):
+            predictor = kluere.Predictor(masked, precision=precision)
+            times, difference, pruned = bench_pairs.measure(kluere, predictor, sentences, 20)
+            single = times["one by one"]
+            for way in ("one call", "one call, pruned"):
+                row(f"12 pairs of a sentence, {way}, {precision}", f"{times[way]:.2f} ms against {single:.2f} ms one by one",
+                    f"{times[way] / single:.2f} of the time; {pruned:.0%} pruned; probabilities differ by {difference:.1g}")
+
+
 # ---- the table
 
 
@@ -171,6 +191,7 @@ def main():
     parser.add_argument("--shape", default="large")
     parser.add_argument("--lengths")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--device", default="cuda", help="of the part pairs, to try it without a GPU")
     parser.add_argument("--output")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -181,7 +202,7 @@ def main():
     for part in options.parts.split(","):
         command = [sys.executable, str(HERE / "bench_gpu.py"), "--part", part, "--shape", options.shape]
         command += ["--lengths", options.lengths] if options.lengths else []
-        command += ["--quick"] if options.quick else []
+        command += ["--device", options.device] + (["--quick"] if options.quick else [])
         done = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         for line in done.stdout:
             try:

@@ -51,6 +51,18 @@ def create_model(folder, shape, context, **options):
     )
 
 
+def sentence_with_entities(length, count, seed):
+    """A sentence, and that many of its words as entities, persons and places in turn: (text, [(begin, end, type)])."""
+    draw, vocabulary = random.Random(seed), words()
+    sentence = [draw.choice(vocabulary) for _ in range(length - 12)]
+    begins = [sum(len(word) + 1 for word in sentence[:place]) for place in range(len(sentence))]
+    places = sorted(draw.sample(range(len(sentence)), count))
+    return " ".join(sentence), [
+        (begins[place], begins[place] + len(sentence[place]), "PER" if number % 2 == 0 else "LOC")
+        for number, place in enumerate(places)
+    ]
+
+
 def create_dataset(lengths, labels, context, seed=0):
     """One labelled sentence for each length, special tokens and markers counted."""
     draw, vocabulary = random.Random(seed), words()
