@@ -173,7 +173,7 @@ def pairs(options):
     with tempfile.TemporaryDirectory() as folder:
         model = gpu_data.create_model(Path(folder) / "tokenizer", options.shape, context)
         masked = model.with_type_mask(gpu_data.create_dataset([64] * 8, model.labels, context))
-        for precision in ("bfloat16", "float32"):
+        for precision in ("bfloat16", "float32") if options.device == "cuda" else ("float32",):
             predictor = kluere.Predictor(masked, precision=precision)
             times, difference, pruned = bench_pairs.measure(kluere, predictor, sentences, 20)
             single = times["one by one"]
