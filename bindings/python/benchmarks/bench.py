@@ -1,4 +1,4 @@
-"""All comparisons of a CPU in one table: `make bench`. Each part is a script beside this one that can also run alone.
+"""All comparisons of a CPU in one summary: `make bench`. Each part is a script beside this one that can also run alone.
 
 Usage: bench.py [--data FOLDER] [--threads 2] [--runs 3] [--parts training inference ...] [--output FOLDER]
 OUTPUT gets a table and a JSON file of each part, and summary.md; a part that has its JSON file already is not measured again.
@@ -24,6 +24,7 @@ PARTS = {
     "products": "bench_products.py",
     "tokenizer": "bench_tokenizer.py",
     "load": "bench_load.py",
+    "counts": "bench_counts.py",
 }
 
 
@@ -83,16 +84,31 @@ def works(parts):
 
 def summary(parts, options):
     versions = sorted({text for part in parts.values() for text in part.get("versions", "").split(", ") if text})
-    lines = [
-        f"{processor()}, {options.threads} threads each; {', '.join(versions)}.",
-        "",
-        "| work | | kluere | best peer | | ratio | asked for |",
-        "|---|---|---:|---|---:|---:|---:|",
-    ]
-    for work, unit, (ours, name, theirs, ratio), least in works(parts):
+    lines = ["; ".join([f"{processor()}, {options.threads} threads each", ", ".join(versions)]).rstrip("; ") + "."]
+    compared = list(works(parts))
+    if compared:
+        lines += ["", "| work | | kluere | best peer | | ratio | asked for |", "|---|---|---:|---|---:|---:|---:|"]
+    for work, unit, (ours, name, theirs, ratio), least in compared:
         asked = f"at most {least}x" if unit == "MB" else f"{least}x"
         lines.append(f"| {work} | {unit} | {number(ours)} | {name} | {number(theirs)} | **{ratio:.2f}x** | {asked} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines + counted(parts.get("counts"), options)) + "\n"
+
+
+def counted(part, options):
+    """Lines of the table of instructions; one that says so where they were to be counted and are not."""
+    if part is None:
+        return ["", "Instructions of the hot loops: not counted, valgrind is missing."] if "counts" in options.parts else []
+    lines = [
+        "",
+        f"Instructions of the hot loops, one thread (callgrind): {part['instruction_set']}.",
+        "",
+        "| loop | shape | unit | instructions |",
+        "|---|---|---|---:|",
+    ]
+    for row in part["loops"]:
+        if row["main"]:
+            lines.append(f"| {row['loop']} | {row['shape']} | {row['unit']} | {number(row['instructions'])} |")
+    return lines
 
 
 def main():
@@ -110,11 +126,13 @@ def main():
         found = folder / f"{name}.json"
         if not found.exists():
             line = [sys.executable, str(HERE / PARTS[name]), "--output", str(folder / f"{name}.md"), "--json", str(found)]
-            if name != "tokenizer":
+            if name not in ("tokenizer", "counts"):
                 line += ["--threads", str(options.threads), "--runs", str(options.runs)]
             if options.data and name != "products":
                 line += ["--data", options.data]
             subprocess.run(line, check=True)
+        if not found.exists():
+            continue  # the part has said why it cannot run here
         parts[name] = json.loads(found.read_text(encoding="utf-8"))
     text = summary(parts, options)
     (folder / "summary.md").write_text(text, encoding="utf-8")

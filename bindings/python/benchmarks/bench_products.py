@@ -40,18 +40,24 @@ def compiler():
     return os.environ.get("CC") or shutil.which("clang") or str(beside)
 
 
+def compile_objects(folder, driver, *flags):
+    """kluere's arithmetic, compiled as the library's, and with it a C file beside this one, which takes the flags as well."""
+    objects = []
+    for source in [*sorted(SOURCES.glob("*.c")), HERE / driver]:
+        out = Path(folder) / (source.stem + ".o")
+        more = flags if source.name == driver else ()
+        include = f"-I{SOURCES / 'include'}"
+        line = [compiler(), "-O3", "-fPIC", "-fno-math-errno", "-w", include, *more, "-c", str(source), "-o", str(out)]
+        subprocess.run(line, check=True)
+        objects.append(str(out))
+    return objects
+
+
 def build(folder):
     """kluere's arithmetic as a library of its own: the product is no export of libkluere.so."""
     library = Path(folder) / "products.so"
-    sources = [str(path) for path in sorted(SOURCES.glob("*.c"))] + [str(HERE / "products.c")]
-    flags = ["-O3", "-fPIC", "-shared", "-fno-math-errno", "-w", f"-I{SOURCES / 'include'}"]
-    objects = []
-    for source in sources:
-        out = Path(folder) / (Path(source).stem + ".o")
-        # The rate of the machine may use all that it has; kluere's files choose at run time.
-        native = ["-march=native"] if source.endswith("products.c") else []
-        subprocess.run([compiler(), *flags[:2], *flags[3:], *native, "-c", source, "-o", str(out)], check=True)
-        objects.append(str(out))
+    # The rate of the machine may use all that it has; kluere's files choose at run time.
+    objects = compile_objects(folder, "products.c", "-march=native")
     subprocess.run([compiler(), "-shared", "-o", str(library), *objects, "-lm", "-lpthread"], check=True)
     return library
 
