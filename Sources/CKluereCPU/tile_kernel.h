@@ -18,11 +18,15 @@ KK_INLINE void kk_tile_body(int rows, int vectors, float *c, size_t c_stride, co
   KK_UNROLL for (int i = 0; i < rows; i++) {
     KK_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = kk_v_zero();
   }
-  for (size_t p = 0; p < depth; p++, a += a_step, b += b_stride) {
+  /* Two pointers and the multiples of a stride that an address can hold: compilers would chain additions, a quarter more
+   * instructions in this loop. */
+  const float *low = a, *high = rows > 3 ? a + 3 * a_row : a;
+  for (size_t p = 0; p < depth; p++, low += a_step, high += a_step, b += b_stride) {
     kk_vec across[KK_TILE_VECTORS];
+    __asm__("" : "+r"(low), "+r"(high));
     KK_UNROLL for (int j = 0; j < vectors; j++) across[j] = kk_v_load(b + j * KK_WIDTH);
     KK_UNROLL for (int i = 0; i < rows; i++) {
-      kk_vec one = kk_v_set(a[(size_t)i * a_row]);
+      kk_vec one = kk_v_set(i < 3 ? low[(size_t)i * a_row] : high[(size_t)(i - 3) * a_row]);
       KK_UNROLL for (int j = 0; j < vectors; j++) sum[i][j] = kk_v_fma(one, across[j], sum[i][j]);
     }
   }
