@@ -13,7 +13,6 @@
 enum {
   KK_PIECE_PANELS = 16,        /* most panels of a in a piece: with a block's depth they fit into the second cache */
   KK_FEW_PIECES = 2,           /* pieces of fewer rows than these are no items of their own */
-  KK_ITEMS_PER_WORKER = 4,     /* at least, if the product has as many */
   KK_PACK_PANELS = 8,          /* panels of a that one item of packing takes */
 };
 /* Rough speeds of one thread, to tell whether a second one pays: multiply-adds per microsecond, and floats of weights from
@@ -222,6 +221,22 @@ static void kk_cut(kk_product_run *run, size_t columns) {
     run->group_columns = kk_up(run->group_columns / width, 2) * width;
 }
 
+/* The present chunk: what all share is packed, the items run, the sums of a's rows are added. */
+static void kk_compute_chunk(kk_product_run *run) {
+  size_t m = run->product->m;
+  run->number = ++run->engine->products;
+  double steps = (double)(run->chunk_blocks * run->depth), columns = (double)run->columns;
+  double packing = ((double)m + (run->packs_b ? columns : 0)) * steps / KK_PACKED_FLOATS;
+  if (run->shared)
+    kk_parallel_estimated(run->engine, run->chunk_blocks * run->pack_parts, packing, kk_pack_common_item, run);
+  double arithmetic = (double)m * columns * steps / KK_MULTIPLY_ADDS, memory = columns * steps / KK_STREAMED_FLOATS;
+  kk_parallel_estimated(run->engine, run->pieces * run->groups, (arithmetic > memory ? arithmetic : memory) + packing,
+                        kk_compute_item, run);
+  if (run->sums)
+    for (size_t block = 0; block < run->chunk_blocks; block++)
+      kk_add_sums(run, run->sums + block * run->panels * KK_GEMM_SUMS, 0, m);
+}
+
 int kk_product_compute(kk_engine *engine, const kk_product *product, float *row_sums) {
   size_t m = product->m, n = product->n, k = product->k;
   if (m == 0 || (n == 0 && !row_sums)) return 0;
@@ -275,16 +290,7 @@ int kk_product_compute(kk_engine *engine, const kk_product *product, float *row_
     if (run.by_rows) run.pack_parts = kk_up(run.columns, KK_GROUP_COLUMNS);
     for (run.first_block = 0; run.first_block < run.blocks; run.first_block += chunk_blocks) {
       run.chunk_blocks = kk_least(run.blocks - run.first_block, chunk_blocks);
-      run.number = ++engine->products;
-      double steps = (double)(run.chunk_blocks * run.depth), columns = (double)run.columns;
-      double packing = ((double)m + (run.packs_b ? columns : 0)) * steps / KK_PACKED_FLOATS;
-      if (shares) kk_parallel_estimated(engine, run.chunk_blocks * run.pack_parts, packing, kk_pack_common_item, &run);
-      double arithmetic = (double)m * columns * steps / KK_MULTIPLY_ADDS, memory = columns * steps / KK_STREAMED_FLOATS;
-      kk_parallel_estimated(engine, run.pieces * run.groups, (arithmetic > memory ? arithmetic : memory) + packing,
-                            kk_compute_item, &run);
-      if (run.sums)
-        for (size_t block = 0; block < run.chunk_blocks; block++)
-          kk_add_sums(&run, run.sums + block * run.panels * KK_GEMM_SUMS, 0, m);
+      kk_compute_chunk(&run);
     }
   }
   return 0;

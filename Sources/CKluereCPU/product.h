@@ -7,8 +7,9 @@
 #include "gemm.h"
 
 enum {
-  KK_DEPTH = 384,         /* most steps of a block of k */
-  KK_GROUP_COLUMNS = 128, /* most columns that are packed in one go */
+  KK_DEPTH = 384,             /* most steps of a block of k */
+  KK_GROUP_COLUMNS = 128,     /* most columns that are packed in one go */
+  KK_ITEMS_PER_WORKER = 4,    /* at least, if there are as many */
   KK_WORKERS_THAT_REPEAT = 4, /* up to this many prepare what all items read each for itself */
 };
 /* Rough speeds of one thread, to tell whether a second one pays: packed floats per microsecond. */

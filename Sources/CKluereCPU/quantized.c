@@ -15,7 +15,6 @@ enum {
   KK_PIECE_WORDS = 48 << 10,  /* most words of a piece's input, about */
   KK_FEW_WHOLE = 192,         /* rows of which items take all */
   KK_COLUMNS = 128,           /* columns of such an item; fewer if that leaves too few items to share out */
-  KK_ITEMS_PER_WORKER = 4,    /* at least, if there are as many */
 };
 /* Rough speeds of one thread, by the microsecond: multiply-adds, values made whole numbers, bytes of weights from memory. */
 #define KK_BYTE_MULTIPLY_ADDS 8e4
