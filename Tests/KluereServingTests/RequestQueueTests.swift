@@ -126,9 +126,20 @@ struct RequestQueueTests {
     options.delayMicroseconds = 60_000_000
     let queue = try RequestQueue(model: try model(), options: options)
     #expect(status { _ = try ask(queue, [0], timeout: 0) } == .timeout)
-    #expect(try ask(queue, [0], timeout: 20_000).allSatisfy { $0 >= 0 && $0 <= 1 })
+    // On a machine that is busy a deadline may pass before the request is in the queue: the next one is longer.
+    var late: UInt64 = 1
+    var answer: [Float]?
+    for timeout: UInt64 in [20_000, 200_000, 2_000_000, 20_000_000] where answer == nil {
+      do {
+        answer = try ask(queue, [0], timeout: timeout)
+      } catch {
+        #expect((error as? KluereError)?.status == .timeout)
+        late += 1
+      }
+    }
+    #expect(try #require(answer).allSatisfy { $0 >= 0 && $0 <= 1 })
     #expect(try ask(queue, Array(repeating: 1, count: 40)).count == 160)  // more than a batch: at once
-    #expect(try queue.figures().late == 1)
+    #expect(try queue.figures().late == late)
   }
 
   @Test func `bad requests fail alone and leave the result`() throws {

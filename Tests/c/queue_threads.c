@@ -164,20 +164,29 @@ static void late(struct fixture *f) {
   int late = 0, other = 0;
   open_queue(f, 0, 1, 0, 32, 64);
   REFUSES(KLUERE_ERR_TIMEOUT, ask(0, 1, scores)); /* encoding takes longer */
-  HOLDS(pthread_create(&big.thread, NULL, big_request, &big) == 0);
-  while (!__atomic_load_n(&big.number, __ATOMIC_SEQ_CST)) {
-    kluere_status status = ask(0, 500, scores);
-    late += status == KLUERE_ERR_TIMEOUT;
-    other += status != KLUERE_ERR_TIMEOUT && (status != KLUERE_OK || differs(f, 0, 1, scores));
+  for (int round = 0; late == 0 && round < 100; round++) { /* this thread may have no turn while the big one computes */
+    big.number = 0;
+    if (!HOLDS(pthread_create(&big.thread, NULL, big_request, &big) == 0)) break;
+    while (!__atomic_load_n(&big.number, __ATOMIC_SEQ_CST)) {
+      kluere_status status = ask(0, 500, scores);
+      late += status == KLUERE_ERR_TIMEOUT;
+      other += status != KLUERE_ERR_TIMEOUT && (status != KLUERE_OK || differs(f, 0, 1, scores));
+    }
+    pthread_join(big.thread, NULL);
+    HOLDS(big_status == KLUERE_OK && big.wrong == 0 && other == 0);
   }
-  pthread_join(big.thread, NULL);
-  HOLDS(big_status == KLUERE_OK && big.wrong == 0 && late > 0 && other == 0);
+  HOLDS(late > 0);
   HOLDS(stats(0).late == (uint64_t)late + 1);
   kluere_queue_destroy(queue);
   /* Gathering ends by the deadline, and the request is in the batch. */
   open_queue(f, 0, 1, LONG_DELAY_US, 32, 64);
-  SUCCEEDS(ask(3, 50000, scores));
-  HOLDS(!differs(f, 3, 1, scores) && stats(0).latency_max < 30);
+  uint64_t timeout = 25000;
+  kluere_status status;
+  do { /* on a busy machine the time may be over before the request is in the queue */
+    timeout *= 2;
+    status = ask(3, timeout, scores);
+  } while (status == KLUERE_ERR_TIMEOUT && timeout < LONG_DELAY_US / 2);
+  HOLDS(status == KLUERE_OK && !differs(f, 3, 1, scores) && stats(0).latency_max < LONG_DELAY_US * 1e-6);
   kluere_queue_destroy(queue);
 }
 
@@ -195,6 +204,7 @@ static void *hurry(void *argument) {
 
 static void close_soon(void) {
   usleep(150000);
+  for (int i = 0; i < 20000 && stats(0).requests == 0; i++) usleep(500);
   SUCCEEDS(kluere_queue_close(queue));
 }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import threading
 import time
 
@@ -141,7 +142,12 @@ def test_a_request_is_not_begun_after_its_time(model, rows, expected):
             queue.predict(rows[0], timeout=-1)
     # It ends the gathering in time to be in the batch.
     with kluere.Queue(model, max_delay_us=MINUTE) as queue:
-        assert numpy.array_equal(queue.predict(rows[0], timeout=0.05), expected[0])
+        found = None
+        for timeout in (0.05, 0.5, 5):  # on a busy machine it may be over before the request is in the queue
+            with contextlib.suppress(kluere.TimedOut):
+                found = queue.predict(rows[0], timeout=timeout)
+                break
+        assert numpy.array_equal(found, expected[0])
 
 
 @pytest.mark.parametrize(
