@@ -27,6 +27,7 @@ typedef struct kk_gemm_block {
   float *c;
   size_t c_stride, rows, columns, depth, height;
   const float *a, *b; /* packed; the last panel of a has rows % height rows if that is not 0 */
+  const float *next;  /* a panel of b that is read after these, to be fetched meanwhile; or NULL */
   int add;
   const kk_gemm_finish *finish;
 } kk_gemm_block;

@@ -5,6 +5,7 @@
 
 #define KK_GEMM_WIDTH (KK_GEMM_VECTORS * KK_WIDTH)
 #define KK_GEMM_AHEAD 8    /* steps of b that are fetched ahead */
+#define KK_GEMM_NEXT 32    /* floats of the next panel of b that four steps fetch, see kk_block */
 #define KK_GEMM_SHALLOW 64 /* steps, see kk_block */
 #define KK_UNROLL _Pragma("clang loop unroll(full)")
 
@@ -121,10 +122,23 @@ static void kk_pack_columns(float *out, kk_gemm_operand b, size_t lines, size_t 
 }
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
+/* What a tile reads and writes. next: what it fetches for tiles to come, and how many floats on after four steps. */
+typedef struct kk_tile_part {
+  const float *a, *b;
+  size_t depth;
+  float *c;
+  size_t stride;
+  int add;
+  const float *next;
+  size_t next_step;
+} kk_tile_part;
+
 /* c = (add ? c : 0) + a b for `height` rows and `panels` panels of b. Low tiles take several panels, for enough
  * independent sums to hide the latency of an addition. */
-KK_INLINE void kk_tile(const int height, const int panels, const float *restrict a, const float *restrict b,
-                       size_t depth, float *restrict c, size_t stride, int add) {
+KK_INLINE void kk_tile(const int height, const int panels, const kk_tile_part *part) {
+  const float *restrict a = part->a, *restrict b = part->b, *next = part->next;
+  float *restrict c = part->c;
+  const size_t depth = part->depth, stride = part->stride, next_step = part->next_step;
   kk_vec sum[KK_GEMM_HEIGHT][KK_GEMM_VECTORS * 4];
   const int vectors = KK_GEMM_VECTORS * panels;
   KK_UNROLL for (int i = 0; i < height; i++) {
@@ -148,12 +162,14 @@ KK_INLINE void kk_tile(const int height, const int panels, const float *restrict
     for (int p = 0; p < panels; p++)
       KK_UNROLL for (int line = 0; line < 4 * KK_GEMM_WIDTH; line += 16)
         __builtin_prefetch(b + (size_t)p * depth * KK_GEMM_WIDTH + KK_GEMM_AHEAD * KK_GEMM_WIDTH + line);
+    KK_UNROLL for (int line = 0; line < KK_GEMM_NEXT; line += 16) __builtin_prefetch(next + line, 0, 2);
     KK_STEP(0)
     KK_STEP(1)
     KK_STEP(2)
     KK_STEP(3)
     a += 4 * height;
     b += 4 * KK_GEMM_WIDTH;
+    next += next_step;
   }
   for (; left_steps > 0; left_steps--) {
     KK_STEP(0)
@@ -164,13 +180,11 @@ KK_INLINE void kk_tile(const int height, const int panels, const float *restrict
   KK_UNROLL for (int i = 0; i < height; i++)
     KK_UNROLL for (int v = 0; v < vectors; v++) {
       float *out = c + (size_t)i * stride + v * KK_WIDTH;
-      kk_v_store(out, add ? kk_v_add(sum[i][v], kk_v_load(out)) : sum[i][v]);
+      kk_v_store(out, part->add ? kk_v_add(sum[i][v], kk_v_load(out)) : sum[i][v]);
     }
 }
-#define KK_TILE(HEIGHT, PANELS)                                                                                  \
-  static void kk_tile_##HEIGHT(const float *a, const float *b, size_t depth, float *c, size_t stride, int add) { \
-    kk_tile(HEIGHT, PANELS, a, b, depth, c, stride, add);                                                        \
-  }
+#define KK_TILE(HEIGHT, PANELS) \
+  static void kk_tile_##HEIGHT(const kk_tile_part *part) { kk_tile(HEIGHT, PANELS, part); }
 /* KK_FOR_HEIGHTS(F): F(height, panels) for every height of a tile. */
 #if KK_GEMM_HEIGHT == 14
 #define KK_FOR_HEIGHTS(F) \
@@ -180,15 +194,11 @@ KK_INLINE void kk_tile(const int height, const int panels, const float *restrict
 #endif
 KK_FOR_HEIGHTS(KK_TILE)
 /* For the columns that are left over from several panels. */
-static void kk_tile_narrow_1(const float *a, const float *b, size_t depth, float *c, size_t stride, int add) {
-  kk_tile(1, 1, a, b, depth, c, stride, add);
-}
-static void kk_tile_narrow_2(const float *a, const float *b, size_t depth, float *c, size_t stride, int add) {
-  kk_tile(2, 1, a, b, depth, c, stride, add);
-}
+static void kk_tile_narrow_1(const kk_tile_part *part) { kk_tile(1, 1, part); }
+static void kk_tile_narrow_2(const kk_tile_part *part) { kk_tile(2, 1, part); }
 
 typedef struct kk_tile_kind {
-  void (*run)(const float *a, const float *b, size_t depth, float *c, size_t stride, int add);
+  void (*run)(const kk_tile_part *part);
   size_t panels;
 } kk_tile_kind;
 #define KK_TILE_KIND(HEIGHT, PANELS) {kk_tile_##HEIGHT, PANELS},
@@ -229,25 +239,31 @@ static void kk_finish_tile(const kk_gemm_block *block, const float *tile, size_t
   }
 }
 
-static void kk_block_tile(const kk_gemm_block *block, const kk_tile_kind *kind, size_t row, size_t column) {
+/* `part` has what to fetch; the rest of it is set here. */
+static void kk_block_tile(const kk_gemm_block *block, const kk_tile_kind *kind, size_t row, size_t column,
+                          kk_tile_part part) {
   _Alignas(64) float tile[(KK_GEMM_HEIGHT > 4 ? KK_GEMM_HEIGHT : 4) * KK_GEMM_WIDTH];
   size_t rows = block->rows - row < block->height ? block->rows - row : block->height;
   size_t width = KK_GEMM_WIDTH * kind->panels;
   size_t columns = block->columns - column < width ? block->columns - column : width;
-  const float *a = block->a + row * block->depth, *b = block->b + column * block->depth;
-  if (columns == width && !block->finish) {
-    kind->run(a, b, block->depth, block->c + row * block->c_stride + column, block->c_stride, block->add);
-  } else {
-    kind->run(a, b, block->depth, tile, width, 0);
-    kk_finish_tile(block, tile, width, row, column, rows, columns);
-  }
+  int straight = columns == width && !block->finish;
+  part.a = block->a + row * block->depth;
+  part.b = block->b + column * block->depth;
+  part.depth = block->depth;
+  part.c = straight ? block->c + row * block->c_stride + column : tile;
+  part.stride = straight ? block->c_stride : width;
+  part.add = straight && block->add;
+  kind->run(&part);
+  if (!straight) kk_finish_tile(block, tile, width, row, column, rows, columns);
 }
 
 /* With one resident panel: it stays in the nearest cache while the panels of b, which are in the next, pass by. With
- * many: they stay in the second cache, and each panel of b in the nearest while they pass by. Of a shallow product c is most
- * of what is read and written: then one panel, so that c passes by along its rows. */
+ * many: they stay in the second cache, and each panel of b in the nearest while they pass by. Weights come from memory: the
+ * first tiles that read a panel of b fetch the next one into the second cache. Of a shallow product c is most of what is read
+ * and written: then one panel, so that c passes by along its rows. */
 static void kk_block(const kk_gemm_block *block) {
   size_t resident = block->depth <= KK_GEMM_SHALLOW ? 1 : KK_GEMM_RESIDENT;
+  size_t panel_floats = block->depth * KK_GEMM_WIDTH, fetched = block->depth / 4 * KK_GEMM_NEXT;
   for (size_t begin = 0, end; begin < block->rows; begin = end) {
     end = begin + resident * block->height;
     if (end > block->rows) end = block->rows;
@@ -255,10 +271,15 @@ static void kk_block(const kk_gemm_block *block) {
     for (size_t column = 0; column < block->columns; column += panels * KK_GEMM_WIDTH) {
       panels = end - begin <= 2 ? kk_tiles[end - begin].panels : 1;
       if (column + (panels - 1) * KK_GEMM_WIDTH >= block->columns) panels = 1;
-      for (size_t row = begin; row < end; row += block->height) {
+      const float *present = block->b + column * block->depth, *next = present + panels * panel_floats;
+      if (column + panels * KK_GEMM_WIDTH >= block->columns) next = block->next;
+      size_t done = 0;
+      for (size_t row = begin; row < end; row += block->height, done += fetched) {
         size_t rows = end - row < block->height ? end - row : block->height;
         const kk_tile_kind *kind = &kk_tiles[rows];
-        kk_block_tile(block, kind->panels == panels ? kind : &kk_narrow_tiles[rows], row, column);
+        int fetches = next && done < panel_floats;
+        kk_tile_part part = {.next = fetches ? next + done : present, .next_step = fetches ? KK_GEMM_NEXT : 0};
+        kk_block_tile(block, kind->panels == panels ? kind : &kk_narrow_tiles[rows], row, column, part);
       }
     }
   }

@@ -189,6 +189,7 @@ static void kk_compute_item(void *context, size_t item, size_t worker) {
     }
     if (product->packed_b) {
       part.b = product->packed_b + padded * step + column * depth;
+      part.next = last ? NULL : product->packed_b + padded * (step + depth) + column * kk_block_depth(run, block + 1);
     } else if (run->by_rows) {
       part.b = common + kk_padded(run, run->columns) * i * run->depth + place * depth;
     } else {
