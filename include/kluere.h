@@ -830,13 +830,17 @@ enum { KLUERE_TYPE_MASK_AUTO = 0, KLUERE_TYPE_MASK_OFF = 1 };
  *   BFLOAT16, FLOAT16   half the memory; the results are those of FLOAT32 with weights rounded so, bit for bit. A masked-LM
  *             decoder that is the word embeddings stays as it is; of kluere_model_quantize it has the rounded ones
  *   INT8      a quarter of the memory: a whole number in [-127, 127] for each weight and a scale for each row; inputs of the
- *             layers become whole numbers in [0, 255] row by row, sums of products are exact */
+ *             layers become whole numbers in [0, 255] row by row, sums of products are exact
+ *   INT8_REDUCED  INT8 with larger scales, which leave the numbers one bit less: no more than it takes for sums of four
+ *             products to fit in 16 bits. Processors with AVX2 and without VNNI multiply it faster, as exactly. How weights
+ *             are made: a model quantized so is INT8 */
 enum {
   KLUERE_WEIGHTS_AUTO = 0,
   KLUERE_WEIGHTS_FLOAT32 = 1,
   KLUERE_WEIGHTS_BFLOAT16 = 2,
   KLUERE_WEIGHTS_FLOAT16 = 3,
-  KLUERE_WEIGHTS_INT8 = 4
+  KLUERE_WEIGHTS_INT8 = 4,
+  KLUERE_WEIGHTS_INT8_REDUCED = 5
 };
 typedef struct kluere_predictor_options {
   uint32_t struct_size;
@@ -1083,11 +1087,11 @@ KLUERE_API kluere_status kluere_model_with_decoding(const kluere_model *model, c
 KLUERE_API kluere_status kluere_model_decoding(const kluere_model *model, kluere_decoding **out);
 
 /* ---- Weights in fewer bits ---- */
-/* A model that predicts with KLUERE_WEIGHTS_BFLOAT16, FLOAT16 or INT8, and whose folder holds its weights so, with a mark in
- * kluere.json: opened, it predicts at once. INT8: model.int8.safetensors, I8 with F32 scales "..._scale" for the rows;
- * trained it cannot be (UNSUPPORTED), nor opened with new tokens or another head, and transformers finds no weights in it. 16
- * bits: model.safetensors as transformers opens it. STATE for a model that is quantized already; UNSUPPORTED on a GPU, or for
- * a weight that the form cannot stand for. */
+/* A model that predicts with KLUERE_WEIGHTS_BFLOAT16, FLOAT16, INT8 or INT8_REDUCED, and whose folder holds its weights so,
+ * with a mark in kluere.json: opened, it predicts at once. INT8 and INT8_REDUCED: model.int8.safetensors, I8 with F32 scales
+ * "..._scale" for the rows; trained it cannot be (UNSUPPORTED), nor opened with new tokens or another head, and transformers
+ * finds no weights in it. 16 bits: model.safetensors as transformers opens it. STATE for a model that is quantized already;
+ * UNSUPPORTED on a GPU, or for a weight that the form cannot stand for. */
 KLUERE_API kluere_status kluere_model_quantize(const kluere_model *model, int32_t weights, kluere_model **out);
 /* What that does to the answers: both models' probabilities for labelled rows, by predictors with default options. */
 typedef struct kluere_quantization_report {

@@ -15,7 +15,7 @@ typedef struct kk_narrowing {
   int8_t *q;
   float *scales;
   size_t count, width, piece;
-  int form;
+  int form, fours_fit;
   atomic_int *failed; /* set by any thread, read by the caller alone */
 } kk_narrowing;
 
@@ -59,6 +59,26 @@ int kk_narrow(kk_engine *engine, uint16_t *half, const float *w, size_t count, i
   return atomic_load(&failed);
 }
 
+/* The largest sum of weights of one sign among four that kk_fours_fit() looks at. */
+static float kk_largest_fours(const float *w, size_t width) {
+  float largest = 0.0f;
+  for (size_t unit = 0; unit < width; unit += KK_FOURS_STEPS) {
+    float steps[KK_FOURS_STEPS] = {0};
+    memcpy(steps, w + unit, (width - unit < KK_FOURS_STEPS ? width - unit : KK_FOURS_STEPS) * sizeof *steps);
+    for (int four = 0; four < 4; four += 2) {
+      float above = 0.0f, below = 0.0f;
+      for (int i = 0; i < 4; i++) {
+        float value = steps[four + i % 2 + i / 2 * 4];
+        above += value > 0.0f ? value : 0.0f;
+        below += value < 0.0f ? -value : 0.0f;
+      }
+      largest = above > largest ? above : largest;
+      largest = below > largest ? below : largest;
+    }
+  }
+  return largest;
+}
+
 static void kk_quantize_rows_piece(void *context, size_t item) {
   const kk_narrowing *n = context;
   kk_rows rows = kk_piece_range(item, n->piece, n->count, n->width);
@@ -73,8 +93,11 @@ static void kk_quantize_rows_piece(void *context, size_t item) {
     float most;
     memcpy(&most, &largest, sizeof most);
     float scale = most / 127.0f;
-    if (largest >= 0x7f800000) atomic_store_explicit(n->failed, 1, memory_order_relaxed);
-    if (largest >= 0x7f800000 || scale < FLT_MIN) {
+    /* Rounding adds at most a half to each of four. */
+    if (n->fours_fit) scale = kk_largest_fours(w, n->width) / (KK_FOURS_SUM - 2);
+    int bad = largest >= 0x7f800000 || scale > FLT_MAX;
+    if (bad) atomic_store_explicit(n->failed, 1, memory_order_relaxed);
+    if (bad || scale < FLT_MIN) {
       n->scales[row] = 0.0f;
       memset(q, 0, n->width);
       continue;
@@ -89,10 +112,10 @@ static void kk_quantize_rows_piece(void *context, size_t item) {
   }
 }
 
-int kk_quantize_rows(kk_engine *engine, int8_t *q, float *scales, const float *w, size_t rows, size_t width) {
+int kk_quantize_rows(kk_engine *engine, int8_t *q, float *scales, const float *w, size_t rows, size_t width, int fours_fit) {
   atomic_int failed = 0;
   kk_narrowing n = {.w = w, .q = q, .scales = scales, .count = rows, .width = width, .piece = kk_piece_rows(width),
-                    .failed = &failed};
+                    .fours_fit = fours_fit, .failed = &failed};
   kk_run(engine, kk_pieces(rows, n.piece), rows * width, 1.0, kk_quantize_rows_piece, &n);
   return atomic_load(&failed);
 }

@@ -5,6 +5,7 @@
  * the rows whole numbers once, or all workers together where they are many. Sums are exact: nothing hangs on how the work is
  * cut. */
 #include <stdint.h>
+#include <string.h>
 
 #include "elementwise.h"
 #include "engine_internal.h"
@@ -21,12 +22,14 @@ enum {
 #define KK_QUANTIZED_FLOATS 1e3
 #define KK_STREAMED_BYTES 1.6e4
 
-/* Packed weights: the scales of the columns, the sums of their w, the panels. */
+/* Packed weights: whether they are packed for the table `bytes`, the scales of the columns, the sums of their w, the panels. */
 typedef struct kk_packed_s8 {
-  const float *scales;
-  const int32_t *sums;
-  const int8_t *panels;
+  int32_t *is_bytes;
+  float *scales;
+  int32_t *sums;
+  int8_t *panels;
 } kk_packed_s8;
+enum { KK_PACKED_HEAD = 64 };
 
 /* Columns with those that fill up the last panel, and so that each part begins at 64 bytes. */
 static size_t kk_padded(const kk_engine *engine, size_t out) {
@@ -34,32 +37,56 @@ static size_t kk_padded(const kk_engine *engine, size_t out) {
   return kk_up(out, width) * width;
 }
 
+static size_t kk_groups(const struct kk_quantized_table *table, size_t in) {
+  return kk_up(in, table->group * table->unit) * table->unit;
+}
+
 static kk_packed_s8 kk_parts(const kk_engine *engine, const void *packed, size_t out) {
   size_t padded = kk_padded(engine, out);
-  const float *scales = packed;
-  return (kk_packed_s8){scales, (const int32_t *)(scales + padded), (const int8_t *)(scales + 2 * padded)};
+  char *base = (char *)packed;
+  float *scales = (float *)(base + KK_PACKED_HEAD);
+  return (kk_packed_s8){(int32_t *)base, scales, (int32_t *)(scales + padded), (int8_t *)(scales + 2 * padded)};
 }
 
 size_t kk_packed_s8_size(const kk_engine *engine, size_t out, size_t in) {
-  size_t group = engine->quantized->group, bytes;
+  const struct kk_quantized_table *table = engine->quantized, *bytes = table->bytes;
   if (out > SIZE_MAX / 64 || in > KK_QUANTIZED_DEPTH) return SIZE_MAX;
-  return __builtin_mul_overflow(kk_padded(engine, out), kk_up(in, group) * group + 8, &bytes) ? SIZE_MAX : bytes;
+  size_t steps = kk_groups(table, in) * table->group, size;
+  if (bytes && kk_groups(bytes, in) * bytes->group > steps) steps = kk_groups(bytes, in) * bytes->group;
+  if (__builtin_mul_overflow(kk_padded(engine, out), steps + 8, &size)) return SIZE_MAX;
+  return __builtin_add_overflow(size, KK_PACKED_HEAD, &size) ? SIZE_MAX : size;
 }
 
 typedef struct kk_s8_packing {
-  float *scales;
-  int32_t *sums;
-  int8_t *panels;
+  kk_packed_s8 to;
   const int8_t *w;
   const float *w_scales;
-  size_t out, in, width, group;
+  size_t out, in;
+  const struct kk_quantized_table *table;
 } kk_s8_packing;
+
+/* sums of a panel: 1 where the fours of a column fit. */
+static void kk_fours_item(void *context, size_t panel, size_t worker) {
+  (void)worker;
+  const kk_s8_packing *p = context;
+  size_t width = p->table->width;
+  for (size_t column = panel * width; column < (panel + 1) * width; column++) {
+    const int8_t *w = p->w + column * p->in;
+    int fit = 1;
+    for (size_t step = 0; column < p->out && fit && step < p->in; step += KK_FOURS_STEPS) {
+      int8_t unit[KK_FOURS_STEPS] = {0};
+      memcpy(unit, w + step, kk_least(p->in - step, KK_FOURS_STEPS));
+      fit = kk_fours_fit(unit, unit + KK_FOURS_STEPS / 2);
+    }
+    p->to.sums[column] = fit;
+  }
+}
 
 static void kk_pack_s8_item(void *context, size_t panel, size_t worker) {
   (void)worker;
   const kk_s8_packing *p = context;
-  size_t width = p->width, group = p->group, groups = kk_up(p->in, group), column = panel * width;
-  int8_t *to = p->panels + column * groups * group;
+  size_t width = p->table->width, group = p->table->group, groups = kk_groups(p->table, p->in), column = panel * width;
+  int8_t *to = p->to.panels + column * groups * group;
   for (size_t j = 0; j < width; j++) {
     int is_there = column + j < p->out;
     const int8_t *from = is_there ? p->w + (column + j) * p->in : NULL;
@@ -71,18 +98,22 @@ static void kk_pack_s8_item(void *context, size_t panel, size_t worker) {
         to[(g * width + j) * group + s] = value;
         sum += value;
       }
-    p->scales[column + j] = is_there ? p->w_scales[column + j] : 0.0f;
-    p->sums[column + j] = sum;
+    p->to.scales[column + j] = is_there ? p->w_scales[column + j] : 0.0f;
+    p->to.sums[column + j] = sum;
   }
 }
 
 void kk_pack_s8(kk_engine *engine, void *packed, const int8_t *w, const float *scales, size_t out, size_t in) {
   if (out == 0) return;
-  size_t padded = kk_padded(engine, out), width = engine->quantized->width;
-  float *own = packed;
-  kk_s8_packing packing = {own, (int32_t *)(own + padded), (int8_t *)(own + 2 * padded), w, scales, out, in, width,
-                           engine->quantized->group};
-  kk_parallel_estimated(engine, padded / width, (double)out * (double)in / KK_QUANTIZED_FLOATS, kk_pack_s8_item, &packing);
+  kk_s8_packing packing = {kk_parts(engine, packed, out), w, scales, out, in, engine->quantized->bytes};
+  size_t padded = kk_padded(engine, out), panels = padded / engine->quantized->width;
+  double work = (double)out * (double)in / KK_QUANTIZED_FLOATS;
+  int fit = packing.table != NULL;
+  if (fit) kk_parallel_estimated(engine, panels, work, kk_fours_item, &packing);
+  for (size_t column = 0; fit && column < padded; column++) fit = packing.to.sums[column];
+  *packing.to.is_bytes = fit;
+  if (!fit) packing.table = engine->quantized;
+  kk_parallel_estimated(engine, panels, work, kk_pack_s8_item, &packing);
 }
 
 typedef struct kk_s8_run {
@@ -182,9 +213,10 @@ static void kk_s8_cut(kk_s8_run *run) {
 int kk_linear_s8(kk_engine *engine, float *y, const float *x, const void *packed, const float *bias, size_t rows,
                  size_t out, size_t in, int activation) {
   if (rows == 0 || out == 0) return 0;
-  const struct kk_quantized_table *table = engine->quantized;
-  kk_s8_run run = {.engine = engine, .table = table, .w = kk_parts(engine, packed, out), .x = x, .bias = bias, .y = y,
-                   .m = rows, .n = out, .k = in, .groups = kk_up(in, table->group)};
+  kk_packed_s8 w = kk_parts(engine, packed, out);
+  const struct kk_quantized_table *table = *w.is_bytes ? engine->quantized->bytes : engine->quantized;
+  kk_s8_run run = {.engine = engine, .table = table, .w = w, .x = x, .bias = bias, .y = y,
+                   .m = rows, .n = out, .k = in, .groups = kk_groups(table, in)};
   run.activate = activation == KK_ACT_NONE ? NULL : engine->elementwise->activate[activation];
   run.panels = kk_up(rows, table->most_height);
   run.height = kk_up(rows, run.panels); /* equal panels */

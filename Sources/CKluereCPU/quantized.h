@@ -2,18 +2,34 @@
  *
  * A row x of the input becomes whole numbers q in [0, 255] with x ~ scale (q - zero); a row of weights is scale w with w in
  * [-128, 127]. So x . w ~ scale scale (sum of q w - zero sum of w): the sums are of whole numbers and exact in 32 bits for
- * up to KK_QUANTIZED_DEPTH steps, so that every instruction set gives the same ones. No product saturates: where there is no
- * instruction for bytes (VNNI's vpdpbusd), q and w are multiplied as 16-bit numbers.
+ * up to KK_QUANTIZED_DEPTH steps, so that every instruction set gives the same ones. Nothing saturates: where there is no
+ * instruction that sums products of bytes in 32 bits (VNNI's vpdpbusd), q and w are multiplied as 16-bit numbers, or, by the
+ * table `bytes`, as bytes, if all weights allow to sum four products in 16 bits: kk_fours_fit().
  *
- * Steps come in groups of `group`, as many as one 32-bit word of the input holds: 4 of 8 bits, or 2 of 16. The input is packed
- * into panels of `height` rows, [group][row] words; the weights into panels of `width` columns, [group][column][step], the
- * last one filled up with zeros. */
+ * Steps come in groups of `group`, as many as one 32-bit word of the input holds: 4 of 8 bits, or 2 of 16; groups in units of
+ * `unit`. The input is packed into panels of `height` rows, [group][row] words; the weights into panels of `width` columns,
+ * [group][column][step], the last one filled up with zeros. */
 #ifndef KLUERE_QUANTIZED_H
 #define KLUERE_QUANTIZED_H
 #include "include/kluere_cpu.h"
 
 /* 255 * 128 * this many is below 2^31. */
 #define KK_QUANTIZED_DEPTH 65536
+
+/* The unit of `bytes` has eight steps: products 0, 1, 4 and 5 of them are summed in 16 bits, and so are 2, 3, 6 and 7. The
+ * input is at most 255, and 255 * 128 below 2^15: no sum leaves 16 bits if the weights of one sign among the four do not sum
+ * up to more. */
+enum { KK_FOURS_STEPS = 8, KK_FOURS_SUM = 128 };
+
+/* first: steps 0, 1, 2, 3; second: 4, 5, 6, 7. */
+static inline int kk_fours_fit(const int8_t *first, const int8_t *second) {
+  for (int four = 0; four < 4; four += 2) {
+    int w[4] = {first[four], first[four + 1], second[four], second[four + 1]}, above = 0, below = 0;
+    for (int i = 0; i < 4; i++) *(w[i] > 0 ? &above : &below) += w[i];
+    if (above > KK_FOURS_SUM || below < -KK_FOURS_SUM) return 0;
+  }
+  return 1;
+}
 
 #define KK_FEW_ROWS 4
 
@@ -31,7 +47,7 @@ typedef struct kk_quantized_block {
 } kk_quantized_block;
 
 struct kk_quantized_table {
-  size_t most_height, width, group;
+  size_t most_height, width, group, unit;
   /* One panel of the input, [rows, depth]. A row with a value that is not finite gets the scale NaN. */
   void (*quantize)(uint32_t *words, float *scales, int32_t *zeros, const float *x, size_t rows, size_t depth);
   void (*block)(const kk_quantized_block *block);
@@ -43,6 +59,7 @@ struct kk_quantized_table {
   size_t panel;
   void (*few)(float *c, size_t c_stride, size_t rows, size_t columns, const float *a, const uint16_t *b, size_t depth,
               int form, int add);
+  const struct kk_quantized_table *bytes; /* of the same width; NULL: none, it would not be faster */
 };
 
 const struct kk_quantized_table *kk_quantized_table_for(int isa);
@@ -50,6 +67,7 @@ const struct kk_quantized_table *kk_quantized_table_for(int isa);
 extern const struct kk_quantized_table kk_quantized_plain;
 #if defined(__x86_64__)
 extern const struct kk_quantized_table kk_quantized_avx2;
+extern const struct kk_quantized_table kk_quantized_avx2_bytes;
 extern const struct kk_quantized_table kk_quantized_avx2_vnni;
 extern const struct kk_quantized_table kk_quantized_avx512;
 extern const struct kk_quantized_table kk_quantized_avx512_vnni;

@@ -18,6 +18,8 @@
 #define KK_PANEL (2 * KK_WIDTH)
 #define KK_HALF(name) name##_avx2
 #define KK_QUANTIZED_GROUP 2
+#define KK_QUANTIZED_UNIT 1
+#define KK_QUANTIZED_BYTES (&kk_quantized_avx2_bytes)
 #include "quantized_x86.h"
 #include "quantized_kernel.h"
 #pragma clang attribute pop

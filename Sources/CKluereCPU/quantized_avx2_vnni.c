@@ -19,6 +19,7 @@
 #define KK_HALF(name) name##_avx2
 #define KK_HALF_ELSEWHERE
 #define KK_QUANTIZED_GROUP 4
+#define KK_QUANTIZED_UNIT 1
 #include "quantized_x86.h"
 #include "quantized_kernel.h"
 #pragma clang attribute pop

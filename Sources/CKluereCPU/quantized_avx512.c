@@ -19,6 +19,7 @@
 #define KK_PANEL (2 * KK_WIDTH)
 #define KK_HALF(name) name##_avx512
 #define KK_QUANTIZED_GROUP 2
+#define KK_QUANTIZED_UNIT 1
 #include "quantized_x86.h"
 #include "quantized_kernel.h"
 #pragma clang attribute pop

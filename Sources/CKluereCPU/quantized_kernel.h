@@ -1,7 +1,9 @@
 /* quantized_kernel.h - see quantized.h; written once over the vectors of simd_*.h. The including file sets
- * KK_QUANTIZED_HEIGHT (2, 6 or 14), KK_QUANTIZED_VECTORS, the vectors across a tile, KK_QUANTIZED_GROUP (2 or 4), and has
+ * KK_QUANTIZED_HEIGHT (2, 4, 6 or 14), KK_QUANTIZED_VECTORS, the vectors across a tile, KK_QUANTIZED_GROUP (2 or 4),
+ * KK_QUANTIZED_UNIT (1, or 2 for `bytes`), and has
  *   kk_q_weights(p)    a vector of columns of one group
- *   kk_q_dot(s, a, w)  s + the sum over the group of a w, a one word of the input in every column
+ *   kk_q_dot(s, a, w)  s + the sum over the group of a w, a one word of the input in every column; or, if the unit is 2,
+ *   kk_q_fours(s, a, b, v, w)  s + that of a v and of b w
  *   kk_wide_bf16(p), kk_wide_f16(p)  KK_WIDTH 16-bit values as floats
  * KK_PANEL: columns of a panel of the gemm table, or 0: `few` is not made. KK_HALF(name): name for the instruction set, where
  * KK_HALF_ELSEWHERE says that a file for the same vectors has what makes weights wide. */
@@ -81,29 +83,44 @@ static void kk_quantize_panel(uint32_t *words, float *scales, int32_t *zeros, co
         q = q < 0 ? 0 : q;
         levels[i] = (kk_level)(q > 255 ? 255 : q);
       }
-      for (size_t i = count; i % KK_QUANTIZED_GROUP != 0; i++) levels[i] = 0;
+      while (count % (KK_QUANTIZED_GROUP * KK_QUANTIZED_UNIT) != 0) levels[count++] = 0;
       for (size_t i = 0; i < count; i += KK_QUANTIZED_GROUP, out += rows) memcpy(out, levels + i, sizeof *out);
     }
   }
 }
 
 /* ---- tiles ------------------------------------------------------------------------------------------------------- */
+/* What a tile of one panel of weights fetches for the next one: half of it. */
+typedef struct kk_quantized_ahead {
+  const int8_t *next;
+  size_t step;
+} kk_quantized_ahead;
+
 /* sums [height][KK_QUANTIZED_WIDTH] = a b. */
 KK_INLINE void kk_quantized_tile(const int height, const uint32_t *restrict a, const int8_t *restrict b, size_t groups,
-                                 int32_t *restrict sums) {
+                                 int32_t *restrict sums, kk_quantized_ahead ahead) {
   kk_ints sum[KK_QUANTIZED_HEIGHT][KK_QUANTIZED_VECTORS];
   KK_UNROLL for (int i = 0; i < height; i++) {
     KK_UNROLL for (int v = 0; v < KK_QUANTIZED_VECTORS; v++) sum[i][v] = (kk_ints){0};
   }
-  for (; groups > 0; groups--) {
-    kk_q_operand right[KK_QUANTIZED_VECTORS];
-    KK_UNROLL for (int v = 0; v < KK_QUANTIZED_VECTORS; v++) right[v] =
-        kk_q_weights(b + v * KK_WIDTH * KK_QUANTIZED_GROUP);
-    KK_UNROLL for (int i = 0; i < height; i++) {
-      KK_UNROLL for (int v = 0; v < KK_QUANTIZED_VECTORS; v++) sum[i][v] = kk_q_dot(sum[i][v], a[i], right[v]);
+  enum { GROUP_BYTES = KK_QUANTIZED_WIDTH * KK_QUANTIZED_GROUP };
+  for (; groups > 0; groups -= KK_QUANTIZED_UNIT, a += height * KK_QUANTIZED_UNIT, b += GROUP_BYTES * KK_QUANTIZED_UNIT) {
+    __builtin_prefetch(ahead.next, 0, 2);
+    ahead.next += ahead.step;
+    kk_q_operand right[KK_QUANTIZED_UNIT][KK_QUANTIZED_VECTORS];
+    KK_UNROLL for (int g = 0; g < KK_QUANTIZED_UNIT; g++) {
+      KK_UNROLL for (int v = 0; v < KK_QUANTIZED_VECTORS; v++) right[g][v] =
+          kk_q_weights(b + g * GROUP_BYTES + v * KK_WIDTH * KK_QUANTIZED_GROUP);
     }
-    a += height;
-    b += KK_QUANTIZED_WIDTH * KK_QUANTIZED_GROUP;
+    KK_UNROLL for (int i = 0; i < height; i++) {
+      KK_UNROLL for (int v = 0; v < KK_QUANTIZED_VECTORS; v++) {
+#if KK_QUANTIZED_UNIT == 2
+        sum[i][v] = kk_q_fours(sum[i][v], a[i], a[height + i], right[0][v], right[1][v]);
+#else
+        sum[i][v] = kk_q_dot(sum[i][v], a[i], right[0][v]);
+#endif
+      }
+    }
   }
   KK_UNROLL for (int i = 0; i < height; i++) {
     KK_UNROLL for (int v = 0; v < KK_QUANTIZED_VECTORS; v++)
@@ -111,21 +128,24 @@ KK_INLINE void kk_quantized_tile(const int height, const uint32_t *restrict a, c
   }
 }
 
-#define KK_QUANTIZED_TILE(HEIGHT)                                                                               \
-  static void kk_quantized_tile_##HEIGHT(const uint32_t *a, const int8_t *b, size_t groups, int32_t *sums) {    \
-    kk_quantized_tile(HEIGHT, a, b, groups, sums);                                                              \
+#define KK_QUANTIZED_TILE(HEIGHT)                                                                             \
+  static void kk_quantized_tile_##HEIGHT(const uint32_t *a, const int8_t *b, size_t groups, int32_t *sums,    \
+                                         kk_quantized_ahead ahead) {                                          \
+    kk_quantized_tile(HEIGHT, a, b, groups, sums, ahead);                                                     \
   }
 #if KK_QUANTIZED_HEIGHT == 14
 #define KK_FOR_HEIGHTS(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14)
 #elif KK_QUANTIZED_HEIGHT == 6
 #define KK_FOR_HEIGHTS(F) F(1) F(2) F(3) F(4) F(5) F(6)
+#elif KK_QUANTIZED_HEIGHT == 4
+#define KK_FOR_HEIGHTS(F) F(1) F(2) F(3) F(4)
 #elif KK_QUANTIZED_HEIGHT == 2
 #define KK_FOR_HEIGHTS(F) F(1) F(2)
 #endif
 KK_FOR_HEIGHTS(KK_QUANTIZED_TILE)
 #define KK_QUANTIZED_NAME(HEIGHT) kk_quantized_tile_##HEIGHT,
-static void (*const kk_quantized_tiles[])(const uint32_t *a, const int8_t *b, size_t groups, int32_t *sums) = {
-    NULL, KK_FOR_HEIGHTS(KK_QUANTIZED_NAME)};
+static void (*const kk_quantized_tiles[])(const uint32_t *a, const int8_t *b, size_t groups, int32_t *sums,
+                                          kk_quantized_ahead ahead) = {NULL, KK_FOR_HEIGHTS(KK_QUANTIZED_NAME)};
 
 KK_INLINE kk_vec kk_v_of_ints(kk_ints x) {
   typedef float kk_floats __attribute__((vector_size(KK_WIDTH * 4), aligned(4)));
@@ -160,15 +180,23 @@ static void kk_quantized_finish(const kk_quantized_block *block, const int32_t *
   }
 }
 
-/* A panel of weights stays in the nearest cache while the panels of the input, which are in the next, pass by. */
+/* A panel of weights stays in the nearest cache while the panels of the input, which are in the next, pass by. The first two
+ * tiles fetch the next panel, which may be in memory. */
 static void kk_quantized_block_run(const kk_quantized_block *block) {
   _Alignas(64) int32_t sums[KK_QUANTIZED_HEIGHT * KK_QUANTIZED_WIDTH];
   for (size_t column = 0; column < block->columns; column += KK_QUANTIZED_WIDTH) {
     size_t columns = block->columns - column < KK_QUANTIZED_WIDTH ? block->columns - column : KK_QUANTIZED_WIDTH;
+    const size_t panel_bytes = KK_QUANTIZED_WIDTH * block->groups * KK_QUANTIZED_GROUP;
     const int8_t *b = block->b + column * block->groups * KK_QUANTIZED_GROUP;
+    size_t tiles = column + columns < block->columns ? 2 : 0;
     for (size_t row = 0; row < block->rows; row += block->height) {
       size_t rows = block->rows - row < block->height ? block->rows - row : block->height;
-      kk_quantized_tiles[rows](block->a + row * block->groups, b, block->groups, sums);
+      kk_quantized_ahead ahead = {b, 0};
+      if (tiles > 0) {
+        ahead.next = b + panel_bytes + (2 - tiles--) * panel_bytes / 2;
+        ahead.step = KK_QUANTIZED_WIDTH * KK_QUANTIZED_GROUP * KK_QUANTIZED_UNIT / 2;
+      }
+      kk_quantized_tiles[rows](block->a + row * block->groups, b, block->groups, sums, ahead);
       kk_quantized_finish(block, sums, row, column, rows, columns);
     }
   }
@@ -274,6 +302,9 @@ void KK_FEW(float *c, size_t c_stride, size_t rows, size_t columns, const float 
             int add);
 #endif
 
-#define KK_QUANTIZED_TABLE                                                                      \
-  {KK_QUANTIZED_HEIGHT, KK_QUANTIZED_WIDTH, KK_QUANTIZED_GROUP, kk_quantize_panel, kk_quantized_block_run, \
-   KK_HALF(kk_widen), KK_HALF(kk_scale), KK_PANEL, KK_FEW}
+#ifndef KK_QUANTIZED_BYTES
+#define KK_QUANTIZED_BYTES NULL
+#endif
+#define KK_QUANTIZED_TABLE                                                                                      \
+  {KK_QUANTIZED_HEIGHT, KK_QUANTIZED_WIDTH, KK_QUANTIZED_GROUP, KK_QUANTIZED_UNIT, kk_quantize_panel,           \
+   kk_quantized_block_run, KK_HALF(kk_widen), KK_HALF(kk_scale), KK_PANEL, KK_FEW, KK_QUANTIZED_BYTES}

@@ -5,6 +5,7 @@
 #define KK_QUANTIZED_HEIGHT 6
 #define KK_QUANTIZED_VECTORS 2
 #define KK_QUANTIZED_GROUP 2
+#define KK_QUANTIZED_UNIT 1
 #define KK_PANEL (4 * KK_WIDTH)
 #define KK_HALF(name) name##_neon
 

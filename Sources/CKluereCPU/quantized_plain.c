@@ -4,6 +4,7 @@
 #define KK_QUANTIZED_HEIGHT 2
 #define KK_QUANTIZED_VECTORS 2
 #define KK_QUANTIZED_GROUP 2
+#define KK_QUANTIZED_UNIT 1
 #define KK_PANEL 0
 #define KK_HALF(name) name##_plain
 

@@ -1,5 +1,5 @@
 /* quantized_x86.h - names of quantized_kernel.h for 8 floats with AVX2 and F16C, or for 16 with AVX-512.
- * KK_QUANTIZED_GROUP 4 means VNNI. Inside a region with the target attribute. */
+ * KK_QUANTIZED_GROUP 4 means VNNI, or `bytes` if KK_QUANTIZED_UNIT is 2. Inside a region with the target attribute. */
 #if KK_WIDTH == 16
 typedef __m512i kk_q_operand;
 typedef __m512i kk_q_sums;
@@ -29,9 +29,16 @@ KK_INLINE kk_q_operand kk_q_weights(const int8_t *p) {
 #endif
 
 typedef int32_t kk_q_ints __attribute__((vector_size(KK_WIDTH * 4), aligned(4)));
+#if KK_QUANTIZED_UNIT == 2
+KK_INLINE kk_q_ints kk_q_fours(kk_q_ints sum, uint32_t first, uint32_t second, kk_q_operand v, kk_q_operand w) {
+  __m256i fours = _mm256_add_epi16(_mm256_maddubs_epi16(KK_Q_SET(first), v), _mm256_maddubs_epi16(KK_Q_SET(second), w));
+  return (kk_q_ints)_mm256_add_epi32((kk_q_sums)sum, _mm256_madd_epi16(fours, _mm256_set1_epi16(1)));
+}
+#else
 KK_INLINE kk_q_ints kk_q_dot(kk_q_ints sum, uint32_t word, kk_q_operand w) {
   return (kk_q_ints)KK_Q_DOT((kk_q_sums)sum, KK_Q_SET(word), w);
 }
+#endif
 
 /* bfloat16 is the upper half of a float. */
 #if KK_WIDTH == 16

@@ -44,7 +44,8 @@ func predictorOptions(
   options.threads = Int(given.threads)
   if given.type_mask_strength != storedStrength { options.typeMask.strength = given.type_mask_strength }
   if given.weights != Int32(KLUERE_WEIGHTS_AUTO) {
-    options.weights = try choice(given.weights, "weights", "0 (auto), 1 (fp32), 2 (bf16), 3 (fp16) or 4 (int8)")
+    options.weights = try choice(
+      given.weights, "weights", "0 (auto), 1 (fp32), 2 (bf16), 3 (fp16), 4 (int8) or 5 (int8_reduced)")
   }
   return options
 }

@@ -11,7 +11,7 @@ public func modelQuantize(
   boundary { () throws(KluereError) in
     let out = try HandleOut<ModelObject>(out)
     let model = try Handle<ModelObject>.borrow(model, "model").model
-    let form: WeightForm = try choice(weights, "weights", "2 (bf16), 3 (fp16) or 4 (int8)")
+    let form: WeightForm = try choice(weights, "weights", "2 (bf16), 3 (fp16), 4 (int8) or 5 (int8_reduced)")
     try out.store(ModelObject(try model.quantized(form)))
   }
 }

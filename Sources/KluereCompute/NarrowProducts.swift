@@ -1,13 +1,16 @@
 package import KluereBase
 
 /// How prediction keeps the weights of the encoder's layers and the word embeddings. Raw values are KLUERE_WEIGHTS_*, and
-/// from 2 on KK_WEIGHTS_*.
+/// those of `stored` from 2 on KK_WEIGHTS_*.
 package enum WeightForm: Int32, Sendable, CaseIterable {
   case float32 = 1
   case bfloat16 = 2
   case float16 = 3
   /// A whole number for each weight, a scale for each row.
   case int8 = 4
+  /// The same with scales so much larger that a processor without instructions for it multiplies it faster: how such weights
+  /// are made. Once made, they are `int8`.
+  case int8Reduced = 5
 
   /// The value in files and messages.
   package var name: String {
@@ -16,6 +19,7 @@ package enum WeightForm: Int32, Sendable, CaseIterable {
     case .bfloat16: "bfloat16"
     case .float16: "float16"
     case .int8: "int8"
+    case .int8Reduced: "int8_reduced"
     }
   }
 
@@ -23,9 +27,12 @@ package enum WeightForm: Int32, Sendable, CaseIterable {
     switch self {
     case .float32: 4
     case .bfloat16, .float16: 2
-    case .int8: 1
+    case .int8, .int8Reduced: 1
     }
   }
+
+  /// What weights are, however they were made.
+  package var stored: WeightForm { self == .int8Reduced ? .int8 : self }
 }
 
 /// A matrix in fewer bits than fp32, where it lies: row-major, aligned to its elements. scales [rows]: of int8.

@@ -13,7 +13,8 @@ extension Model {
   /// is, and shared: the head's rows are few and its logits decide; norms and biases are small.
   package func quantized(_ form: WeightForm) throws(KluereError) -> Model {
     guard form != .float32 else {
-      throw KluereError(.invalidArgument, "weights: float32, expected 2 (bfloat16), 3 (float16) or 4 (int8)")
+      throw KluereError(
+        .invalidArgument, "weights: float32, expected 2 (bfloat16), 3 (float16), 4 (int8) or 5 (int8_reduced)")
     }
     guard weightForm == .float32 else {
       throw KluereError(.state, "model: its weights are \(weightForm.name) already, expected float32")
@@ -28,7 +29,7 @@ extension Model {
     return try context.exclusive { () throws(KluereError) in
       let places = try NarrowPlaces(layout, form)
       let memory = try MappedFile(count: places.count) { (base) throws(KluereError) in
-        var narrower = WeightNarrower(form, products, context.backend)
+        var narrower = WeightNarrower(form, products, context.backend, word: layout.word)
         for (number, slot) in layout.tensors.enumerated() {
           let place = places.values[number]
           if !layout.isNarrow(slot) {
@@ -58,7 +59,7 @@ extension Model {
         context: context, configuration: configuration, tokenizer: tokenizer, labels: labels, layout: layout,
         weights: ModelWeights(
           arena: try FloatStorage(count: layout.count, on: context.backend, for: "weights"), layout, pending: sources,
-          scales: scales, form: form, on: context.backend),
+          scales: scales, form: form.stored, on: context.backend),
         newlyInitialized: newlyInitialized, unusedTensors: unusedTensors, extras: extras)
     }
   }
@@ -74,7 +75,7 @@ private struct NarrowPlaces {
     for slot in layout.tensors {
       let isNarrow = layout.isNarrow(slot)
       values.append(try take(slot.count, bytes: isNarrow ? form.bytes : MemoryLayout<Float>.size))
-      scales.append(isNarrow && form == .int8 ? try take(slot.rows, bytes: MemoryLayout<Float>.size) : nil)
+      scales.append(isNarrow && form.stored == .int8 ? try take(slot.rows, bytes: MemoryLayout<Float>.size) : nil)
     }
   }
 

@@ -137,7 +137,9 @@ package final class ModelWeights: @unchecked Sendable {
     var staging: [Float] = []
     var narrow: [Int: DeviceStorage<UInt8>] = [:]
     var narrower: WeightNarrower?
-    if form != .float32, let products = backend.narrowProducts { narrower = WeightNarrower(form, products, backend) }
+    if form != .float32, let products = backend.narrowProducts {
+      narrower = WeightNarrower(form, products, backend, word: layout.word)
+    }
     if narrower != nil {
       for linear in layout.narrowLinears {
         let storage = try narrower?.packed(linear, numbers(of: linear).map { part($0, from: linear.weight) })

@@ -18,14 +18,17 @@ struct WeightNarrower {
   let form: WeightForm
   private let products: any NarrowProducts
   private let backend: any Backend
+  /// Where the word embeddings stand in the arena. They are read, not multiplied.
+  private let word: Int
   private var values: [UInt8] = []
   private var factors: [Float] = []
   private var floats: [Float] = []
 
-  init(_ form: WeightForm, _ products: any NarrowProducts, _ backend: any Backend) {
+  init(_ form: WeightForm, _ products: any NarrowProducts, _ backend: any Backend, word: Int) {
     self.form = form
     self.products = products
     self.backend = backend
+    self.word = word
   }
 
   static func elementType(_ form: WeightForm) -> ElementType {
@@ -33,7 +36,7 @@ struct WeightNarrower {
     case .float32: .f32
     case .bfloat16: .bf16
     case .float16: .f16
-    case .int8: .i8
+    case .int8, .int8Reduced: .i8
     }
   }
 
@@ -70,7 +73,7 @@ struct WeightNarrower {
     }
     let memory = try DeviceStorage<UInt8>(
       count: part.slot.count * form.bytes, on: backend, for: "\(form.name) embeddings")
-    let scales = form == .int8 ? try FloatStorage(count: part.slot.rows, on: backend, for: "scales") : nil
+    let scales = form.stored == .int8 ? try FloatStorage(count: part.slot.rows, on: backend, for: "scales") : nil
     try narrow(part, into: UnsafeMutableRawPointer(memory.pointer), scales: scales?.pointer)
     return NarrowTable(memory.pointer, scales, form, owner: memory)
   }
@@ -145,6 +148,7 @@ struct WeightNarrower {
   private func make(
     _ w: ConstantFloats, _ slot: TensorSlot, _ out: UnsafeMutableRawPointer, _ scales: Floats?
   ) throws(KluereError) {
+    let form = slot.offset == word ? form.stored : form
     guard products.narrow(out, scales: scales, w, rows: slot.rows, width: slot.columns, form) else {
       throw KluereError(
         .unsupported,

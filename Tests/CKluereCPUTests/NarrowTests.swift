@@ -48,6 +48,20 @@ private func reference(_ x: [Float], _ q: [Int8], _ scales: [Float], _ bias: [Fl
   return y
 }
 
+/// The largest sum of one sign, without its sign, among steps 0, 1, 4, 5 and 2, 3, 6, 7 of each eight.
+private func largestFours<Value: SignedNumeric & Comparable>(_ row: ArraySlice<Value>) -> Value {
+  var largest: Value = 0
+  for unit in stride(from: row.startIndex, to: row.endIndex, by: 8) {
+    for four in [[0, 1, 4, 5], [2, 3, 6, 7]] {
+      let values = four.map { unit + $0 }.filter { $0 < row.endIndex }.map { row[$0] }
+      let above = values.reduce(0) { $0 + max($1, 0) }
+      let below = values.reduce(0) { $0 + max(-$1, 0) }
+      largest = max(largest, above, below)
+    }
+  }
+  return largest
+}
+
 private func rounded(_ w: [Float], _ form: Int) -> [UInt16] {
   w.map { value in
     if form == KK_WEIGHTS_F16 {
@@ -79,11 +93,13 @@ private func widened(_ half: [UInt16], _ form: Int) -> [Float] {
 }
 
 @Suite struct NarrowTests {
-  @Test func `int8 products are those of whole numbers, the same bits on every instruction set`() throws {
+  @Test(arguments: [255, 65])
+  func `int8 products are those of whole numbers, the same bits on every instruction set`(largest: Int) throws {
     for shape in shapes {
       var numbers = Numbers(21)
       let x = numbers.floats(shape.rows * shape.input, scale: 3).map { $0 + 0.5 }
-      let q = numbers.indices(shape.out * shape.input, below: 255).map { Int8($0 - 127) }
+      // Sums of four products leave 16 bits, or none does.
+      let q = numbers.indices(shape.out * shape.input, below: largest).map { Int8($0 - Int32(largest / 2)) }
       let scales = numbers.floats(shape.out).map { $0.magnitude }
       let bias = numbers.floats(shape.out)
       let expected = reference(x, q, scales, bias, shape)
@@ -107,6 +123,35 @@ private func widened(_ half: [UInt16], _ form: Int) -> [Float] {
       } check: { isa, result in
         #expect(sameBits(result[0], expected), "\(shape), \(isa)")
       }
+    }
+  }
+
+  @Test(arguments: [128, 129])
+  func `sums of four products at the edge of 16 bits are exact`(edge: Int) throws {
+    let shape = Shape(rows: 5, out: 40, input: 16)
+    // All levels are 255, or 0 and 255 in turn.
+    let x = (0..<shape.rows * shape.input).map { $0 / shape.input % 2 == 0 || $0 % 2 == 0 ? Float(2) : 0 }
+    var q = [Int8](repeating: 0, count: shape.out * shape.input)
+    for column in 0..<shape.out {
+      let sign = column % 2 == 0 ? 1 : -1
+      let steps = column % 4 < 2 ? [8, 9, 12, 13] : [2, 3, 6, 7]
+      for (step, value) in zip(steps, [127 - column, column, 1, edge - 128]) {
+        q[column * shape.input + step] = Int8(sign * value)
+      }
+    }
+    #expect(largestFours(q[16..<32].map { Int($0) }[...]) == edge)
+    let scales = [Float](repeating: 0.5, count: shape.out)
+    let bias = [Float](repeating: 0, count: shape.out)
+    try onEveryEngine { engine in
+      var y = [Float](repeating: .nan, count: shape.rows * shape.out)
+      withPacked(engine, q, scales, shape, KK_WEIGHTS_S8) { packed in
+        let failed = kk_linear_narrow(
+          engine, &y, x, packed, bias, shape.rows, shape.out, shape.input, CInt(KK_ACT_NONE), CInt(KK_WEIGHTS_S8))
+        #expect(failed == 0)
+      }
+      return [y]
+    } check: { isa, result in
+      #expect(sameBits(result[0], reference(x, q, scales, bias, shape)), "\(isa)")
     }
   }
 
@@ -193,7 +238,8 @@ private func widened(_ half: [UInt16], _ form: Int) -> [Float] {
     }
   }
 
-  @Test func `rows become whole numbers of their largest`() throws {
+  @Test(arguments: [false, true])
+  func `rows become whole numbers of their largest, or of their largest sum of four`(foursFit: Bool) throws {
     var numbers = Numbers(24)
     let (rows, width) = (9, 130)
     var w = numbers.floats(rows * width, scale: 0.2)
@@ -204,18 +250,23 @@ private func widened(_ half: [UInt16], _ form: Int) -> [Float] {
     try onEveryEngine { engine in
       var q = [Int8](repeating: 99, count: w.count)
       var scales = [Float](repeating: -1, count: rows)
-      #expect(kk_quantize_rows(engine, &q, &scales, w, rows, width) == 0)
+      let fours: CInt = foursFit ? 1 : 0
+      #expect(kk_quantize_rows(engine, &q, &scales, w, rows, width, fours) == 0)
       for row in 0..<rows {
         let values = w[row * width..<(row + 1) * width]
-        let most = values.map(\.magnitude).max() ?? 0
-        let scale: Float = row == 1 || row == 2 ? 0 : most / 127
+        let most = foursFit ? largestFours(values) / 126 : (values.map(\.magnitude).max() ?? 0) / 127
+        let scale: Float = row == 1 || row == 2 ? 0 : most
         #expect(scales[row] == scale)
         let expected = values.map { scale == 0 ? Int8(0) : Int8(($0 / scale).rounded(.toNearestOrEven)) }
-        #expect(q[row * width..<(row + 1) * width].elementsEqual(expected))
+        let found = q[row * width..<(row + 1) * width]
+        #expect(found.elementsEqual(expected))
+        #expect(!foursFit || largestFours(found.map { Int($0) }[...]) <= 128)
       }
-      var bad = w
-      bad[5] = .nan
-      #expect(kk_quantize_rows(engine, &q, &scales, bad, rows, width) == 1)
+      for value in [Float.nan, .infinity] + (foursFit ? [3e38] : []) {
+        var bad = w
+        (bad[5], bad[4]) = (value, value)
+        #expect(kk_quantize_rows(engine, &q, &scales, bad, rows, width, fours) == 1, "\(value)")
+      }
       return [scales]
     } check: { _, _ in
     }
@@ -247,7 +298,7 @@ private func widened(_ half: [UInt16], _ form: Int) -> [Float] {
       }
       var q = [Int8](repeating: 0, count: table.count)
       var scales = [Float](repeating: 0, count: vocabulary)
-      #expect(kk_quantize_rows(engine, &q, &scales, table, vocabulary, width) == 0)
+      #expect(kk_quantize_rows(engine, &q, &scales, table, vocabulary, width, 0) == 0)
       compare(q.indices.map { scales[$0 / width] * Float(q[$0]) }, q, scales, KK_WEIGHTS_S8)
       return results
     } check: { _, _ in

@@ -16,7 +16,7 @@ static void predicts(kluere_model *model, const kluere_dataset *rows, int32_t we
   kluere_predictor_destroy(predictor);
 }
 
-static void int8_model(struct fixture *f, kluere_model *small) {
+static void int8_model(struct fixture *f, kluere_model *small, int32_t form) {
   kluere_model *out = NULL;
   kluere_predictor *predictor = NULL;
   kluere_trainer *trainer = NULL;
@@ -43,7 +43,7 @@ static void int8_model(struct fixture *f, kluere_model *small) {
   predicts(small, f->train, KLUERE_WEIGHTS_AUTO, whole);
   predicts(out, f->train, KLUERE_WEIGHTS_AUTO, opened);
   HOLDS(memcmp(whole, opened, sizeof whole) == 0);
-  predicts(f->model, f->train, KLUERE_WEIGHTS_INT8, opened);
+  predicts(f->model, f->train, form, opened);
   HOLDS(memcmp(whole, opened, sizeof whole) == 0);
   predicts(out, f->train, KLUERE_WEIGHTS_FLOAT32, widened);
   predicts(f->model, f->train, KLUERE_WEIGHTS_FLOAT32, opened);
@@ -58,7 +58,7 @@ void bad_quantization(struct fixture *f) {
   kluere_predictor *predictor = NULL;
   kluere_predictor_options options;
   kluere_quantization_report report;
-  const int32_t forms[5] = {KLUERE_WEIGHTS_AUTO, KLUERE_WEIGHTS_FLOAT32, 5, -1, INT32_MAX};
+  const int32_t forms[5] = {KLUERE_WEIGHTS_AUTO, KLUERE_WEIGHTS_FLOAT32, 6, -1, INT32_MAX};
   for (int i = 0; i < 5; i++) REFUSES(BAD, kluere_model_quantize(f->model, forms[i], &out));
   REFUSES(BAD, kluere_model_quantize(f->model, KLUERE_WEIGHTS_INT8, NULL));
   REFUSES(HANDLE, kluere_model_quantize(NULL, KLUERE_WEIGHTS_INT8, &out));
@@ -79,12 +79,13 @@ void bad_quantization(struct fixture *f) {
   SUCCEEDS(kluere_quantization_measure(f->model, f->model, f->train, &report));
   HOLDS(report.rows == FIXTURE_ROWS && report.equal_answers == 1 && report.largest_difference == 0);
   HOLDS(report.weights == KLUERE_WEIGHTS_FLOAT32 && report.bytes == report.quantized_bytes);
-  for (int32_t form = KLUERE_WEIGHTS_BFLOAT16; form <= KLUERE_WEIGHTS_INT8; form++) {
+  for (int32_t form = KLUERE_WEIGHTS_BFLOAT16; form <= KLUERE_WEIGHTS_INT8_REDUCED; form++) {
     if (!SUCCEEDS(kluere_model_quantize(f->model, form, &out))) return;
     SUCCEEDS(kluere_quantization_measure(f->model, out, f->train, &report));
-    HOLDS(report.weights == form && report.quantized_bytes < report.bytes);
+    HOLDS(report.weights == (form == KLUERE_WEIGHTS_INT8_REDUCED ? KLUERE_WEIGHTS_INT8 : form));
+    HOLDS(report.quantized_bytes < report.bytes);
     HOLDS(report.mean_difference > 0 && report.mean_difference < 0.05);
-    if (form == KLUERE_WEIGHTS_INT8) int8_model(f, out);
+    if (form >= KLUERE_WEIGHTS_INT8) int8_model(f, out, form);
     kluere_model_destroy(out);
   }
 }

@@ -61,7 +61,8 @@ def open_kluere(settings, rows, number):
 
 
 def options(settings):
-    return {"weights": "int8"} if settings["engine"] == "kluere-int8" else {}
+    form = settings["engine"].partition("-")[2]
+    return {"weights": form} if form else {}
 
 
 def open_other(settings, rows, number):
@@ -84,7 +85,7 @@ if __name__ == "__main__":
         "Inference",
         "Batches of 32 in random order, padded to the longest where an engine pads (CTranslate2 does not), and one sentence of"
         f" about {SINGLE} tokens. Tokens are real ones. Equal logits were checked first (fp32: 1e-4).",
-        ["kluere", *FLOAT32, "kluere-int8", *INT8],
+        ["kluere", *FLOAT32, "kluere-int8", "kluere-int8_reduced", *INT8],
         measure,
         {
             "batches": ("tokens/s", lambda row: row["tokens"] / row["seconds"], True),

@@ -17,7 +17,8 @@ def _add_quantize(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model folder")
     parser.add_argument("output", metavar="OUTPUT", help="the folder to write")
     parser.add_argument(
-        "--weights", choices=["int8", "bfloat16", "float16"], default="int8", help="what the weights become (default: int8)"
+        "--weights", choices=["int8", "int8_reduced", "bfloat16", "float16"], default="int8",
+        help="what the weights become (default: int8)",
     )
     parser.add_argument("--data", metavar="FILE", help="labelled sentences to compare both models' answers on")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout, fractions of 1")

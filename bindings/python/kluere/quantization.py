@@ -50,7 +50,8 @@ class QuantizationReport:
 
 
 def quantize(model: Model, weights: str = "int8") -> Model:
-    """The same model with the weights of its layers and its word embeddings as "int8", "bfloat16" or "float16".
+    """The same model with the weights of its layers and its word embeddings as "int8", "int8_reduced", "bfloat16" or
+    "float16".
 
     save() keeps them so. An int8 model predicts and nothing else: train the model that it was made from.
     """

@@ -24,10 +24,15 @@ def rows(context):
     return made_up.dataset(40, LABELS, seed=3, longest=12, context=context)
 
 
+@pytest.fixture(scope="module", params=["int8", "int8_reduced"])
+def form(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def folder(model, tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "int8"
-    kluere.quantize(model, "int8").save(path)
+def folder(model, form, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / form
+    kluere.quantize(model, form).save(path)
     return path
 
 
@@ -125,13 +130,20 @@ def test_the_logits_are_numpys(model, folder, rows, context):
     assert difference.max() < 0.2 * numpy.abs(whole).max()
 
 
-def test_one_way_to_int8(model, folder, rows, context, tmp_path):
+def largest_fours(weight):
+    """Of each row the largest sum of values of one sign among steps 0, 1, 4, 5 or 2, 3, 6, 7 of eight, in their order."""
+    units = numpy.pad(weight, ((0, 0), (0, -weight.shape[1] % 8))).reshape(len(weight), -1, 8)
+    fours = numpy.concatenate([units[:, :, [0, 1, 4, 5]], units[:, :, [2, 3, 6, 7]]], 1)
+    return numpy.maximum(*(numpy.maximum(sign * fours, 0).cumsum(2)[:, :, -1].max(1) for sign in (1, -1)))
+
+
+def test_one_way_to_int8(model, folder, form, rows, context, tmp_path):
     """By the option, in memory, from the folder, from the folder's folder: the same bits."""
-    expected = logits(model, rows, "int8")
+    expected = logits(model, rows, form)
     small = kluere.Model.open(folder, context=context)
     assert numpy.array_equal(logits(small, rows), expected)
     assert numpy.array_equal(logits(small, rows, "int8"), expected)
-    assert numpy.array_equal(logits(kluere.quantize(model), rows), expected)
+    assert numpy.array_equal(logits(kluere.quantize(model, form), rows), expected)
     assert not numpy.array_equal(logits(model, rows), expected)
     small.save(tmp_path / "again")
     for file in folder.iterdir():
@@ -141,7 +153,13 @@ def test_one_way_to_int8(model, folder, rows, context, tmp_path):
     name = "roberta.encoder.layer.1.output.dense.weight"
     weight = numpy.array(model.tensors[name])
     scale = numpy.abs(weight).max(1) / numpy.float32(127)
+    if form == "int8_reduced":
+        scale = largest_fours(weight) / numpy.float32(126)
+        assert 100 < largest_fours(found[name].astype(int)).max() <= 128
     assert numpy.array_equal(found[name + "_scale"], scale)
+    # Of word embeddings no products are summed.
+    table = "roberta.embeddings.word_embeddings.weight"
+    assert numpy.array_equal(found[table + "_scale"], numpy.abs(model.tensors[table]).max(1) / numpy.float32(127))
     assert numpy.array_equal(found[name], numpy.rint(weight / scale[:, None]))
     # What is read of the model is what its numbers stand for.
     assert numpy.array_equal(numpy.array(small.tensors[name]), found[name] * scale[:, None])
