@@ -129,11 +129,12 @@ typedef struct kk_tile_part {
   float *c;
   size_t stride;
   int add;
+  const float *bias; /* of b's columns, added last; or NULL */
   const float *next;
   size_t next_step;
 } kk_tile_part;
 
-/* c = (add ? c : 0) + a b for `height` rows and `panels` panels of b. Low tiles take several panels, for enough
+/* c = (add ? c : 0) + a b + bias for `height` rows and `panels` panels of b. Low tiles take several panels, for enough
  * independent sums to hide the latency of an addition. */
 KK_INLINE void kk_tile(const int height, const int panels, const kk_tile_part *part) {
   const float *restrict a = part->a, *restrict b = part->b, *next = part->next;
@@ -180,7 +181,10 @@ KK_INLINE void kk_tile(const int height, const int panels, const kk_tile_part *p
   KK_UNROLL for (int i = 0; i < height; i++)
     KK_UNROLL for (int v = 0; v < vectors; v++) {
       float *out = c + (size_t)i * stride + v * KK_WIDTH;
-      kk_v_store(out, part->add ? kk_v_add(sum[i][v], kk_v_load(out)) : sum[i][v]);
+      kk_vec x = sum[i][v];
+      if (part->add) x = kk_v_add(x, kk_v_load(out));
+      if (part->bias) x = kk_v_add(x, kk_v_load(part->bias + v * KK_WIDTH));
+      kk_v_store(out, x);
     }
 }
 #define KK_TILE(HEIGHT, PANELS) \
@@ -205,7 +209,7 @@ typedef struct kk_tile_kind {
 static const kk_tile_kind kk_tiles[] = {{NULL, 0}, KK_FOR_HEIGHTS(KK_TILE_KIND)};
 static const kk_tile_kind kk_narrow_tiles[] = {{NULL, 0}, {kk_tile_narrow_1, 1}, {kk_tile_narrow_2, 1}};
 
-KK_INLINE kk_vec kk_v_activate(kk_vec x, int activation) {
+KK_INLINE kk_vec kk_v_activate(kk_vec x, const int activation) {
   if (activation == KK_ACT_GELU) return kk_v_gelu(x);
   if (activation == KK_ACT_TANH) return kk_v_tanh(x);
   if (activation == KK_ACT_GELU_NEW) return kk_v_gelu_new(x);
@@ -214,29 +218,43 @@ KK_INLINE kk_vec kk_v_activate(kk_vec x, int activation) {
 }
 
 /* A tile that has its sums in `tile`, KK_GEMM_WIDTH * panels floats a row, goes to c: rows x columns of it. */
-static void kk_finish_tile(const kk_gemm_block *block, const float *tile, size_t tile_stride, size_t row, size_t column,
-                           size_t rows, size_t columns) {
+KK_INLINE void kk_finish_rows(const kk_gemm_block *block, const float *tile, size_t tile_stride, size_t row, size_t column,
+                              size_t rows, size_t columns, const int activation) {
   const kk_gemm_finish *finish = block->finish;
   const float *bias = finish && finish->bias ? finish->bias + column : NULL;
   for (size_t i = 0; i < rows; i++) {
-    size_t at = (row + i) * block->c_stride + column;
+    size_t at = (row + i) * block->c_stride + column, j = 0;
     float *c = block->c + at, *pre = finish && finish->pre ? finish->pre + at : NULL;
-    for (size_t j = 0; j < columns; j += KK_WIDTH) {
-      size_t n = columns - j;
+    for (; j + KK_WIDTH <= columns; j += KK_WIDTH) {
       kk_vec x = kk_v_load(tile + i * tile_stride + j);
-      if (n >= KK_WIDTH) {
-        if (block->add) x = kk_v_add(x, kk_v_load(c + j));
-        if (bias) x = kk_v_add(x, kk_v_load(bias + j));
-        if (pre) kk_v_store(pre + j, x);
-        kk_v_store(c + j, finish ? kk_v_activate(x, finish->activation) : x);
-      } else {
-        if (block->add) x = kk_v_add(x, kk_v_load_part(c + j, n));
-        if (bias) x = kk_v_add(x, kk_v_load_part(bias + j, n));
-        if (pre) kk_v_store_part(pre + j, x, n);
-        kk_v_store_part(c + j, finish ? kk_v_activate(x, finish->activation) : x, n);
-      }
+      if (block->add) x = kk_v_add(x, kk_v_load(c + j));
+      if (bias) x = kk_v_add(x, kk_v_load(bias + j));
+      if (pre) kk_v_store(pre + j, x);
+      kk_v_store(c + j, kk_v_activate(x, activation));
     }
+    size_t n = columns - j;
+    if (n == 0) continue;
+    kk_vec x = kk_v_load(tile + i * tile_stride + j);
+    if (block->add) x = kk_v_add(x, kk_v_load_part(c + j, n));
+    if (bias) x = kk_v_add(x, kk_v_load_part(bias + j, n));
+    if (pre) kk_v_store_part(pre + j, x, n);
+    kk_v_store_part(c + j, kk_v_activate(x, activation), n);
   }
+}
+
+static void kk_finish_tile(const kk_gemm_block *block, const float *tile, size_t tile_stride, size_t row, size_t column,
+                           size_t rows, size_t columns) {
+#define KK_FINISH(ACTIVATION) \
+  case ACTIVATION:            \
+    kk_finish_rows(block, tile, tile_stride, row, column, rows, columns, ACTIVATION); break
+  switch (block->finish ? block->finish->activation : KK_ACT_NONE) {
+    KK_FINISH(KK_ACT_GELU);
+    KK_FINISH(KK_ACT_TANH);
+    KK_FINISH(KK_ACT_GELU_NEW);
+    KK_FINISH(KK_ACT_RELU);
+    KK_FINISH(KK_ACT_NONE);
+  }
+#undef KK_FINISH
 }
 
 /* `part` has what to fetch; the rest of it is set here. */
@@ -246,13 +264,15 @@ static void kk_block_tile(const kk_gemm_block *block, const kk_tile_kind *kind, 
   size_t rows = block->rows - row < block->height ? block->rows - row : block->height;
   size_t width = KK_GEMM_WIDTH * kind->panels;
   size_t columns = block->columns - column < width ? block->columns - column : width;
-  int straight = columns == width && !block->finish;
+  const kk_gemm_finish *finish = block->finish;
+  int straight = columns == width && (!finish || (finish->activation == KK_ACT_NONE && !finish->pre));
   part.a = block->a + row * block->depth;
   part.b = block->b + column * block->depth;
   part.depth = block->depth;
   part.c = straight ? block->c + row * block->c_stride + column : tile;
   part.stride = straight ? block->c_stride : width;
   part.add = straight && block->add;
+  part.bias = straight && finish && finish->bias ? finish->bias + column : NULL;
   kind->run(&part);
   if (!straight) kk_finish_tile(block, tile, width, row, column, rows, columns);
 }
