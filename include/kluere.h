@@ -831,9 +831,9 @@ enum { KLUERE_TYPE_MASK_AUTO = 0, KLUERE_TYPE_MASK_OFF = 1 };
  *             decoder that is the word embeddings stays as it is; of kluere_model_quantize it has the rounded ones
  *   INT8      a quarter of the memory: a whole number in [-127, 127] for each weight and a scale for each row; inputs of the
  *             layers become whole numbers in [0, 255] row by row, sums of products are exact
- *   INT8_REDUCED  INT8 with larger scales, which leave the numbers one bit less: no more than it takes for sums of four
- *             products to fit in 16 bits. Processors with AVX2 and without VNNI multiply it faster, as exactly. How weights
- *             are made: a model quantized so is INT8 */
+ *   INT8_REDUCED  INT8 with larger scales, most often less than twice as large: just so that sums of four products fit in
+ *             16 bits. x86 processors without VNNI multiply such numbers faster, as exactly. It is how they are made: a model
+ *             quantized so is INT8, and asked for as INT8 or AUTO (INT8_REDUCED: UNSUPPORTED, it is not made twice) */
 enum {
   KLUERE_WEIGHTS_AUTO = 0,
   KLUERE_WEIGHTS_FLOAT32 = 1,

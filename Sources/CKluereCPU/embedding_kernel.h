@@ -46,17 +46,16 @@ static void kk_scatter_add_piece(float *table, const float *dy, const int32_t *i
     }
     float *to = table + (size_t)index[row] * width + column;
     const float *from = dy + row * width + column;
-    for (size_t i = 0; i < columns; i += KK_WIDTH) {
-      size_t n = columns - i < KK_WIDTH ? columns - i : KK_WIDTH;
-      if (n == KK_WIDTH) {
-        kk_vec sum = kk_v_load(from + i);
-        for (size_t r = 1; r < next - row; r++) sum = kk_v_add(sum, kk_v_load(from + r * width + i));
-        kk_v_store(to + i, kk_v_add(kk_v_load(to + i), sum));
-      } else {
-        kk_vec sum = kk_v_load_part(from + i, n);
-        for (size_t r = 1; r < next - row; r++) sum = kk_v_add(sum, kk_v_load_part(from + r * width + i, n));
-        kk_v_store_part(to + i, kk_v_add(kk_v_load_part(to + i, n), sum), n);
-      }
+    size_t i = 0, run = next - row;
+    for (; i + KK_WIDTH <= columns; i += KK_WIDTH) {
+      kk_vec sum = kk_v_load(from + i);
+      for (size_t r = 1; r < run; r++) sum = kk_v_add(sum, kk_v_load(from + r * width + i));
+      kk_v_store(to + i, kk_v_add(kk_v_load(to + i), sum));
     }
+    size_t n = columns - i;
+    if (n == 0) continue;
+    kk_vec sum = kk_v_load_part(from + i, n);
+    for (size_t r = 1; r < run; r++) sum = kk_v_add(sum, kk_v_load_part(from + r * width + i, n));
+    kk_v_store_part(to + i, kk_v_add(kk_v_load_part(to + i, n), sum), n);
   }
 }

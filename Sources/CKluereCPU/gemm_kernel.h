@@ -5,7 +5,8 @@
 
 #define KK_GEMM_WIDTH (KK_GEMM_VECTORS * KK_WIDTH)
 #define KK_GEMM_AHEAD 8    /* steps of b that are fetched ahead */
-#define KK_GEMM_NEXT 32    /* floats of the next panel of b that four steps fetch, see kk_block */
+/* Floats of the next panel of b that four steps fetch, see kk_block: half of a panel in a tile, or all of it. */
+#define KK_GEMM_NEXT ((KK_GEMM_RESIDENT > 1 ? 2 : 4) * KK_GEMM_WIDTH)
 #define KK_GEMM_SHALLOW 64 /* steps, see kk_block */
 #define KK_UNROLL _Pragma("clang loop unroll(full)")
 
@@ -252,7 +253,7 @@ static void kk_finish_tile(const kk_gemm_block *block, const float *tile, size_t
     KK_FINISH(KK_ACT_TANH);
     KK_FINISH(KK_ACT_GELU_NEW);
     KK_FINISH(KK_ACT_RELU);
-    KK_FINISH(KK_ACT_NONE);
+    default: kk_finish_rows(block, tile, tile_stride, row, column, rows, columns, KK_ACT_NONE);
   }
 #undef KK_FINISH
 }
@@ -278,9 +279,11 @@ static void kk_block_tile(const kk_gemm_block *block, const kk_tile_kind *kind, 
 }
 
 /* With one resident panel: it stays in the nearest cache while the panels of b, which are in the next, pass by. With
- * many: they stay in the second cache, and each panel of b in the nearest while they pass by. Weights come from memory: the
- * first tiles that read a panel of b fetch the next one into the second cache. Of a shallow product c is most of what is read
- * and written: then one panel, so that c passes by along its rows. */
+ * many: they stay in the second cache, and each panel of b in the nearest while they pass by. Of a shallow product c is most of
+ * what is read and written: then one panel, so that c passes by along its rows.
+ *
+ * Weights come from memory: the first tiles that read a panel of b, two if there are as many, fetch the next panel into the
+ * second cache. (block->next may be a little shallower than the present panels: what is fetched beyond it is not read.) */
 static void kk_block(const kk_gemm_block *block) {
   size_t resident = block->depth <= KK_GEMM_SHALLOW ? 1 : KK_GEMM_RESIDENT;
   size_t panel_floats = block->depth * KK_GEMM_WIDTH, fetched = block->depth / 4 * KK_GEMM_NEXT;
@@ -297,7 +300,7 @@ static void kk_block(const kk_gemm_block *block) {
       for (size_t row = begin; row < end; row += block->height, done += fetched) {
         size_t rows = end - row < block->height ? end - row : block->height;
         const kk_tile_kind *kind = &kk_tiles[rows];
-        int fetches = next && done < panel_floats;
+        int fetches = next && begin == 0 && done < panel_floats;
         kk_tile_part part = {.next = fetches ? next + done : present, .next_step = fetches ? KK_GEMM_NEXT : 0};
         kk_block_tile(block, kind->panels == panels ? kind : &kk_narrow_tiles[rows], row, column, part);
       }

@@ -65,10 +65,10 @@ static float kk_largest_fours(const float *w, size_t width) {
   for (size_t unit = 0; unit < width; unit += KK_FOURS_STEPS) {
     float steps[KK_FOURS_STEPS] = {0};
     memcpy(steps, w + unit, (width - unit < KK_FOURS_STEPS ? width - unit : KK_FOURS_STEPS) * sizeof *steps);
-    for (int four = 0; four < 4; four += 2) {
+    for (int four = 0; four < 2; four++) {
       float above = 0.0f, below = 0.0f;
       for (int i = 0; i < 4; i++) {
-        float value = steps[four + i % 2 + i / 2 * 4];
+        float value = steps[kk_fours_step(four, i)];
         above += value > 0.0f ? value : 0.0f;
         below += value < 0.0f ? -value : 0.0f;
       }

@@ -71,12 +71,11 @@ static void kk_fours_item(void *context, size_t panel, size_t worker) {
   const kk_s8_packing *p = context;
   size_t width = p->table->width;
   for (size_t column = panel * width; column < (panel + 1) * width; column++) {
-    const int8_t *w = p->w + column * p->in;
     int fit = 1;
     for (size_t step = 0; column < p->out && fit && step < p->in; step += KK_FOURS_STEPS) {
       int8_t unit[KK_FOURS_STEPS] = {0};
-      memcpy(unit, w + step, kk_least(p->in - step, KK_FOURS_STEPS));
-      fit = kk_fours_fit(unit, unit + KK_FOURS_STEPS / 2);
+      memcpy(unit, p->w + column * p->in + step, kk_least(p->in - step, KK_FOURS_STEPS));
+      fit = kk_fours_fit(unit);
     }
     p->to.sums[column] = fit;
   }
@@ -115,6 +114,9 @@ void kk_pack_s8(kk_engine *engine, void *packed, const int8_t *w, const float *s
   if (!fit) packing.table = engine->quantized;
   kk_parallel_estimated(engine, panels, work, kk_pack_s8_item, &packing);
 }
+
+int kk_packed_sums_fours(const void *packed) { return *(const int32_t *)packed; }
+int kk_engine_sums_fours(const kk_engine *engine) { return engine->quantized->bytes != NULL; }
 
 typedef struct kk_s8_run {
   kk_engine *engine;

@@ -21,11 +21,16 @@
  * up to more. */
 enum { KK_FOURS_STEPS = 8, KK_FOURS_SUM = 128 };
 
-/* first: steps 0, 1, 2, 3; second: 4, 5, 6, 7. */
-static inline int kk_fours_fit(const int8_t *first, const int8_t *second) {
-  for (int four = 0; four < 4; four += 2) {
-    int w[4] = {first[four], first[four + 1], second[four], second[four + 1]}, above = 0, below = 0;
-    for (int i = 0; i < 4; i++) *(w[i] > 0 ? &above : &below) += w[i];
+/* The step of product i of the first (0) or the second four (1). */
+static inline int kk_fours_step(int four, int i) { return 2 * four + i % 2 + i / 2 * 4; }
+
+static inline int kk_fours_fit(const int8_t *unit) {
+  for (int four = 0; four < 2; four++) {
+    int above = 0, below = 0;
+    for (int i = 0; i < 4; i++) {
+      int w = unit[kk_fours_step(four, i)];
+      *(w > 0 ? &above : &below) += w;
+    }
     if (above > KK_FOURS_SUM || below < -KK_FOURS_SUM) return 0;
   }
   return 1;
@@ -70,6 +75,7 @@ extern const struct kk_quantized_table kk_quantized_avx2;
 extern const struct kk_quantized_table kk_quantized_avx2_bytes;
 extern const struct kk_quantized_table kk_quantized_avx2_vnni;
 extern const struct kk_quantized_table kk_quantized_avx512;
+extern const struct kk_quantized_table kk_quantized_avx512_bytes;
 extern const struct kk_quantized_table kk_quantized_avx512_vnni;
 #endif
 #if defined(__aarch64__)

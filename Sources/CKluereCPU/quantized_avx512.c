@@ -20,6 +20,7 @@
 #define KK_HALF(name) name##_avx512
 #define KK_QUANTIZED_GROUP 2
 #define KK_QUANTIZED_UNIT 1
+#define KK_QUANTIZED_BYTES (&kk_quantized_avx512_bytes)
 #include "quantized_x86.h"
 #include "quantized_kernel.h"
 #pragma clang attribute pop

@@ -5,6 +5,7 @@
  *   kk_q_dot(s, a, w)  s + the sum over the group of a w, a one word of the input in every column; or, if the unit is 2,
  *   kk_q_fours(s, a, b, v, w)  s + that of a v and of b w
  *   kk_wide_bf16(p), kk_wide_f16(p)  KK_WIDTH 16-bit values as floats
+ * KK_QUANTIZED_BYTES: the table `bytes`, of the same width, if there is one.
  * KK_PANEL: columns of a panel of the gemm table, or 0: `few` is not made. KK_HALF(name): name for the instruction set, where
  * KK_HALF_ELSEWHERE says that a file for the same vectors has what makes weights wide. */
 #include <float.h>
@@ -181,7 +182,7 @@ static void kk_quantized_finish(const kk_quantized_block *block, const int32_t *
 }
 
 /* A panel of weights stays in the nearest cache while the panels of the input, which are in the next, pass by. The first two
- * tiles fetch the next panel, which may be in memory. */
+ * tiles, if there are two, fetch the next panel, which may be in memory. */
 static void kk_quantized_block_run(const kk_quantized_block *block) {
   _Alignas(64) int32_t sums[KK_QUANTIZED_HEIGHT * KK_QUANTIZED_WIDTH];
   for (size_t column = 0; column < block->columns; column += KK_QUANTIZED_WIDTH) {

@@ -12,6 +12,9 @@ KK_INLINE kk_q_operand kk_q_weights(const int8_t *p) {
 }
 #define KK_Q_DOT(SUM, A, W) _mm512_add_epi32(SUM, _mm512_madd_epi16(A, W))
 #endif
+#define KK_Q_FOURS(SUM, A, V, B, W)                                                                            \
+  _mm512_add_epi32(SUM, _mm512_madd_epi16(_mm512_add_epi16(_mm512_maddubs_epi16(A, V), _mm512_maddubs_epi16(B, W)), \
+                                          _mm512_set1_epi16(1)))
 #define KK_Q_SET(WORD) _mm512_set1_epi32((int)(WORD))
 #else
 typedef __m256i kk_q_operand;
@@ -25,14 +28,16 @@ KK_INLINE kk_q_operand kk_q_weights(const int8_t *p) {
 }
 #define KK_Q_DOT(SUM, A, W) _mm256_add_epi32(SUM, _mm256_madd_epi16(A, W))
 #endif
+#define KK_Q_FOURS(SUM, A, V, B, W)                                                                            \
+  _mm256_add_epi32(SUM, _mm256_madd_epi16(_mm256_add_epi16(_mm256_maddubs_epi16(A, V), _mm256_maddubs_epi16(B, W)), \
+                                          _mm256_set1_epi16(1)))
 #define KK_Q_SET(WORD) _mm256_set1_epi32((int)(WORD))
 #endif
 
 typedef int32_t kk_q_ints __attribute__((vector_size(KK_WIDTH * 4), aligned(4)));
 #if KK_QUANTIZED_UNIT == 2
 KK_INLINE kk_q_ints kk_q_fours(kk_q_ints sum, uint32_t first, uint32_t second, kk_q_operand v, kk_q_operand w) {
-  __m256i fours = _mm256_add_epi16(_mm256_maddubs_epi16(KK_Q_SET(first), v), _mm256_maddubs_epi16(KK_Q_SET(second), w));
-  return (kk_q_ints)_mm256_add_epi32((kk_q_sums)sum, _mm256_madd_epi16(fours, _mm256_set1_epi16(1)));
+  return (kk_q_ints)KK_Q_FOURS((kk_q_sums)sum, KK_Q_SET(first), v, KK_Q_SET(second), w);
 }
 #else
 KK_INLINE kk_q_ints kk_q_dot(kk_q_ints sum, uint32_t word, kk_q_operand w) {

@@ -12,6 +12,9 @@ package enum WeightForm: Int32, Sendable, CaseIterable {
   /// are made. Once made, they are `int8`.
   case int8Reduced = 5
 
+  /// Those that a folder may have.
+  package static let allCases: [WeightForm] = [.float32, .bfloat16, .float16, .int8]
+
   /// The value in files and messages.
   package var name: String {
     switch self {

@@ -73,8 +73,7 @@ struct KluereFile {
       afterMarker: try KluereFile.named("after_marker", file, path),
       entitySegments: try file.bool("entity_segments") ?? false)
     head = try KluereFile.named("head", file, path) ?? .cls
-    let kept: WeightForm? = try KluereFile.named("weights", file, path)
-    weights = kept?.stored ?? .float32
+    weights = try KluereFile.named("weights", file, path) ?? .float32
     extras = ModelExtras()
     extras.recipe = try file.string("recipe")
     extras.decoding = try DecodingJSON.read(file, "decoding", classes: labels.count, path: path)

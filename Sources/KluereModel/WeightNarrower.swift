@@ -81,7 +81,7 @@ struct WeightNarrower {
   /// The tensor's bytes, if they have this form already.
   private func stored(_ part: Part) -> UnsafeRawBufferPointer? {
     guard let source = part.source, source.type == WeightNarrower.elementType(form),
-      (form == .int8) == (part.scales != nil)
+      (form.stored == .int8) == (part.scales != nil)
     else { return nil }
     return source.bytes
   }

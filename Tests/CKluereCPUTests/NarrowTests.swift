@@ -1,4 +1,5 @@
 import CKluereCPU
+import Foundation
 import Testing
 
 private struct Shape {
@@ -126,20 +127,35 @@ private func widened(_ half: [UInt16], _ form: Int) -> [Float] {
     }
   }
 
-  @Test(arguments: [128, 129])
-  func `sums of four products at the edge of 16 bits are exact`(edge: Int) throws {
-    let shape = Shape(rows: 5, out: 40, input: 16)
+  /// Four weights of one column that are summed in 16 bits: at the edge of what fits, and where the only ones that do not
+  /// may lie.
+  struct Fours: CustomTestStringConvertible {
+    var column: Int
+    var steps: [Int]
+    var values: [Int8]
+    var fit: Bool
+    var testDescription: String { "\(values) in column \(column)" }
+  }
+  static let fours = [
+    Fours(column: 0, steps: [8, 9, 12, 13], values: [127, 1, 0, 0], fit: true),
+    Fours(column: 0, steps: [8, 9, 12, 13], values: [127, 1, 0, 1], fit: false),
+    Fours(column: 0, steps: [8, 9, 10, 11], values: [127, 1, 1, 127], fit: true),
+    Fours(column: 17, steps: [2, 3, 6, 7], values: [-32, -32, -32, -32], fit: true),
+    Fours(column: 17, steps: [2, 3, 6, 7], values: [-32, -32, -32, -33], fit: false),
+    Fours(column: 40, steps: [4], values: [-128], fit: true),
+    Fours(column: 40, steps: [4, 5], values: [-128, -1], fit: false),
+    Fours(column: 40, steps: [4, 5], values: [-128, 1], fit: true),
+    Fours(column: 40, steps: [16, 17], values: [100, 29], fit: false),
+  ]
+
+  @Test(arguments: fours)
+  func `sums of four products at the edge of 16 bits are exact`(fours: Fours) throws {
+    let shape = Shape(rows: 5, out: 41, input: 18)
     // All levels are 255, or 0 and 255 in turn.
     let x = (0..<shape.rows * shape.input).map { $0 / shape.input % 2 == 0 || $0 % 2 == 0 ? Float(2) : 0 }
-    var q = [Int8](repeating: 0, count: shape.out * shape.input)
-    for column in 0..<shape.out {
-      let sign = column % 2 == 0 ? 1 : -1
-      let steps = column % 4 < 2 ? [8, 9, 12, 13] : [2, 3, 6, 7]
-      for (step, value) in zip(steps, [127 - column, column, 1, edge - 128]) {
-        q[column * shape.input + step] = Int8(sign * value)
-      }
-    }
-    #expect(largestFours(q[16..<32].map { Int($0) }[...]) == edge)
+    var q = (0..<shape.out * shape.input).map { Int8($0 % 32 - 16) }
+    for step in 0..<shape.input { q[fours.column * shape.input + step] = 0 }
+    for (step, value) in zip(fours.steps, fours.values) { q[fours.column * shape.input + step] = value }
     let scales = [Float](repeating: 0.5, count: shape.out)
     let bias = [Float](repeating: 0, count: shape.out)
     try onEveryEngine { engine in
@@ -148,10 +164,27 @@ private func widened(_ half: [UInt16], _ form: Int) -> [Float] {
         let failed = kk_linear_narrow(
           engine, &y, x, packed, bias, shape.rows, shape.out, shape.input, CInt(KK_ACT_NONE), CInt(KK_WEIGHTS_S8))
         #expect(failed == 0)
+        // Else the byte products would never be tested: where there are some they are taken if, and only if, all sums fit.
+        #expect((kk_packed_sums_fours(packed) != 0) == (fours.fit && kk_engine_sums_fours(engine) != 0))
       }
       return [y]
     } check: { isa, result in
       #expect(sameBits(result[0], reference(x, q, scales, bias, shape)), "\(isa)")
+    }
+  }
+
+  @Test func `bytes are summed by fours where there is no VNNI`() throws {
+    let processor = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
+    let flags = Set(processor?.split(whereSeparator: \.isWhitespace).map(String.init) ?? [])
+    try onEveryEngine { engine in
+      let sumsFours = kk_engine_sums_fours(engine) != 0
+      switch Int(kk_engine_isa(engine)) {
+      case KK_ISA_AVX2: #expect(sumsFours == (flags.contains("f16c") && !flags.contains("avx_vnni")))
+      case KK_ISA_AVX512: #expect(sumsFours == !flags.contains("avx512_vnni"))
+      default: #expect(!sumsFours)
+      }
+      return []
+    } check: { _, _ in
     }
   }
 

@@ -29,6 +29,8 @@ static void int8_model(struct fixture *f, kluere_model *small, int32_t form) {
   SUCCEEDS(kluere_predictor_options_init(&options, sizeof options));
   options.weights = KLUERE_WEIGHTS_FLOAT16;
   REFUSES(UNSUPPORTED, kluere_predictor_create(small, &options, &predictor));
+  options.weights = KLUERE_WEIGHTS_INT8_REDUCED;
+  REFUSES(UNSUPPORTED, kluere_predictor_create(small, &options, &predictor));
   const char *folder = path_in(f->scratch, "int8");
   remove_folder(folder);
   SUCCEEDS(kluere_model_save(small, folder));

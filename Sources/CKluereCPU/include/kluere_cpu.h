@@ -75,13 +75,16 @@ enum { KK_WEIGHTS_BF16 = 2, KK_WEIGHTS_F16 = 3, KK_WEIGHTS_S8 = 4 };
 /* half [count] = w rounded to BF16 or F16, ties to even. 0, or 1 if a value is not finite or has none that is. */
 int kk_narrow(kk_engine *engine, uint16_t *half, const float *w, size_t count, int form);
 /* scales [rows] = largest |w| of the row / 127; q [rows, width] = w / scale to the nearest whole number, ties to even. A row
- * whose scale would be below 2^-126 is 0 with scale 0. 0, or 1 if a value is not finite. fours_fit: scales so much larger that
- * sums of four products fit in 16 bits (quantized.h), which processors with AVX2 and without VNNI multiply faster: largest sum
- * of values of one sign among four / 126. */
+ * whose scale would be below 2^-126 is 0 with scale 0. 0, or 1 if a value or a scale is not finite. fours_fit: scales so much
+ * larger that sums of four products fit in 16 bits (quantized.h), which x86 processors without VNNI multiply faster: largest
+ * sum of values of one sign among four / 126. */
 int kk_quantize_rows(kk_engine *engine, int8_t *q, float *scales, const float *w, size_t rows, size_t width, int fours_fit);
 /* Bytes of packed weights, 64-byte aligned; SIZE_MAX for more than fit. w: 16-bit values, or q with the scales of its rows. */
 size_t kk_packed_narrow_size(const kk_engine *engine, size_t out, size_t in, int form);
 void kk_pack_narrow(kk_engine *engine, void *packed, const void *w, const float *scales, size_t out, size_t in, int form);
+/* Whether packed S8 weights are multiplied as bytes, products summed in 16 bits, and whether the engine can; for tests. */
+int kk_packed_sums_fours(const void *packed);
+int kk_engine_sums_fours(const kk_engine *engine);
 /* y = act(x w^T + bias). 16 bits: the bits of kk_linear with the same weights in fp32. S8: each row of x becomes 8-bit numbers
  * too, the products are added exactly; before the activation all instruction sets give the same bits. in <= 65536. */
 int kk_linear_narrow(kk_engine *engine, float *y, const float *x, const void *packed, const float *bias, size_t rows,

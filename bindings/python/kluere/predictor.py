@@ -39,7 +39,7 @@ class Predictor(Handle):
     type_mask     "auto": the model's type mask as it is stored; "off": without it
     type_mask_strength  in place of the stored one
     weights       "auto" (as the model's folder says), "float32", or on the CPU "bfloat16", "float16", "int8",
-                  "int8_reduced"
+                  "int8_reduced" (docs/quantization.md); of a model that is int8 already "auto", "int8" or "float32"
     threads       0 (default): the context's; else CPU threads of the predictor's own: with 1 many predictors of one model
                   compute at the same time, each on the thread that calls it
     """

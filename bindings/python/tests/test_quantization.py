@@ -254,10 +254,11 @@ def test_bad_folders_are_refused(model, rows, context, tmp_path):
             kluere.Model.open(path, context=context)
     mark = json.loads((path / "kluere.json").read_text(encoding="utf-8"))
     assert mark["weights"] == "int8"
-    mark["weights"] = "int4"
-    (path / "kluere.json").write_text(json.dumps(mark), encoding="utf-8")
-    with pytest.raises(kluere.KluereError, match="int4"):
-        kluere.Model.open(path, context=context)
+    for unknown in ("int4", "int8_reduced"):
+        mark["weights"] = unknown
+        (path / "kluere.json").write_text(json.dumps(mark), encoding="utf-8")
+        with pytest.raises(kluere.KluereError, match=unknown):
+            kluere.Model.open(path, context=context)
     del mark["weights"]
     (path / "kluere.json").write_text(json.dumps(mark), encoding="utf-8")
     with pytest.raises(kluere.KluereError, match="model.safetensors"):
