@@ -86,6 +86,9 @@ if wanted gates; then
   run "traps" . "$python" Tests/gates/trap_gate.py
   run "text rules" . "$python" Tests/gates/text_gate.py
   run "readme" . "$python" Tests/gates/readme_gate.py
+  # They include the library's inner headers, and nothing else of the tests compiles them.
+  run "C of the benchmarks" . "$clang" -fsyntax-only -Wall -Wextra -Werror -Iinclude -ISources/CKluereCPU/include \
+    bindings/python/benchmarks/counts.c bindings/python/benchmarks/products.c bindings/python/benchmarks/bench_serving.c
   run "swift format" . "$swift" format lint --strict -r Sources Tests Package.swift
 fi
 

@@ -48,10 +48,11 @@ def product_loops():
         "product, gradient of x": "gradient_x",
         "product, gradient of w": "gradient_w",
         "product, int8 weights": "forward_s8",
+        "product, int8_reduced weights": "forward_s8_reduced",
         "product, bfloat16 weights": "forward_bf16",
         "product, float16 weights": "forward_f16",
     }
-    main = {"forward_packed", "forward", "gradient_x", "gradient_w", "forward_s8"}
+    main = {"forward_packed", "forward", "gradient_x", "gradient_w", "forward_s8", "forward_s8_reduced"}
     for title, name in kinds.items():
         for width, out in LAYERS:
             for rows in ROWS:

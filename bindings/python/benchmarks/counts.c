@@ -119,12 +119,12 @@ static double forward_packed(void) {
   return s.units;
 }
 
-static double narrow(int form) {
+static double narrow(int form, int fours_fit) {
   shape s = product_shape();
   float *y = zeros(s.rows * s.out), *x = values(s.rows * s.in), *w = values(s.out * s.in), *scales = zeros(s.out);
   void *few = memory(s.out * s.in * sizeof(uint16_t)), *packed = memory(kk_packed_narrow_size(engine, s.out, s.in, form));
   if (form == KK_WEIGHTS_S8) {
-    done(kk_quantize_rows(engine, few, scales, w, s.out, s.in));
+    done(kk_quantize_rows(engine, few, scales, w, s.out, s.in, fours_fit));
   } else {
     done(kk_narrow(engine, few, w, s.out * s.in, form));
   }
@@ -134,9 +134,10 @@ static double narrow(int form) {
   return s.units;
 }
 
-static double forward_bf16(void) { return narrow(KK_WEIGHTS_BF16); }
-static double forward_f16(void) { return narrow(KK_WEIGHTS_F16); }
-static double forward_s8(void) { return narrow(KK_WEIGHTS_S8); }
+static double forward_bf16(void) { return narrow(KK_WEIGHTS_BF16, 0); }
+static double forward_f16(void) { return narrow(KK_WEIGHTS_F16, 0); }
+static double forward_s8(void) { return narrow(KK_WEIGHTS_S8, 0); }
+static double forward_s8_reduced(void) { return narrow(KK_WEIGHTS_S8, 1); }
 
 static double gradient_x(void) {
   shape s = product_shape();
@@ -350,6 +351,7 @@ static const struct {
     {"forward_bf16", forward_bf16},
     {"forward_f16", forward_f16},
     {"forward_s8", forward_s8},
+    {"forward_s8_reduced", forward_s8_reduced},
     {"gradient_x", gradient_x},
     {"gradient_w", gradient_w},
     {"attention", attention},         /* SENTENCES TOKENS HEADS HEAD_WIDTH DROPOUT TRAINING */
