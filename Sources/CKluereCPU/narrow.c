@@ -59,7 +59,7 @@ int kk_narrow(kk_engine *engine, uint16_t *half, const float *w, size_t count, i
   return atomic_load(&failed);
 }
 
-/* The largest sum of weights of one sign among four that kk_fours_fit() looks at. */
+/* The largest sum of weights of one sign among four whose products are summed in 16 bits. */
 static float kk_largest_fours(const float *w, size_t width) {
   float largest = 0.0f;
   for (size_t unit = 0; unit < width; unit += KK_FOURS_STEPS) {

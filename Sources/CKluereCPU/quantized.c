@@ -65,20 +65,41 @@ typedef struct kk_s8_packing {
   const struct kk_quantized_table *table;
 } kk_s8_packing;
 
+typedef int16_t kk_eight __attribute__((vector_size(16)));
+
+/* The sums over both fours of a unit, in lanes 0 and 2. */
+static inline kk_eight kk_sum_fours(kk_eight x) {
+  x += __builtin_shufflevector(x, x, 4, 5, 6, 7, 4, 5, 6, 7);
+  return x + __builtin_shufflevector(x, x, 1, 1, 3, 3, 1, 1, 3, 3);
+}
+
+/* Whether all fours of a row of weights stay in 16 bits. */
+static int kk_fours_fit(const int8_t *w, size_t count) {
+  enum { CHUNK = 4 * KK_FOURS_STEPS };
+  for (size_t begin = 0; begin < count; begin += CHUNK) {
+    size_t end = begin + kk_least(count - begin, CHUNK);
+    kk_eight most = {0};
+    for (size_t step = begin; step < end; step += KK_FOURS_STEPS) {
+      typedef int8_t kk_unit __attribute__((vector_size(KK_FOURS_STEPS)));
+      kk_unit unit = {0};
+      memcpy(&unit, w + step, kk_least(end - step, KK_FOURS_STEPS));
+      kk_eight x = __builtin_convertvector(unit, kk_eight), above = x & (x > 0);
+      kk_eight sums = kk_sum_fours(above), below = kk_sum_fours(above - x);
+      most = (sums & (sums > most)) | (most & ~(sums > most));
+      most = (below & (below > most)) | (most & ~(below > most));
+    }
+    if (most[0] > KK_FOURS_SUM || most[2] > KK_FOURS_SUM) return 0;
+  }
+  return 1;
+}
+
 /* sums of a panel: 1 where the fours of a column fit. */
 static void kk_fours_item(void *context, size_t panel, size_t worker) {
   (void)worker;
   const kk_s8_packing *p = context;
   size_t width = p->table->width;
-  for (size_t column = panel * width; column < (panel + 1) * width; column++) {
-    int fit = 1;
-    for (size_t step = 0; column < p->out && fit && step < p->in; step += KK_FOURS_STEPS) {
-      int8_t unit[KK_FOURS_STEPS] = {0};
-      memcpy(unit, p->w + column * p->in + step, kk_least(p->in - step, KK_FOURS_STEPS));
-      fit = kk_fours_fit(unit);
-    }
-    p->to.sums[column] = fit;
-  }
+  for (size_t column = panel * width; column < (panel + 1) * width; column++)
+    p->to.sums[column] = column >= p->out || kk_fours_fit(p->w + column * p->in, p->in);
 }
 
 static void kk_pack_s8_item(void *context, size_t panel, size_t worker) {

@@ -4,7 +4,7 @@
  * [-128, 127]. So x . w ~ scale scale (sum of q w - zero sum of w): the sums are of whole numbers and exact in 32 bits for
  * up to KK_QUANTIZED_DEPTH steps, so that every instruction set gives the same ones. Nothing saturates: where there is no
  * instruction that sums products of bytes in 32 bits (VNNI's vpdpbusd), q and w are multiplied as 16-bit numbers, or, by the
- * table `bytes`, as bytes, if all weights allow to sum four products in 16 bits: kk_fours_fit().
+ * table `bytes`, as bytes, if all weights allow to sum four products in 16 bits: KK_FOURS_SUM.
  *
  * Steps come in groups of `group`, as many as one 32-bit word of the input holds: 4 of 8 bits, or 2 of 16; groups in units of
  * `unit`. The input is packed into panels of `height` rows, [group][row] words; the weights into panels of `width` columns,
@@ -23,18 +23,6 @@ enum { KK_FOURS_STEPS = 8, KK_FOURS_SUM = 128 };
 
 /* The step of product i of the first (0) or the second four (1). */
 static inline int kk_fours_step(int four, int i) { return 2 * four + i % 2 + i / 2 * 4; }
-
-static inline int kk_fours_fit(const int8_t *unit) {
-  for (int four = 0; four < 2; four++) {
-    int above = 0, below = 0;
-    for (int i = 0; i < 4; i++) {
-      int w = unit[kk_fours_step(four, i)];
-      *(w > 0 ? &above : &below) += w;
-    }
-    if (above > KK_FOURS_SUM || below < -KK_FOURS_SUM) return 0;
-  }
-  return 1;
-}
 
 #define KK_FEW_ROWS 4
 

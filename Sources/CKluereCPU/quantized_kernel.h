@@ -189,14 +189,13 @@ static void kk_quantized_block_run(const kk_quantized_block *block) {
     size_t columns = block->columns - column < KK_QUANTIZED_WIDTH ? block->columns - column : KK_QUANTIZED_WIDTH;
     const size_t panel_bytes = KK_QUANTIZED_WIDTH * block->groups * KK_QUANTIZED_GROUP;
     const int8_t *b = block->b + column * block->groups * KK_QUANTIZED_GROUP;
-    size_t tiles = column + columns < block->columns ? 2 : 0;
-    for (size_t row = 0; row < block->rows; row += block->height) {
+    const size_t fetched = panel_bytes / 2;
+    int more = column + columns < block->columns;
+    for (size_t row = 0, done = 0; row < block->rows; row += block->height, done += fetched) {
       size_t rows = block->rows - row < block->height ? block->rows - row : block->height;
       kk_quantized_ahead ahead = {b, 0};
-      if (tiles > 0) {
-        ahead.next = b + panel_bytes + (2 - tiles--) * panel_bytes / 2;
-        ahead.step = KK_QUANTIZED_WIDTH * KK_QUANTIZED_GROUP * KK_QUANTIZED_UNIT / 2;
-      }
+      if (more && done < 2 * fetched)
+        ahead = (kk_quantized_ahead){b + panel_bytes + done, KK_QUANTIZED_WIDTH * KK_QUANTIZED_GROUP * KK_QUANTIZED_UNIT / 2};
       kk_quantized_tiles[rows](block->a + row * block->groups, b, block->groups, sums, ahead);
       kk_quantized_finish(block, sums, row, column, rows, columns);
     }
