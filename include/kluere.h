@@ -560,6 +560,11 @@ enum { KLUERE_ACTIVATION_GELU = 0, KLUERE_ACTIVATION_GELU_NEW = 1, KLUERE_ACTIVA
  *   REPORT_4                    PROMPT_TYPED_QUESTION before ... @*[s]* S @ ... #^[o]^ O # ...
  *   REPORT_5                    ... [SE] S (s) [/SE] ... [OE] O (o) [/OE] ...
  *   REPORT_6                    S-O [SEP] ... <S:PER> S </S:PER> ... <O:ORG> O </O:ORG> ...
+ *   LEVITATED_MARKER            sentence [SEP] [E1] [/E1] [E2] [/E2], the markers beside the text: they read the text and each
+ *                               other, the text reads itself alone, and their positions are those of the entities' first and
+ *                               last pieces (PL-Marker, Ye et al. 2022; Zhong and Chen 2021). So all pairs of a sentence share
+ *                               its text; the head must read entities
+ *   TYPED_LEVITATED_MARKER      the same with [SUBJ-PER] [/SUBJ-PER] [OBJ-ORG] [/OBJ-ORG]
  * Sentences longer than max_tokens are cropped around both entities: markers, special tokens and the template's own text are
  * always kept, then entities, then what is nearest to them. */
 enum {
@@ -581,7 +586,9 @@ enum {
   KLUERE_INPUT_R_BERT = 15,
   KLUERE_INPUT_REPORT_4 = 16,
   KLUERE_INPUT_REPORT_5 = 17,
-  KLUERE_INPUT_REPORT_6 = 18
+  KLUERE_INPUT_REPORT_6 = 18,
+  KLUERE_INPUT_LEVITATED_MARKER = 19,
+  KLUERE_INPUT_TYPED_LEVITATED_MARKER = 20
 };
 /* A template of one's own is text with placeholders:
  *   {subject} {object}            the entity's text
@@ -590,6 +597,8 @@ enum {
  *   {sentence}                    the sentence
  *   {marked_sentence}             the sentence with markers; {marked_sentence:FORM} with FORM a form above that marks, in lower
  *                                 case, default typed_marker_punct
+ *   {levitated_markers}           at the end, with {sentence}: markers beside the text, as LEVITATED_MARKER has them; with
+ *                                 :FORM as above, default typed_marker
  *   {와/과}                       a particle that agrees with the text before it: 와/과 은/는 이/가 을/를 로/으로 나/이나 야/아
  *                                 며/이며 라는/이라는
  *   [SEP] [MASK] and any special token of the tokenizer stand for themselves, {{ and }} for braces. A tokenizer without a
@@ -725,7 +734,8 @@ KLUERE_API kluere_status kluere_model_encode(const kluere_model *model, const kl
                                              size_t capacity, size_t *count);
 /* Where an entity is among the tokens of an example: what opens it is [marker_begin, begin), its pieces are [begin, end), what
  * closes it is [end, marker_end). Without markers these are empty; with ENTITY_MASK the mask is the one piece. In the
- * sentence. Computed while the input is made, and after cropping. */
+ * sentence. Markers beside the text are [marker_begin, marker_end), behind the text, those that open before those that close.
+ * Computed while the input is made, and after cropping. */
 typedef struct kluere_entity_places {
   size_t marker_begin;
   size_t begin;
@@ -739,6 +749,7 @@ typedef struct kluere_input_places {
   kluere_entity_places subject;
   kluere_entity_places object;
   size_t cropped; /* tokens left out because the input was longer than max_tokens */
+  size_t text_count; /* tokens without the markers beside the text, which are behind it; elsewhere all */
 } kluere_input_places;
 /* Set out->struct_size first. */
 KLUERE_API kluere_status kluere_model_input_places(const kluere_model *model, const kluere_example *example,

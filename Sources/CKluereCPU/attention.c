@@ -1,4 +1,4 @@
-/* attention.c - attention over packed sequences: one piece per sequence and head. */
+/* attention.c - attention over packed sequences: a worker takes one sequence and head at a time. */
 #include "pieces.h"
 
 typedef struct attention {
@@ -10,24 +10,37 @@ typedef struct attention {
   int backward;
 } attention;
 
-static kk_attention_piece piece_of(const kk_attention_input *in, size_t sequence, size_t head) {
+/* A sequence is two pieces where markers stand beside its text: the text's queries, and the markers'. */
+typedef struct pieces {
+  kk_attention_piece text, markers;
+} pieces;
+
+static pieces pieces_of(const kk_attention_input *in, size_t sequence, size_t head) {
   size_t query = (size_t)in->query_offsets[sequence], key = (size_t)in->key_offsets[sequence];
-  kk_attention_piece piece = {query, (size_t)in->query_offsets[sequence + 1] - query,
-                              key, (size_t)in->key_offsets[sequence + 1] - key, head};
-  return piece;
+  size_t queries = (size_t)in->query_offsets[sequence + 1] - query, keys = (size_t)in->key_offsets[sequence + 1] - key;
+  if (!in->texts) return (pieces){.text = {query, queries, key, keys, 0, 0, head, 0}};
+  const int32_t *text = in->texts + 3 * sequence;
+  size_t begin = (size_t)text[0], count = (size_t)text[1], asking = (size_t)text[2];
+  size_t beside = begin == key ? count : 0;
+  return (pieces){.text = {query, asking, begin, count, 0, 0, head, 0},
+                  .markers = {query + asking, queries - asking, begin, count, key + beside, keys - beside, head, 1}};
+}
+
+static int is_empty(kk_attention_piece piece, int backward) {
+  return piece.keys + piece.beside == 0 || (piece.queries == 0 && !backward);
 }
 
 static void attention_piece(void *context, size_t item, size_t worker) {
   const attention *a = context;
-  kk_attention_piece piece = piece_of(a->input, item / a->arrays.heads, item % a->arrays.heads);
-  if (piece.keys == 0 || (piece.queries == 0 && !a->backward)) return;
+  pieces p = pieces_of(a->input, item / a->arrays.heads, item % a->arrays.heads);
   float *scratch = kk_worker_scratch(a->engine, worker, a->floats); /* reserved before, so it is there */
-  if (a->backward) {
-    a->table->attention_backward(&a->arrays, piece, scratch);
-  } else {
-    a->table->attention(&a->arrays, piece, scratch);
-  }
+  void (*run)(const kk_attention_arrays *, kk_attention_piece, float *) =
+      a->backward ? a->table->attention_backward : a->table->attention;
+  if (!is_empty(p.text, a->backward)) run(&a->arrays, p.text, scratch);
+  if (!is_empty(p.markers, a->backward)) run(&a->arrays, p.markers, scratch);
 }
+
+static size_t larger(size_t a, size_t b) { return a > b ? a : b; }
 
 static int attention_run(kk_engine *engine, attention *a) {
   const kk_attention_input *in = a->input;
@@ -35,10 +48,11 @@ static int attention_run(kk_engine *engine, attention *a) {
   size_t queries = 0, keys = 0;
   double work = 0.0;
   for (size_t s = 0; s < in->sequences; s++) {
-    kk_attention_piece piece = piece_of(in, s, 0);
-    if (piece.queries > queries) queries = piece.queries;
-    if (piece.keys > keys) keys = piece.keys;
-    work += (double)piece.queries * (double)piece.keys;
+    pieces p = pieces_of(in, s, 0);
+    queries = larger(queries, larger(p.text.queries, p.markers.queries));
+    keys = larger(keys, larger(p.text.keys, p.markers.keys + p.markers.beside));
+    work += (double)p.text.queries * (double)p.text.keys;
+    work += (double)p.markers.queries * (double)(p.markers.keys + p.markers.beside);
   }
   if (keys == 0) return 0;
   work *= (double)(in->heads * in->head_width) * (a->backward ? 5.0 : 2.0); /* multiply-adds */

@@ -64,18 +64,25 @@ static size_t kk_attention_scratch(size_t queries, size_t keys, size_t head_widt
   return kk_head_layout(&h, queries, keys, head_width, backward, NULL);
 }
 
-/* out [width, keys] = transpose of in [length, width]; the columns past length repeat the last: a score more of the
- * same value does not change a maximum, and nothing else reads them. */
-static void kk_pack_across(float *out, const float *in, size_t in_stride, const kk_head *h) {
-  size_t tall = h->length - h->length % KK_TRANSPOSE, wide = h->width - h->width % KK_TRANSPOSE;
+/* Columns [first, first + rows) of out [width, keys] = transpose of in [rows, width]. */
+static void kk_pack_part_across(float *out, size_t first, const float *in, size_t in_stride, size_t rows,
+                                const kk_head *h) {
+  size_t tall = rows - rows % KK_TRANSPOSE, wide = h->width - h->width % KK_TRANSPOSE;
+  out += first;
   for (size_t i = 0; i < tall; i += KK_TRANSPOSE)
     for (size_t j = 0; j < wide; j += KK_TRANSPOSE)
       kk_transpose(out + j * h->keys + i, h->keys, in + i * in_stride + j, in_stride);
-  for (size_t j = 0; j < h->width; j++) {
-    float *to = out + j * h->keys;
-    for (size_t i = j < wide ? tall : 0; i < h->length; i++) to[i] = in[i * in_stride + j];
-    for (size_t i = h->length; i < h->keys; i++) to[i] = to[h->length - 1];
-  }
+  for (size_t j = 0; j < h->width; j++)
+    for (size_t i = j < wide ? tall : 0; i < rows; i++) out[j * h->keys + i] = in[i * in_stride + j];
+}
+
+/* out [width, keys] = transpose of the piece's rows; the columns past length repeat the last: a score more of the same value
+ * does not change a maximum, and nothing else reads them. in: row 0. */
+static void kk_pack_across(float *out, const float *in, size_t in_stride, kk_attention_piece piece, const kk_head *h) {
+  kk_pack_part_across(out, 0, in + piece.first_key * in_stride, in_stride, piece.keys, h);
+  kk_pack_part_across(out, piece.keys, in + piece.first_beside * in_stride, in_stride, piece.beside, h);
+  for (size_t j = 0; j < h->width; j++, out += h->keys)
+    for (size_t i = h->length; i < h->keys; i++) out[i] = out[h->length - 1];
 }
 
 /* out [rows, columns] = in [rows, width] with zeros after it. */
@@ -141,15 +148,16 @@ KK_INLINE float kk_softmax_scores(float *s, const kk_head *h, const uint16_t *bi
 
 static void kk_attention_forward_piece(const kk_attention_arrays *a, kk_attention_piece piece, float *scratch) {
   kk_head h;
-  kk_head_layout(&h, piece.queries, piece.keys, a->head_width, 0, scratch);
+  kk_head_layout(&h, piece.queries, piece.keys + piece.beside, a->head_width, 0, scratch);
   size_t all = a->heads * h.width, at = piece.head * h.width; /* width of the layer, the head's first column */
   const float *q = a->queries + piece.first_query * a->query_stride + at;
-  const float *k = a->keys + piece.first_key * a->key_stride + at;
+  const float *k = a->keys + at, *v = k + all;
   int drops = kk_drops(a->dropout);
   uint32_t threshold = drops ? a->dropout->threshold : 0;
   float keep = drops ? kk_keep_scale(threshold) : 1.0f;
-  kk_pack_across(h.keys_across, k, a->key_stride, &h);
-  kk_pack_rows(h.value_rows, k + all, a->key_stride, h.length, &h);
+  kk_pack_across(h.keys_across, k, a->key_stride, piece, &h);
+  kk_pack_rows(h.value_rows, v + piece.first_key * a->key_stride, a->key_stride, piece.keys, &h);
+  kk_pack_rows(h.value_rows + piece.keys * h.columns, v + piece.first_beside * a->key_stride, a->key_stride, piece.beside, &h);
   size_t blocks = kk_divide_up(h.queries, KK_QUERY_BLOCK);
   for (size_t block = 0, first = 0, count; block < blocks; block++, first += count) {
     count = kk_divide_up(h.queries - first, blocks - block);
@@ -201,23 +209,25 @@ static void kk_clear_rows(float *rows, size_t stride, size_t count, size_t width
 
 static void kk_attention_backward_piece(const kk_attention_arrays *a, kk_attention_piece piece, float *scratch) {
   kk_head h;
-  kk_head_layout(&h, piece.queries, piece.keys, a->head_width, 1, scratch);
+  kk_head_layout(&h, piece.queries, piece.keys + piece.beside, a->head_width, 1, scratch);
   size_t all = a->heads * h.width, at = piece.head * h.width, query_stride = a->query_stride;
   size_t q_at = piece.first_query * query_stride + at, k_at = piece.first_key * a->key_stride + at;
   size_t out_at = piece.first_query * all + at;
   const float *q = a->queries + q_at, *k = a->keys + k_at, *dout = a->dout + out_at, *out = a->saved_out + out_at;
   const float *lse = a->saved_lse + piece.head * a->rows + piece.first_query;
   float *dq = a->dqueries + q_at, *dk = a->dkeys + k_at, *dv = dk + all;
+  /* Of the rows that have a gradient already, none are new. */
+  size_t old = piece.again ? piece.keys : 0, fresh = h.length - old, fresh_at = old * a->key_stride;
   if (h.queries == 0) {
-    kk_clear_rows(dk, a->key_stride, h.length, h.width);
-    kk_clear_rows(dv, a->key_stride, h.length, h.width);
+    kk_clear_rows(dk + fresh_at, a->key_stride, fresh, h.width);
+    kk_clear_rows(dv + fresh_at, a->key_stride, fresh, h.width);
     return;
   }
   int drops = kk_drops(a->dropout);
   uint32_t threshold = drops ? a->dropout->threshold : 0;
   float keep = drops ? kk_keep_scale(threshold) : 1.0f;
-  kk_pack_across(h.keys_across, k, a->key_stride, &h);
-  kk_pack_across(h.values_across, k + all, a->key_stride, &h);
+  kk_pack_across(h.keys_across, a->keys + at, a->key_stride, piece, &h);
+  kk_pack_across(h.values_across, a->keys + at + all, a->key_stride, piece, &h);
   kk_pack_rows(h.query_rows, q, query_stride, h.queries, &h);
   kk_pack_rows(h.key_rows, k, a->key_stride, h.length, &h);
   kk_pack_rows(h.gradient_rows, dout, all, h.queries, &h);
@@ -235,7 +245,13 @@ static void kk_attention_backward_piece(const kk_attention_arrays *a, kk_attenti
     }
     kk_product(dq + first * query_stride, query_stride, count, h.width, h.slopes, h.keys, 1, h.key_rows, h.columns,
                h.length, 0);
-    kk_product(dk, a->key_stride, h.length, h.width, h.slopes, 1, h.keys, queries, h.columns, count, first > 0);
-    kk_product(dv, a->key_stride, h.length, h.width, h.scores, 1, h.keys, gradients, h.columns, count, first > 0);
+    if (old > 0) {
+      kk_product(dk, a->key_stride, old, h.width, h.slopes, 1, h.keys, queries, h.columns, count, 1);
+      kk_product(dv, a->key_stride, old, h.width, h.scores, 1, h.keys, gradients, h.columns, count, 1);
+    }
+    kk_product(dk + fresh_at, a->key_stride, fresh, h.width, h.slopes + old, 1, h.keys, queries, h.columns, count,
+               first > 0);
+    kk_product(dv + fresh_at, a->key_stride, fresh, h.width, h.scores + old, 1, h.keys, gradients, h.columns, count,
+               first > 0);
   }
 }

@@ -20,9 +20,12 @@ typedef struct kk_attention_arrays {
   size_t query_stride, key_stride, rows, heads, head_width;
   const kk_dropout *dropout;
 } kk_attention_arrays;
-/* One sequence and one head of it: rows of its queries and of its keys. */
+/* Queries of one sequence and head that have the same keys: those of rows first_key .. first_key + keys, and behind them those
+ * of first_beside .. first_beside + beside. In backward the latter follow the former; again: another piece has written the
+ * gradients of the former, to which this one's are added. */
 typedef struct kk_attention_piece {
-  size_t first_query, queries, first_key, keys, head;
+  size_t first_query, queries, first_key, keys, first_beside, beside, head;
+  int again;
 } kk_attention_piece;
 
 /* The constants of one AdamW update, rounded once. */

@@ -249,7 +249,7 @@ public func modelInputPlaces(
     out.store(
       kluere_input_places(
         struct_size: 0, reserved: 0, cls: 0, subject: places(encoded.subject), object: places(encoded.object),
-        cropped: encoded.croppedCount))
+        cropped: encoded.croppedCount, text_count: encoded.textCount))
   }
 }
 

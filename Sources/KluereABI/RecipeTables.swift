@@ -15,7 +15,8 @@ extension RecipeObject {
       "entity_marker_punct": KLUERE_INPUT_ENTITY_MARKER_PUNCT, "typed_marker": KLUERE_INPUT_TYPED_MARKER,
       "typed_marker_punct_english": KLUERE_INPUT_TYPED_MARKER_PUNCT_ENGLISH, "klue": KLUERE_INPUT_KLUE,
       "r_bert": KLUERE_INPUT_R_BERT, "report_4": KLUERE_INPUT_REPORT_4, "report_5": KLUERE_INPUT_REPORT_5,
-      "report_6": KLUERE_INPUT_REPORT_6,
+      "report_6": KLUERE_INPUT_REPORT_6, "levitated_marker": KLUERE_INPUT_LEVITATED_MARKER,
+      "typed_levitated_marker": KLUERE_INPUT_TYPED_LEVITATED_MARKER,
     ]
   }
 

@@ -229,6 +229,11 @@ package struct PackedSequences {
   package var queryOffsets: UnsafePointer<Int32>
   package var queryRows: Int
   package var longestQueries: Int
+  /// nil: every row of a sequence reads all of it. Else device memory [count, 3]: first row of the sequence's text, the
+  /// text's rows, and how many of the rows that ask are the text's, which are the first. Those read the text alone; the
+  /// others read it, and behind it the sequence's rows that are not the text's. The text begins the sequence, or is an
+  /// earlier sequence's; a gradient takes the former alone.
+  package var texts: UnsafePointer<Int32>?
 
   package init(offsets: UnsafePointer<Int32>, count: Int, rows: Int, longest: Int) {
     self.offsets = offsets

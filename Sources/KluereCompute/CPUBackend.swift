@@ -259,7 +259,7 @@ package final class CPUBackend: Backend, @unchecked Sendable {
     kk_attention_input(
       queries: values.queries.floats, keys: values.keys.floats, query_stride: values.queryStride,
       key_stride: values.keyStride, query_offsets: sequences.queryOffsets, key_offsets: sequences.offsets,
-      sequences: sequences.count, heads: heads, head_width: headWidth)
+      sequences: sequences.count, heads: heads, head_width: headWidth, texts: sequences.texts)
   }
 
   package func attention(

@@ -13,15 +13,16 @@ struct BatchShape: Hashable {
   private(set) var longestRead = 0
   /// Rounded up, so that few shapes stand for all: the rows and sequences beyond the batch are empty.
   private(set) var isPadded = false
+  /// Whether markers stand beside texts.
+  private(set) var hasMarkersBeside = false
 
   init() {}
 
   init(_ batch: TokenBatch, _ reads: ReadRows, padded: Bool) {
     tokens = batch.tokenCount
     sequences = batch.sequenceCount
-    for sequence in 0..<sequences {
-      longest = max(longest, Int(batch.offsets[sequence + 1] - batch.offsets[sequence]))
-    }
+    for sequence in 0..<sequences { longest = max(longest, batch.longestKeys(sequence)) }
+    hasMarkersBeside = batch.hasMarkersBeside
     read = reads.rows.count
     longestRead = reads.longest
     guard padded, tokens <= BatchShape.largestPadded else { return }
@@ -39,6 +40,7 @@ struct BatchShape: Hashable {
     self.tokens = tokens
     self.sequences = sequences
     self.read = read
+    hasMarkersBeside = true
   }
 
   /// Rows that the top layer computes.
@@ -81,7 +83,7 @@ struct BatchLoader {
     samples.removeAll(keepingCapacity: true)
     zeros.removeAll(keepingCapacity: true)
     for sequence in 0..<shape.sequences {
-      let row = sequence < batch.sequenceCount ? batch.offsets[sequence] : 0
+      let row = sequence < batch.sequenceCount ? batch.texts[sequence].begin : 0
       firstRows.append(reads.place(of: row) ?? 0)  // a head that takes more reads its spans
       samples.append(batch.samples[Int(row)])
       zeros.append(0)
@@ -101,6 +103,9 @@ struct BatchLoader {
       try backend.copyIn(inSentence, batch.positionsInSentence)
       try backend.copyIn(offsets, batch.offsets)
     }
+    if let texts = memory.texts {
+      try copyIn(texts, batch, to: shape.sequences, on: backend) { Int32(clamping: batch.ownText($0).count) }
+    }
     if let read = memory.read { try load(batch, shape, reads, into: read, on: backend) }
     try backend.copyIn(first, firstRows)
     try backend.copyIn(sequenceSamples, samples)
@@ -114,6 +119,9 @@ struct BatchLoader {
     try copyIn(read.rows, reads.rows, padding: 0, to: shape.read, on: backend)
     try copyIn(
       read.offsets, reads.offsets, padding: Int32(clamping: reads.rows.count), to: shape.sequences + 1, on: backend)
+    if let texts = read.texts {
+      try copyIn(texts, batch, to: shape.sequences, on: backend) { reads.ofTexts[$0] }
+    }
     if shape.isPadded { return }
     try copyIn(read.samples, count: shape.read, on: backend) {
       Int(Int32(bitPattern: batch.samples[Int(reads.rows[$0])]))
@@ -147,6 +155,22 @@ struct BatchLoader {
       let first = batch.spans[span]
       return Int(reads.place(of: first) ?? 0) + (end == 0 ? 0 : Int(batch.spans[span + 1] - first))
     }
+  }
+
+  /// `PackedSequences.texts`. asking: rows of a sequence's text that ask.
+  private mutating func copyIn(
+    _ texts: UnsafeMutablePointer<Int32>, _ batch: TokenBatch, to count: Int, on backend: any Backend,
+    asking: (Int) -> Int32
+  ) throws(KluereError) {
+    numbers.removeAll(keepingCapacity: true)
+    for (sequence, text) in batch.texts.enumerated() {
+      numbers.append(text.begin)
+      numbers.append(text.count)
+      numbers.append(asking(sequence))
+    }
+    // An empty sequence has no text.
+    numbers.append(contentsOf: repeatElement(0, count: max(0, 3 * count - numbers.count)))
+    try backend.copyIn(texts, numbers)
   }
 
   private mutating func copyIn(

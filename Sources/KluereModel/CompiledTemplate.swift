@@ -12,6 +12,8 @@ struct CompiledTemplate: Sendable {
   }
 
   private(set) var parts: [Part] = []
+  /// What stands beside them; see `InputTemplate.beside`.
+  private(set) var beside: CompiledMarks?
   /// Number of the part with which token type 1 begins.
   private(set) var secondPart = Int.max
   /// Tokens that are in every input and are never cropped.
@@ -42,6 +44,11 @@ struct CompiledTemplate: Sendable {
         let marks = try CompiledMarks(style, formName, tokenizer)
         fixedCount += marks.fixedCount
         parts.append(.marked(marks))
+      case .levitated(let style):
+        flush()
+        let marks = try CompiledMarks(style, formName, tokenizer)
+        fixedCount += marks.fixedCount
+        beside = marks
       case .literal(let text):
         for piece in CompiledTemplate.split(text, at: specials) {
           if let ids = piece.ids {

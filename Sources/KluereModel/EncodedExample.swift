@@ -9,16 +9,21 @@ package struct EncodedExample {
   package internal(set) var sequences: [Int32] = []
   /// Tokens left out because the sentence was too long.
   package internal(set) var croppedCount = 0
+  /// Of the markers beside the text, which are the last tokens: the places in the text whose positions they have.
+  package internal(set) var besidePositions: [Int32] = []
   package internal(set) var subject = EntityPlaces()
   package internal(set) var object = EntityPlaces()
 
   package init() {}
 
   package var count: Int { ids.count }
+  /// Tokens without the markers beside them.
+  package var textCount: Int { ids.count - besidePositions.count }
 }
 
 /// Where an entity is among the tokens: markers that open it [markerBegin, begin), its pieces [begin, end), markers that close
-/// it [end, markerEnd). A mask is the entity's one piece.
+/// it [end, markerEnd). A mask is the entity's one piece. Markers beside the text are all of [markerBegin, markerEnd), and its
+/// pieces elsewhere.
 package struct EntityPlaces: Equatable, Sendable {
   package var markerBegin = 0
   package var begin = 0
@@ -29,7 +34,7 @@ package struct EntityPlaces: Equatable, Sendable {
 
   /// In the sentence, or, where that shows nothing of it, where the template names it.
   init(_ pieces: [Piece], opens: Piece.Roles, is inside: Piece.Roles, closes: Piece.Roles, named: Piece.Roles) {
-    let opening = pieces.lastIndex { $0.roles.contains(opens) }
+    let opening = pieces.lastIndex { $0.roles.contains(opens) && !$0.roles.contains(.beside) }
     if let first = pieces.firstIndex(where: { $0.roles.contains(inside) }) {
       begin = first
       end = (pieces.lastIndex { $0.roles.contains(inside) } ?? first) + 1
@@ -63,6 +68,14 @@ extension EncodedExample {
     subject = EntityPlaces(
       pieces, opens: .subjectOpens, is: .subject, closes: .subjectCloses, named: .namedSubject)
     object = EntityPlaces(pieces, opens: .objectOpens, is: .object, closes: .objectCloses, named: .namedObject)
+    besidePositions.removeAll(keepingCapacity: true)
+    for piece in pieces where piece.roles.contains(.beside) {
+      let isSubjects = piece.roles.contains(.subjectOpens) || piece.roles.contains(.subjectCloses)
+      let opens = piece.roles.contains(.subjectOpens) || piece.roles.contains(.objectOpens)
+      let entity = isSubjects ? subject : object
+      // An entity that shows nowhere is where [CLS] is, as for the heads.
+      besidePositions.append(Int32(clamping: opens ? entity.begin : max(entity.begin, entity.end - 1)))
+    }
   }
 }
 
@@ -91,6 +104,8 @@ struct Piece {
     static let namedSubject = Roles(rawValue: 64)
     static let namedObject = Roles(rawValue: 128)
     static let typeWord = Roles(rawValue: 256)
+    /// Beside the text.
+    static let beside = Roles(rawValue: 512)
   }
 }
 

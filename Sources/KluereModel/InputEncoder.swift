@@ -72,6 +72,7 @@ package struct InputEncoder: Sendable {
       }
     }
     if entitySegments { setEntityTypes(&scratch.pieces) }
+    if let marks = template.beside { try levitated(marks, example, &scratch) }
     out.croppedCount = Cropping.apply(&scratch.pieces, maximum: maxTokens)
     out.store(scratch.pieces)
   }
@@ -109,7 +110,7 @@ package struct InputEncoder: Sendable {
       case .type(let isSubject, let words):
         if let type = isSubject ? example.subject.type : example.object.type { words.append(type, to: &scratch.text) }
         stretch.kind = .type
-      case .sentence, .marked: continue
+      case .sentence, .marked, .levitated: continue
       }
       stretch.end = scratch.text.count
       scratch.stretches.append(stretch)
@@ -174,6 +175,21 @@ package struct InputEncoder: Sendable {
       }
     }
     try part(example, from, example.text.count, isBehindMarker, &scratch)
+  }
+
+  /// The markers beside the text: subject's, then object's. What is near them is not near an entity.
+  private func levitated(
+    _ marks: CompiledMarks, _ example: ExampleView, _ scratch: inout Scratch
+  ) throws(KluereError) {
+    let start = scratch.pieces.count
+    try append(marks.subject.open, example.subject, .subjectOpens, &scratch)
+    try append(marks.subject.close, example.subject, .subjectCloses, &scratch)
+    try append(marks.object.open, example.object, .objectOpens, &scratch)
+    try append(marks.object.close, example.object, .objectCloses, &scratch)
+    for place in start..<scratch.pieces.count {
+      scratch.pieces[place].anchor = false
+      scratch.pieces[place].roles.insert(.beside)
+    }
   }
 
   private func append(

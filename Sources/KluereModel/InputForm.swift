@@ -19,6 +19,8 @@ package enum InputForm: Int32, Sendable, CaseIterable {
   case report4 = 16
   case report5 = 17
   case report6 = 18
+  case levitatedMarker = 19
+  case typedLevitatedMarker = 20
 
   /// The value in kluere.json.
   package var name: String { description.name }
@@ -73,6 +75,8 @@ package enum InputForm: Int32, Sendable, CaseIterable {
       )
     case .report5: ("report_5", "{marked_sentence:report_5}")
     case .report6: ("report_6", "{subject}-{object}[SEP]{marked_sentence:report_6}")
+    case .levitatedMarker: ("levitated_marker", "{sentence}{levitated_markers:entity_marker}")
+    case .typedLevitatedMarker: ("typed_levitated_marker", "{sentence}{levitated_markers:typed_marker}")
     }
   }
 }

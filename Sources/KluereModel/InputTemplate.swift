@@ -10,11 +10,14 @@ package struct InputTemplate: Sendable {
     case particle(KoreanParticle, written: String)
     case sentence
     case marked(MarkerStyle)
+    /// Beside the text (`beside`).
+    case levitated(MarkerStyle)
   }
 
   static let maximumBytes = 4096
   private static let placeholders =
-    "{subject}, {object}, {subject_type}, {object_type}, {sentence}, {marked_sentence}, a pair of particles like {와/과}"
+    "{subject}, {object}, {subject_type}, {object_type}, {sentence}, {marked_sentence}, {levitated_markers}, "
+    + "a pair of particles like {와/과}"
 
   let parts: [Part]
 
@@ -84,6 +87,13 @@ package struct InputTemplate: Sendable {
         throw refusal(place, "{\(text)}: expected one of " + names(MarkerStyle.self) + " behind the colon")
       }
       return .marked(style)
+    case "levitated_markers":
+      guard let style = option.map({ MarkerStyle(rawValue: $0) }) ?? .typedMarker, !style.replacesEntity else {
+        throw refusal(
+          place,
+          "{\(text)}: expected one of " + names(MarkerStyle.self) + " behind the colon, but no mask: it marks nothing")
+      }
+      return .levitated(style)
     case "subject" where option == nil: return .entity(isSubject: true)
     case "object" where option == nil: return .entity(isSubject: false)
     case "sentence" where option == nil: return .sentence
@@ -103,12 +113,25 @@ package struct InputTemplate: Sendable {
       throw InputTemplate.refusal(
         length, "the end is reached and the sentence was there \(found), expected {sentence} or {marked_sentence} once")
     }
+    let levitated = parts.filter { if case .levitated = $0 { true } else { false } }
+    guard levitated.isEmpty || (levitated.count == 1 && beside != nil && parts.contains(.sentence)) else {
+      throw InputTemplate.refusal(
+        length, "{levitated_markers} stands elsewhere, expected it once, at the end, in a template with {sentence}")
+    }
   }
+
+  /// Markers that stand behind the text, the last [SEP] included. The text does not see them; they see it and each other, and
+  /// have the position numbers of the entities' first and last pieces (levitated markers: Ye et al. 2022, PL-Marker; Zhong and
+  /// Chen 2021, the approximation). So the text's states are the same for all pairs of its entities.
+  var beside: MarkerStyle? { if case .levitated(let style) = parts.last { style } else { nil } }
 
   /// Tokens that a vocabulary must have for it, in the order in which they are added.
   var addedTokens: [String] {
     parts.flatMap { part -> [String] in
-      if case .marked(let style) = part { style.addedTokens } else { [] }
+      switch part {
+      case .marked(let style), .levitated(let style): style.addedTokens
+      default: []
+      }
     }
   }
 

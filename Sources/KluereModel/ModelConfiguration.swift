@@ -150,7 +150,12 @@ package struct ModelConfiguration: Equatable, Sendable {
     let fewestTypes = entitySegments ? ModelConfiguration.entitySegmentTypes : 1
     try check("type_vocab_size", typeVocabularySize, fewestTypes...1024)
     try check("max_tokens", maxTokens, 8...maxPositions)
-    _ = try parsedTemplate()
+    if try parsedTemplate().beside != nil, task == .classification, !head.needsPlaces {
+      throw KluereError(
+        .invalidArgument,
+        "head: \(head.name) with the input form \(inputForm.name), whose text does not see the markers, expected a head that "
+          + "reads entities, such as entity_start")
+    }
     guard padTokenID >= 0, Int(padTokenID) < vocabularySize else {
       throw KluereError(
         .invalidArgument, "pad_token_id: \(padTokenID) is outside a vocabulary of \(vocabularySize) pieces")
@@ -165,6 +170,11 @@ package struct ModelConfiguration: Equatable, Sendable {
     guard initializerRange >= 0, initializerRange <= 10 else {
       throw KluereError(.invalidArgument, "initializer_range: \(initializerRange), expected 0 to 10")
     }
+  }
+
+  /// Whether the form has markers beside the text.
+  package var hasMarkersBeside: Bool {
+    do throws(KluereError) { return try parsedTemplate().beside != nil } catch { return false }
   }
 
   /// Token types that entity segments need.

@@ -330,11 +330,12 @@ package final class Network {
     guard let offsets = memory.offsets, let samples = memory.samples, let positions = memory.positionsInSentence else {
       throw Network.unprepared
     }
-    let all = LayerRows(
+    var all = LayerRows(
       count: shape.tokens, numbers: nil,
       sequences: PackedSequences(
         offsets: offsets, count: shape.sequences, rows: shape.tokens, longest: shape.longest),
       samples: Network.unsigned(samples), positions: Network.unsigned(positions))
+    all.sequences.texts = memory.texts.map { UnsafePointer($0) }
     var read = all
     if let numbers = memory.read {
       read.count = shape.read
@@ -342,6 +343,7 @@ package final class Network {
       read.sequences.queryOffsets = UnsafePointer(numbers.offsets)
       read.sequences.queryRows = shape.read
       read.sequences.longestQueries = shape.longestRead
+      read.sequences.texts = numbers.texts.map { UnsafePointer($0) }
       read.samples = Network.unsigned(numbers.samples)
       read.positions = Network.unsigned(numbers.positions)
     }

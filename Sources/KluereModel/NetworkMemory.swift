@@ -52,6 +52,7 @@ struct ReadRowNumbers {
   var samples: UnsafeMutablePointer<Int32>
   var positions: UnsafeMutablePointer<Int32>
   var offsets: UnsafeMutablePointer<Int32>
+  var texts: UnsafeMutablePointer<Int32>?
 }
 
 /// Memory of one forward (and backward) pass, carved from two blocks that only grow. In inference all layers share one
@@ -81,6 +82,8 @@ struct NetworkMemory {
   private(set) var samples: UnsafeMutablePointer<Int32>?
   private(set) var positionsInSentence: UnsafeMutablePointer<Int32>?
   private(set) var offsets: UnsafeMutablePointer<Int32>?
+  /// `PackedSequences.texts`; nil: no markers stand beside texts.
+  private(set) var texts: UnsafeMutablePointer<Int32>?
   /// nil: all rows are read.
   private(set) var read: ReadRowNumbers?
 
@@ -236,12 +239,14 @@ struct NetworkMemory {
     samples = carver.take(tokens)
     positionsInSentence = carver.take(tokens)
     offsets = carver.take(headShape.sentences + 1)
+    texts = shape.hasMarkersBeside ? carver.take(3 * headShape.sentences) : nil
     read = nil
     if shape.read > 0 {
       let (rows, samples) = (carver.take(shape.read), carver.take(shape.read))
       let (positions, offsets) = (carver.take(shape.read), carver.take(headShape.sentences + 1))
+      let texts = shape.hasMarkersBeside ? carver.take(3 * headShape.sentences) : nil
       if let rows, let samples, let positions, let offsets {
-        read = ReadRowNumbers(rows: rows, samples: samples, positions: positions, offsets: offsets)
+        read = ReadRowNumbers(rows: rows, samples: samples, positions: positions, offsets: offsets, texts: texts)
       }
     }
     head.carveInts(&carver, headShape)

@@ -9,6 +9,8 @@ struct ReadRows {
   private(set) var offsets: [Int32] = []
   /// The most of a sequence.
   private(set) var longest = 0
+  /// How many of a sequence's are its text's.
+  private(set) var ofTexts: [Int32] = []
   /// For each row of the batch its number among `rows`, -1 if it is not read.
   private var places: [Int32] = []
 
@@ -30,10 +32,7 @@ struct ReadRows {
         try mark(Int(batch.spans[span]), Int(batch.spans[span + 1]))
       }
     } else {
-      for sequence in 0..<batch.sequenceCount {
-        let row = Int(batch.offsets[sequence])
-        try mark(row, row + 1)
-      }
+      for text in batch.texts { try mark(Int(text.begin), Int(text.begin) + 1) }
     }
     close(batch)
   }
@@ -56,6 +55,7 @@ struct ReadRows {
   private mutating func begin(_ batch: TokenBatch) {
     rows.removeAll(keepingCapacity: true)
     offsets.removeAll(keepingCapacity: true)
+    ofTexts.removeAll(keepingCapacity: true)
     longest = 0
     places.removeAll(keepingCapacity: true)
     places.append(contentsOf: repeatElement(-1, count: batch.tokenCount))
@@ -74,11 +74,14 @@ struct ReadRows {
     guard count > 0, 2 * count <= places.count else { return }
     offsets.append(0)
     for sequence in 0..<batch.sequenceCount {
-      let before = rows.count
+      let (before, textEnd) = (rows.count, batch.ownText(sequence).upperBound)
+      var ofText: Int32 = 0
       for row in Int(batch.offsets[sequence])..<Int(batch.offsets[sequence + 1]) where places[row] >= 0 {
         places[row] = Int32(clamping: rows.count)
         rows.append(Int32(clamping: row))
+        if row < textEnd { ofText += 1 }
       }
+      ofTexts.append(ofText)
       longest = max(longest, rows.count - before)
       offsets.append(Int32(clamping: rows.count))
     }

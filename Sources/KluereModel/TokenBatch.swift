@@ -1,4 +1,6 @@
-/// Sentences packed one behind the other, without padding: sentence s owns tokens offsets[s] ..< offsets[s + 1].
+/// Sentences packed one behind the other, without padding: sentence s owns tokens offsets[s] ..< offsets[s + 1]. Where
+/// markers stand beside the text (`InputTemplate.beside`), a sentence's text comes first. Sentences with the same text may
+/// share it: the first owns text and markers, the others markers alone.
 package struct TokenBatch {
   package private(set) var ids: [Int32] = []
   /// Rows of the position table.
@@ -12,6 +14,10 @@ package struct TokenBatch {
   package private(set) var spans: [Int32] = []
   /// Of each sentence: its place in `TypeRoutes`, 0 where types do not matter.
   package private(set) var routes: [Int32] = []
+  /// Of each sentence: its text's first row, and the text's rows.
+  package private(set) var texts: [(begin: Int32, count: Int32)] = []
+  /// Whether some sentence has markers beside its text.
+  package private(set) var hasMarkersBeside = false
   private let firstPosition: Int32
 
   package init(_ configuration: ModelConfiguration) { firstPosition = configuration.firstPosition }
@@ -29,24 +35,58 @@ package struct TokenBatch {
     offsets.append(0)
     routes.removeAll(keepingCapacity: true)
     spans.removeAll(keepingCapacity: true)
+    texts.removeAll(keepingCapacity: true)
+    hasMarkersBeside = false
   }
 
   /// The caller has encoded the sentence with `Model.encode`, so every id and type is inside its table and the length
-  /// within the positions. spans: begin and end of the head's features among the sentence's tokens.
+  /// within the positions. spans: begin and end of the head's features among the sentence's tokens. besidePositions: of the
+  /// markers beside the text, which are the last tokens, the positions in the text that they have. sharing: the text of the
+  /// sentence before may be this one's; not in training, where every sentence has a dropout of its own.
   package mutating func append(
-    ids: [Int32], types: [Int32], spans: [Int32] = [], sample: UInt32, route: Int32 = 0
+    ids: [Int32], types: [Int32], spans: [Int32] = [], sample: UInt32, route: Int32 = 0,
+    besidePositions: [Int32] = [], sharing: Bool = false
   ) {
+    let count = max(0, ids.count - besidePositions.count)
+    let own = sharing && hasText(ids[..<count], types[..<count]) ? count..<ids.count : 0..<ids.count
     let start = Int32(clamping: self.ids.count)
-    for place in spans { self.spans.append(start + place) }
-    self.ids.append(contentsOf: ids)
-    self.types.append(contentsOf: types)
-    for position in 0..<UInt32(clamping: ids.count) {
-      positions.append(firstPosition + Int32(truncatingIfNeeded: position))
+    let text = own.lowerBound == 0 ? start : texts[texts.count - 1].begin
+    for span in stride(from: 0, to: spans.count - 1, by: 2) {
+      let first = spans[span] < count ? text : start - Int32(clamping: own.lowerBound)
+      self.spans.append(first + spans[span])
+      self.spans.append(first + spans[span + 1])
+    }
+    self.ids.append(contentsOf: ids[own])
+    self.types.append(contentsOf: types[own])
+    for place in own {
+      let position = place < count ? Int32(clamping: place) : besidePositions[place - count]
+      positions.append(firstPosition + position)
       samples.append(sample)
-      positionsInSentence.append(position)
+      positionsInSentence.append(UInt32(clamping: place))
     }
     offsets.append(Int32(clamping: self.ids.count))
     routes.append(route)
+    texts.append((text, Int32(clamping: count)))
+    if !besidePositions.isEmpty { hasMarkersBeside = true }
+  }
+
+  /// Whether the last sentence's text is this one.
+  func hasText(_ ids: ArraySlice<Int32>, _ types: ArraySlice<Int32>) -> Bool {
+    guard let text = texts.last, Int(text.count) == ids.count, text.count > 0 else { return false }
+    let rows = Int(text.begin)..<Int(text.begin + text.count)
+    return self.ids[rows] == ids && self.types[rows] == types
+  }
+
+  /// Own rows of sentence `sequence` that are its text's.
+  func ownText(_ sequence: Int) -> Range<Int> {
+    let text = texts[sequence]
+    return Int(text.begin)..<Int(text.begin == offsets[sequence] ? text.begin + text.count : text.begin)
+  }
+
+  /// Rows that a sentence's markers read, or its text if it has none.
+  package func longestKeys(_ sequence: Int) -> Int {
+    let own = Int(offsets[sequence + 1] - offsets[sequence])
+    return texts[sequence].begin == offsets[sequence] ? own : own + Int(texts[sequence].count)
   }
 }
 

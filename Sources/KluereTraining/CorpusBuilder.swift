@@ -194,6 +194,12 @@ extension Corpus {
     configuration.maxTokens = options.maxTokens
     // Types are stored as they would be with two of them; a model that has one sees 0.
     configuration.typeVocabularySize = 2
+    guard !configuration.hasMarkersBeside else {
+      throw KluereError(
+        .invalidArgument,
+        "input_form: \(form.name), expected none or a form with all of its tokens in the text, as a masked LM reads them"
+      )
+    }
     let encoder = try InputEncoder(tokenizer, configuration)
     var scratch = InputEncoder.Scratch()
     var encoded = EncodedExample()

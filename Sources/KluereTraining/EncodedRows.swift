@@ -14,6 +14,10 @@ package final class EncodedRows {
   private var spans = GrowingBuffer<Int32>(for: "places of entities")
   /// Of each row, if the model looks at entity types (`TypeRoutes`); else empty.
   private var routes = GrowingBuffer<Int32>(for: "entity types")
+  /// Positions of the markers beside the text, row after row, and where each row's end; no ends where the form has none.
+  private var besidePositions = GrowingBuffer<Int32>(for: "positions of markers")
+  private var besideEnds = GrowingBuffer<Int>(for: "positions of markers")
+  private let hasMarkersBeside: Bool
   private let narrow: Bool
   private var scratch = InputEncoder.Scratch()
   private var example = EncodedExample()
@@ -24,6 +28,7 @@ package final class EncodedRows {
 
   package init(_ model: Model) {
     self.model = model
+    hasMarkersBeside = model.configuration.hasMarkersBeside
     places = HeadPlaces(model.configuration)
     narrow = model.configuration.vocabularySize <= 65_536
   }
@@ -38,6 +43,8 @@ package final class EncodedRows {
     starts.removeAll()
     spans.removeAll()
     routes.removeAll()
+    besidePositions.removeAll()
+    besideEnds.removeAll()
     croppedRows = 0
   }
 
@@ -52,6 +59,10 @@ package final class EncodedRows {
     try starts.append(types.count)
     places.read(example, into: &rowSpans)
     for number in rowSpans { try spans.append(number) }
+    if hasMarkersBeside {
+      for position in example.besidePositions { try besidePositions.append(position) }
+      try besideEnds.append(besidePositions.count)
+    }
     if let types = model.types { try routes.append(types.route(view.subject.type, view.object.type)) }
     if example.croppedCount > 0 { croppedRows += 1 }
   }
@@ -68,14 +79,16 @@ package final class EncodedRows {
 
   /// Rows of the same model.
   func append(contentsOf other: EncodedRows) throws(KluereError) {
-    let first = types.count
+    let (first, firstBeside) = (types.count, besidePositions.count)
     if starts.count == 0 { try starts.append(0) }
     try narrowIDs.append(contentsOf: UnsafeBufferPointer(other.narrowIDs.elements))
     try wideIDs.append(contentsOf: UnsafeBufferPointer(other.wideIDs.elements))
     try types.append(contentsOf: UnsafeBufferPointer(other.types.elements))
     try spans.append(contentsOf: UnsafeBufferPointer(other.spans.elements))
     try routes.append(contentsOf: UnsafeBufferPointer(other.routes.elements))
+    try besidePositions.append(contentsOf: UnsafeBufferPointer(other.besidePositions.elements))
     for end in other.starts.elements.dropFirst() { try starts.append(first + end) }
+    for end in other.besideEnds.elements { try besideEnds.append(firstBeside + end) }
     croppedRows += other.croppedRows
   }
 
@@ -94,8 +107,19 @@ package final class EncodedRows {
   /// Tokens of row `row`; 0 <= row < count.
   func length(_ row: Int) -> Int { starts.elements[row + 1] - starts.elements[row] }
 
-  /// Appends row `row` to `batch`; `sample` is its number for the dropout.
-  func load(_ row: Int, sample: Int, into batch: inout TokenBatch, _ unpacked: inout Unpacked) {
+  /// Those of them that markers beside its text are not.
+  func textLength(_ row: Int) -> Int { length(row) - beside(row).count }
+
+  private func beside(_ row: Int) -> Range<Int> {
+    guard hasMarkersBeside else { return 0..<0 }
+    return (row == 0 ? 0 : besideEnds.elements[row - 1])..<besideEnds.elements[row]
+  }
+
+  /// Appends row `row` to `batch`; `sample` is its number for the dropout. sharing: a text that is the row before's is not
+  /// appended again, as in `TokenBatch.append`.
+  func load(
+    _ row: Int, sample: Int, into batch: inout TokenBatch, _ unpacked: inout Unpacked, sharing: Bool = false
+  ) {
     let range = starts.elements[row]..<starts.elements[row + 1]
     unpacked.ids.removeAll(keepingCapacity: true)
     unpacked.types.removeAll(keepingCapacity: true)
@@ -106,8 +130,11 @@ package final class EncodedRows {
     let route = row < routes.count ? routes.elements[row] : 0
     unpacked.spans.removeAll(keepingCapacity: true)
     for place in row * places.count..<(row + 1) * places.count { unpacked.spans.append(spans.elements[place]) }
+    unpacked.beside.removeAll(keepingCapacity: true)
+    for place in beside(row) { unpacked.beside.append(besidePositions.elements[place]) }
     batch.append(
-      ids: unpacked.ids, types: unpacked.types, spans: unpacked.spans, sample: UInt32(clamping: sample), route: route)
+      ids: unpacked.ids, types: unpacked.types, spans: unpacked.spans, sample: UInt32(clamping: sample), route: route,
+      besidePositions: unpacked.beside, sharing: sharing)
   }
 
   /// Room for one row on its way into a batch, kept between rows.
@@ -115,5 +142,6 @@ package final class EncodedRows {
     fileprivate var ids: [Int32] = []
     fileprivate var types: [Int32] = []
     fileprivate var spans: [Int32] = []
+    fileprivate var beside: [Int32] = []
   }
 }

@@ -11,7 +11,8 @@ package enum PredictionOutput: Int32, Sendable {
 }
 
 /// Encoded rows in, logits or probabilities out. Rows are sorted by length and packed into batches of at most
-/// `batchTokens` (at least one row); no row's bits depend on the rows beside it. Memory is kept between calls.
+/// `batchTokens` (at least one row); no row's bits depend on the rows beside it. Rows with the same text, as the pairs of one
+/// sentence have where a model's markers stand beside the text, are computed with one text. Memory is kept between calls.
 final class InferencePass {
   private let context: Context
   private let classes: Int
@@ -19,7 +20,7 @@ final class InferencePass {
   private let network: Network
   private var batch: TokenBatch
   private var unpacked = EncodedRows.Unpacked()
-  /// Rows by falling length: (largest length - length) in the high half, row in the low half.
+  /// Rows by falling length of their texts: (largest length - length) in the high half, row in the low half.
   private var order = Workspace<UInt64>(for: "predictions")
   private var results = Workspace<Float>(for: "predictions")
 
@@ -71,7 +72,7 @@ final class InferencePass {
     try order.resize(rows.count)
     let keys = order.elements
     for row in 0..<rows.count {
-      let fall = UInt32.max - UInt32(clamping: rows.length(row))
+      let fall = UInt32.max - UInt32(clamping: rows.textLength(row))
       keys[row] = UInt64(fall) << 32 | UInt64(row)
     }
     heapSort(keys)
@@ -86,7 +87,7 @@ final class InferencePass {
     while place < rows.count {
       let row = row(place)
       if place > start, batch.tokenCount + rows.length(row) > batchTokens { break }
-      rows.load(row, sample: 0, into: &batch, &unpacked)
+      rows.load(row, sample: 0, into: &batch, &unpacked, sharing: true)
       place += 1
     }
     return place

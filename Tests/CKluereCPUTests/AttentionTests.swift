@@ -3,7 +3,7 @@ import Glibc
 import Testing
 
 /// Columns of these rows of x, whose rows are `across` wide.
-private func columns(_ x: [Float], _ rows: [Int], _ columns: Range<Int>, of across: Int) -> [Float] {
+func columns(_ x: [Float], _ rows: [Int], _ columns: Range<Int>, of across: Int) -> [Float] {
   var part: [Float] = []
   for row in rows {
     let begin = row * across
@@ -12,16 +12,19 @@ private func columns(_ x: [Float], _ rows: [Int], _ columns: Range<Int>, of acro
   return part
 }
 
-private struct Case {
+struct AttentionCase {
   let lengths: [Int]
   let heads, width: Int
   let offsets: [Int32]
   let rows: Int
   let qkv, dout: [Float]
   let mask: Mask
+  /// How many of a sequence's last tokens are markers beside its text; empty: none have any.
+  let markers: [Int]
 
-  init(_ lengths: [Int], heads: Int, width: Int, threshold: UInt32, scale: Float = 2) {
+  init(_ lengths: [Int], heads: Int, width: Int, threshold: UInt32, scale: Float = 2, markers: [Int] = []) {
     self.lengths = lengths
+    self.markers = markers
     self.heads = heads
     self.width = width
     offsets = lengths.reduce(into: [0]) { $0.append($0[$0.count - 1] + Int32($1)) }
@@ -34,13 +37,21 @@ private struct Case {
 
   /// out, lse, dqkv of the engine.
   func run(_ engine: OpaquePointer) -> [[Float]] {
-    run(engine, qkv: qkv, dout: dout, offsets: offsets, mask: mask)
+    run(engine, qkv: qkv, dout: dout, offsets: offsets, mask: mask, texts: markers.isEmpty ? nil : texts())
+  }
+
+  /// kk_attention_input.texts; asking: of each text, all of it unless told otherwise.
+  func texts(asking: [Int]? = nil) -> [Int32] {
+    lengths.indices.flatMap { s in
+      let count = Int32(lengths[s] - markers[s])
+      return [offsets[s], count, asking.map { Int32($0[s]) } ?? count]
+    }
   }
 
   /// The same on other rows of this shape.
   func run(
     _ engine: OpaquePointer, qkv: [Float], dout: [Float], offsets: [Int32], mask: Mask, withLSE: Bool = true,
-    savedLSE: [Float]? = nil
+    savedLSE: [Float]? = nil, texts: [Int32]? = nil
   ) -> [[Float]] {
     let all = heads * width
     let rows = dout.count / all
@@ -53,16 +64,19 @@ private struct Case {
           var input = kk_attention_input(
             queries: numbers.baseAddress, keys: numbers.baseAddress.map { $0 + all }, query_stride: 3 * all,
             key_stride: 3 * all, query_offsets: offsets.baseAddress, key_offsets: offsets.baseAddress,
-            sequences: offsets.count - 1, heads: heads, head_width: width)
-          if withLSE {
-            #expect(kk_attention(engine, &out, &lse, &input, dropout) == 0)
-          } else {
-            #expect(kk_attention(engine, &out, nil, &input, dropout) == 0)
-          }
-          let saved = savedLSE ?? lse
-          dqkv.withUnsafeMutableBufferPointer { gradient in
-            guard let base = gradient.baseAddress else { return }
-            #expect(kk_attention_backward(engine, base, base + all, dout, out, saved, &input, dropout) == 0)
+            sequences: offsets.count - 1, heads: heads, head_width: width, texts: nil)
+          (texts ?? []).withUnsafeBufferPointer { places in
+            if texts != nil { input.texts = places.baseAddress }
+            if withLSE {
+              #expect(kk_attention(engine, &out, &lse, &input, dropout) == 0)
+            } else {
+              #expect(kk_attention(engine, &out, nil, &input, dropout) == 0)
+            }
+            let saved = savedLSE ?? lse
+            dqkv.withUnsafeMutableBufferPointer { gradient in
+              guard let base = gradient.baseAddress else { return }
+              #expect(kk_attention_backward(engine, base, base + all, dout, out, saved, &input, dropout) == 0)
+            }
           }
         }
       }
@@ -71,7 +85,7 @@ private struct Case {
   }
 
   /// out, lse, dqueries, dkeys where these rows alone ask, `asked` of each sequence, with queries in an array of their own.
-  func run(_ engine: OpaquePointer, asking chosen: [Int], _ asked: [Int32]) -> [[Float]] {
+  func run(_ engine: OpaquePointer, asking chosen: [Int], _ asked: [Int32], ofTexts: [Int]? = nil) -> [[Float]] {
     let all = heads * width
     let queries = columns(qkv, chosen, 0..<all, of: 3 * all)
     let keys = columns(qkv, Array(0..<rows), all..<3 * all, of: 3 * all)
@@ -84,6 +98,7 @@ private struct Case {
     var lse = [Float](repeating: .nan, count: heads * chosen.count)
     var dqueries = [Float](repeating: .nan, count: queries.count)
     var dkeys = [Float](repeating: .nan, count: keys.count)
+    let texts = ofTexts.map { self.texts(asking: $0) }
     queries.withUnsafeBufferPointer { queries in
       keys.withUnsafeBufferPointer { keys in
         offsets.withUnsafeBufferPointer { offsets in
@@ -92,10 +107,13 @@ private struct Case {
               var input = kk_attention_input(
                 queries: queries.baseAddress, keys: keys.baseAddress, query_stride: all, key_stride: 2 * all,
                 query_offsets: queryOffsets.baseAddress, key_offsets: offsets.baseAddress, sequences: lengths.count,
-                heads: heads, head_width: width)
-              #expect(kk_attention(engine, &out, &lse, &input, dropout) == 0)
-              #expect(
-                kk_attention_backward(engine, &dqueries, &dkeys, gradients, out, lse, &input, dropout) == 0)
+                heads: heads, head_width: width, texts: nil)
+              (texts ?? []).withUnsafeBufferPointer { places in
+                if texts != nil { input.texts = places.baseAddress }
+                #expect(kk_attention(engine, &out, &lse, &input, dropout) == 0)
+                #expect(
+                  kk_attention_backward(engine, &dqueries, &dkeys, gradients, out, lse, &input, dropout) == 0)
+              }
             }
           }
         }
@@ -111,20 +129,24 @@ private struct Case {
     var dqkv = [Double](repeating: 0, count: qkv.count)
     for s in lengths.indices {
       for h in 0..<heads {
-        head(Int(offsets[s]), lengths[s], h, doubles(qkv), &out, &lse, &dqkv)
+        head(
+          Int(offsets[s]), lengths[s], text: lengths[s] - (markers.isEmpty ? 0 : markers[s]), h, doubles(qkv), &out,
+          &lse,
+          &dqkv)
       }
     }
     return [out, lse, dqkv]
   }
 
   private func head(
-    _ begin: Int, _ n: Int, _ h: Int, _ x: [Double], _ out: inout [Double], _ lse: inout [Double],
+    _ begin: Int, _ length: Int, text: Int, _ h: Int, _ x: [Double], _ out: inout [Double], _ lse: inout [Double],
     _ dqkv: inout [Double]
   ) {
     let all = heads * width
     let scale = 1 / Double(width).squareRoot()
     func at(_ row: Int, _ part: Int) -> Int { (begin + row) * 3 * all + part * all + h * width }
-    for i in 0..<n {
+    for i in 0..<length {
+      let n = i < text ? text : length
       let q = at(i, 0)
       var scores = (0..<n).map { j in
         let k = at(j, 1)
@@ -170,24 +192,24 @@ private struct Case {
 }
 
 @Test(arguments: [UInt32(0), 13_000]) func `attention of every length from 1 to 70`(threshold: UInt32) throws {
-  try Case(Array(1...70), heads: 2, width: 7, threshold: threshold).check()
+  try AttentionCase(Array(1...70), heads: 2, width: 7, threshold: threshold).check()
 }
 
 @Test(arguments: [1, 2, 24, 33, 64, 80], [UInt32(0), 6554])
 func `attention with head widths of all kinds`(width: Int, threshold: UInt32) throws {
-  try Case([5, 1, 33, 18, 66], heads: 3, width: width, threshold: threshold).check()
+  try AttentionCase([5, 1, 33, 18, 66], heads: 3, width: width, threshold: threshold).check()
 }
 
 @Test(arguments: [UInt32(0), 6554]) func `attention over 300 tokens`(threshold: UInt32) throws {
-  try Case([300, 2], heads: 1, width: 16, threshold: threshold).check()
+  try AttentionCase([300, 2], heads: 1, width: 16, threshold: threshold).check()
 }
 
 @Test func `attention over the longest sentence`() throws {
-  try Case([512], heads: 1, width: 4, threshold: 6554).check()
+  try AttentionCase([512], heads: 1, width: 4, threshold: 6554).check()
 }
 
 @Test func `large scores do not overflow`() throws {
-  let c = Case([12, 40], heads: 2, width: 8, threshold: 0, scale: 60)
+  let c = AttentionCase([12, 40], heads: 2, width: 8, threshold: 0, scale: 60)
   let expected = c.reference()
   try onEveryEngine(c.run) { isa, result in
     #expect(result.allSatisfy { $0.allSatisfy(\.isFinite) }, "\(isa)")
@@ -197,7 +219,7 @@ func `attention with head widths of all kinds`(width: Int, threshold: UInt32) th
 }
 
 @Test func `attention's gradient agrees with finite differences`() throws {
-  let c = Case([4, 1, 3], heads: 2, width: 3, threshold: 20_000)
+  let c = AttentionCase([4, 1, 3], heads: 2, width: 3, threshold: 20_000)
   func loss(_ x: [Double]) -> Double {
     var total = 0.0
     let all = c.heads * c.width
@@ -227,7 +249,7 @@ func `attention with head widths of all kinds`(width: Int, threshold: UInt32) th
 }
 
 @Test func `a sentence has the same bits packed and alone`() throws {
-  let c = Case([9, 70, 1, 33, 0, 64, 130], heads: 2, width: 24, threshold: 6554)
+  let c = AttentionCase([9, 70, 1, 33, 0, 64, 130], heads: 2, width: 24, threshold: 6554)
   let across = 3 * c.heads * c.width
   let all = c.heads * c.width
   for isa in instructionSets {
@@ -255,7 +277,7 @@ func `attention with head widths of all kinds`(width: Int, threshold: UInt32) th
 @Test(arguments: [7, 24, 64], [UInt32(0), 13_000])
 func `rows that ask alone give what they give among all`(width: Int, threshold: UInt32) throws {
   // The third and the fifth ask nothing; the last asks with more rows than a block has.
-  let c = Case([9, 70, 1, 33, 0, 150], heads: 2, width: width, threshold: threshold)
+  let c = AttentionCase([9, 70, 1, 33, 0, 150], heads: 2, width: width, threshold: threshold)
   let all = c.heads * width
   var chosen: [Int] = []
   var asked: [Int32] = []
@@ -294,7 +316,7 @@ func `rows that ask alone give what they give among all`(width: Int, threshold: 
         for count in [0, 2] {
           var input = kk_attention_input(
             queries: nil, keys: nil, query_stride: 24, key_stride: 24, query_offsets: offsets.baseAddress,
-            key_offsets: offsets.baseAddress, sequences: count, heads: 2, head_width: 4)
+            key_offsets: offsets.baseAddress, sequences: count, heads: 2, head_width: 4, texts: nil)
           #expect(kk_attention(engine, &out, nil, &input, nil) == 0)
         }
       }

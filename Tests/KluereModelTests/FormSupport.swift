@@ -28,6 +28,7 @@ func makeFormModel(
   configuration.intermediateSize = 4
   configuration.maxPositions = 128
   configuration.maxTokens = 128
+  configuration.head = .entityStart  // some forms need one that reads entities
   change(&configuration)
   return try Model.create(
     context: context,
@@ -47,7 +48,8 @@ func tokenNames(_ model: Model, _ ids: some Sequence<Int32>) -> [String] {
   ids.map { model.tokenizer.token($0) ?? "?" }
 }
 
-/// Tokens between [CLS] and the last [SEP].
+/// Tokens between [CLS] and the [SEP] at the end; those of markers beside the text with it.
 func innerTokens(_ model: Model, _ encoded: EncodedExample) -> String {
-  tokenNames(model, encoded.ids.dropFirst().dropLast()).joined(separator: " ")
+  let tokens = tokenNames(model, encoded.ids.dropFirst())
+  return (tokens.last == "[SEP]" ? tokens.dropLast() : tokens[...]).joined(separator: " ")
 }

@@ -47,6 +47,8 @@ import Testing
       .report6,
       "솔 ##가 ##람 - 늘 ##봄 ##시 [SEP] <S:PER> 솔 ##가 ##람 </S:PER> 은 <O:LOC> 늘 ##봄 ##시 </O:LOC> 에서 태어났 ##다 ."
     ),
+    (.levitatedMarker, formTokens + " [SEP] [E1] [/E1] [E2] [/E2]"),
+    (.typedLevitatedMarker, formTokens + " [SEP] [SUBJ-PER] [/SUBJ-PER] [OBJ-LOC] [/OBJ-LOC]"),
   ]
 
   @Test func `every form's tokens`() throws {
@@ -142,6 +144,27 @@ import Testing
     }
   }
 
+  @Test func `markers beside the text have the positions of the entities' ends`() throws {
+    let model = try makeFormModel(try makeContext()) {
+      $0.inputForm = .template
+      $0.inputTemplate = "관계 [SEP] {sentence}{levitated_markers:typed_marker_punct}"
+    }
+    withExample(formSentence, subject: (0, 9, "PER"), object: (13, 22, nil)) { example in
+      let encoded = encodeForm(model, example)
+      #expect(innerTokens(model, encoded) == "관계 [SEP] " + formTokens + " [SEP] @ * 사람 * @ # #")
+      #expect(encoded.besidePositions == [3, 3, 3, 3, 5, 7, 9])
+      #expect(encoded.textCount == 15)
+      #expect([encoded.subject.markerBegin, encoded.subject.markerEnd] == [15, 20])
+      #expect([encoded.object.markerBegin, encoded.object.markerEnd] == [20, 22])
+    }
+    // An entity of characters that are no text shows nowhere: its markers are where [CLS] is.
+    withExample("솔 \u{0} 늘.", subject: (4, 5, nil), object: (6, 9, nil)) { example in
+      let encoded = encodeForm(model, example)
+      #expect(encoded.besidePositions == [0, 0, 4, 4])
+      #expect([encoded.subject.begin, encoded.subject.end] == [0, 0])
+    }
+  }
+
   @Test(arguments: InputForm.allCases.filter { $0 != .template })
   func `cropping keeps markers, the form's own text and the entities' beginning`(form: InputForm) throws {
     let context = try makeContext()
@@ -167,6 +190,14 @@ import Testing
         if after.croppedCount > 0 { cropped += 1 }
         for (old, new) in [(before.subject, after.subject), (before.object, after.object)] {
           #expect(before.ids[old.markerBegin..<old.markerEnd] == after.ids[new.markerBegin..<new.markerEnd])
+        }
+        // Markers beside the text follow the entities.
+        for (e, places) in [
+          (before, before.subject), (before, before.object), (after, after.subject), (after, after.object),
+        ]
+        where e.textCount < e.count {
+          let markers = places.markerBegin - e.textCount..<places.markerEnd - e.textCount
+          #expect(Array(e.besidePositions[markers]) == [Int32(places.begin), Int32(places.end - 1)])
         }
         // Inserted tokens are all there, in their order.
         let inserted = { (e: EncodedExample) in zip(e.ids, e.sequences).filter { $0.1 < 0 }.map(\.0) }

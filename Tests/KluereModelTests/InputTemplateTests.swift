@@ -20,6 +20,12 @@ import Testing
     ("{subject_type:latin}{sentence}", "expected one of korean, english, report_4, report_5, raw"),
     ("{marked_sentence:entity_pair}", "expected one of entity_mask, entity_marker"),
     ("{marked_sentence:}", "{marked_sentence:}: expected one of"),
+    ("{sentence}{levitated_markers:entity_mask}", "but no mask: it marks nothing"),
+    ("{sentence}{levitated_markers:}", "character 10: {levitated_markers:}: expected one of entity_mask, "),
+    ("{levitated_markers}{sentence}", "{levitated_markers} stands elsewhere, expected it once, at the end"),
+    ("{sentence}{levitated_markers}.", "{levitated_markers} stands elsewhere"),
+    ("{sentence}{levitated_markers}{levitated_markers}", "{levitated_markers} stands elsewhere"),
+    ("{marked_sentence}{levitated_markers}", "in a template with {sentence}"),
   ])
   func `what cannot be right is refused with place and reason`(text: String, message: String) {
     let error = #expect(throws: KluereError.self) { _ = try InputTemplate(text) }

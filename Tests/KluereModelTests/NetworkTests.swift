@@ -36,8 +36,11 @@ import Testing
   func `gradients of every tensor match central differences`(family: ModelFamily, dropout: Float) throws {
     let model = try makeModel(try makeContext()) { $0.family = family }
     let batch = makeBatch(model, lengths: [5, 1, 9], seed: 3)
-    let labels: [Int32] = [1, 0, 3]
-    let plan = DropoutPlan(seed: 99, hidden: dropout, attention: dropout, classifier: dropout)
+    try compare(
+      model, batch, [1, 0, 3], DropoutPlan(seed: 99, hidden: dropout, attention: dropout, classifier: dropout))
+  }
+
+  private func compare(_ model: Model, _ batch: TokenBatch, _ labels: [Int32], _ plan: DropoutPlan) throws {
     let (_, gradients) = try gradient(model, batch, labels, plan)
     let weights = try model.copyWeights()
     var random = TestRandom(state: 5)
@@ -71,6 +74,24 @@ import Testing
       #expect(
         abs(measured - expected) <= 2e-2 * scale, "\(slot.name): \(expected) by backward, \(measured) by differences")
     }
+  }
+
+  @Test(arguments: [Float(0), 0.3])
+  func `gradients with markers beside the text match central differences`(dropout: Float) throws {
+    let model = try makeModel(try makeContext()) {
+      $0.inputForm = .levitatedMarker
+      $0.head = .clsEntityStart
+    }
+    let plain = makeBatch(model, lengths: [9, 12], seed: 3)
+    var batch = TokenBatch(model.configuration)
+    for (sample, length) in [9, 12].enumerated() {
+      let range = Int(plain.offsets[sample])..<Int(plain.offsets[sample + 1])
+      let text = Int32(length - 4)
+      batch.append(
+        ids: Array(plain.ids[range]), types: Array(plain.types[range]),
+        spans: [0, 1, text, text + 1, text + 2, text + 3], sample: UInt32(sample), besidePositions: [1, 2, 3, 3])
+    }
+    try compare(model, batch, [1, 3], DropoutPlan(seed: 99, hidden: dropout, attention: dropout, classifier: dropout))
   }
 
   @Test(arguments: [ModelFamily.bert, .roberta])

@@ -55,12 +55,46 @@ static void contradictions(struct fixture *f) {
   config = fixture_config();
   config.after_marker = 3;
   REFUSES(BAD, kluere_model_create(f->context, f->tokenizer, &config, fixture_labels, FIXTURE_LABELS, &model));
+  /* A text that does not see its markers, and a head that sees the text alone. */
+  config = fixture_config();
+  config.input_form = KLUERE_INPUT_LEVITATED_MARKER;
+  config.head = KLUERE_HEAD_CLS;
+  REFUSES(BAD, kluere_model_create(f->context, f->tokenizer, &config, fixture_labels, FIXTURE_LABELS, &model));
   /* Markers that alone are longer than the input may be. */
   config = fixture_config();
   config.input_form = KLUERE_INPUT_TYPED_MARKER_PUNCT;
   config.max_tokens = 8;
   REFUSES(BAD, kluere_model_create(f->context, f->tokenizer, &config, fixture_labels, FIXTURE_LABELS, &model));
   HOLDS(model == NULL);
+}
+
+/* Markers beside the text: where they are, and that all pairs have the probabilities of single predictions. */
+static void beside(struct fixture *f) {
+  kluere_model *model = NULL;
+  kluere_predictor *predictor = NULL;
+  kluere_model_config config = fixture_config();
+  kluere_input_places found = {.struct_size = sizeof found};
+  kluere_token tokens[64];
+  float probabilities[2 * FIXTURE_LABELS], alone[FIXTURE_LABELS];
+  kluere_pair_relation pairs[2];
+  size_t count = 0;
+  kluere_example row = fixture_row(0);
+  kluere_entity entities[2] = {row.subject, row.object};
+  config.input_form = KLUERE_INPUT_TYPED_LEVITATED_MARKER;
+  config.head = KLUERE_HEAD_ENTITY_START;
+  SUCCEEDS(kluere_model_create(f->context, f->tokenizer, &config, fixture_labels, FIXTURE_LABELS, &model));
+  SUCCEEDS(kluere_model_encode(model, &row, sizeof row, 0, tokens, 64, &count));
+  SUCCEEDS(kluere_model_input_places(model, &row, sizeof row, 0, &found));
+  HOLDS(found.text_count == count - 4 && found.subject.marker_begin == found.text_count);
+  HOLDS(found.object.marker_begin == found.subject.marker_end && found.object.marker_end == count);
+  HOLDS(tokens[found.subject.begin].begin == row.subject.begin && tokens[found.object.end - 1].end == row.object.end);
+  SUCCEEDS(kluere_predictor_create(model, NULL, &predictor));
+  SUCCEEDS(kluere_predictor_predict_pairs(predictor, row.text, row.text_length, entities, 2, 0, NULL, pairs, 2,
+                                          &count, probabilities, 2 * FIXTURE_LABELS));
+  SUCCEEDS(kluere_predictor_predict(predictor, &row, sizeof row, 1, 0, alone, FIXTURE_LABELS));
+  HOLDS(count == 2 && !memcmp(alone, probabilities, sizeof alone));
+  kluere_predictor_destroy(predictor);
+  kluere_model_destroy(model);
 }
 
 static void places(struct fixture *f) {
@@ -110,4 +144,5 @@ void bad_templates(struct fixture *f) {
   refused_by_place(f);
   contradictions(f);
   places(f);
+  beside(f);
 }

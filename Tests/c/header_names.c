@@ -118,7 +118,7 @@ FIELD(kluere_entity_places, marker_begin, 0);
 FIELD(kluere_entity_places, begin, 8);
 FIELD(kluere_entity_places, end, 16);
 FIELD(kluere_entity_places, marker_end, 24);
-SIZE(kluere_input_places, 88);
+SIZE(kluere_input_places, 96);
 FIELD(kluere_input_places, struct_size, 0);
 FIELD(kluere_input_places, reserved, 4);
 FIELD(kluere_input_places, cls, 8);

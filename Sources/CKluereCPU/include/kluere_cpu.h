@@ -36,7 +36,7 @@ void kk_parallel(kk_engine *engine, size_t items, void (*body)(void *context, si
 /* Dropout masks are recomputed, never stored: element j of a row is kept if 16 bits of Philox4x32-7 are >= threshold.
  * Counter: (j / 8, position[row], sample[row], site), key: seed; bits (j % 8) of the 128 as 8 x 16, low first.
  * threshold = round(p * 65536); kept elements are scaled by 65536 / (65536 - threshold). Same as the CUDA kernels.
- * In attention: j is the key's position in its sequence, position[row] the query's, site + head the site.
+ * In attention: j is the key's number among those that the query reads, position[row] the query's, site + head the site.
  * threshold 0, or a NULL kk_dropout: no dropout; sample and position may be NULL. */
 typedef struct kk_dropout {
   uint64_t seed; /* already mixed with the step */
@@ -155,11 +155,16 @@ typedef struct kk_attention_input {
   size_t query_stride, key_stride;
   const int32_t *query_offsets, *key_offsets; /* [sequences + 1] */
   size_t sequences, heads, head_width;
+  /* NULL: every query reads all keys of its sequence. Else [sequences][3]: begin, count, asking. The sequence's text is keys
+   * begin .. begin + count. Its first `asking` queries are the text's and read the text alone; the others, of markers beside
+   * the text, read it and behind it those of the sequence's own keys that are not the text's (levitated markers: Ye et al.
+   * 2022). The text begins the sequence's own keys, or it is an earlier sequence's: then none of the queries are the text's. */
+  const int32_t *texts;
 } kk_attention_input;
 /* out [queries, heads * head_width]. lse [heads, queries]: log of the softmax's denominator, natural, with the scale inside;
  * NULL in inference. dropout on the probabilities: sample[] and position[] per query; head h uses site + h. */
 int kk_attention(kk_engine *engine, float *out, float *lse, const kk_attention_input *input, const kk_dropout *dropout);
-/* dqueries, dkeys = gradients, laid out as queries and keys. */
+/* dqueries, dkeys = gradients, laid out as queries and keys. Every sequence has a text of its own. */
 int kk_attention_backward(kk_engine *engine, float *dqueries, float *dkeys, const float *dout, const float *out,
                           const float *lse, const kk_attention_input *input, const kk_dropout *dropout);
 

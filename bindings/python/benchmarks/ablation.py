@@ -28,6 +28,10 @@ SEED = 42
 BATCH = 32
 ROW_TOKENS = 128
 BASE = "typed-punct"
+#: Of the vocabulary, where the form of that name adds tokens, which begin untrained.
+LEVITATED_PUNCT = dict(input_form="template", input_template="{sentence}{levitated_markers:typed_marker_punct}")
+#: Matching the Blanks (b).
+SENTENCE_ALONE = dict(input_form="template", input_template="{sentence}", head="mention_pool")
 #: Of wiki-ko, the last lines are held out.
 HELD_OUT_LINES = 3000
 
@@ -56,12 +60,20 @@ def rows():
         "typed-punct, [CLS] alone": dict(recipe=BASE, model=dict(head="cls")),
         "typed-punct, [CLS] and entity starts": dict(recipe=BASE, model=dict(head="cls_entity_start")),
         "typed-punct, mentions pooled": dict(recipe=BASE, model=dict(head="mention_pool")),
+        "no markers, mentions pooled": dict(recipe=BASE, model=dict(SENTENCE_ALONE)),
         "punct markers without types": dict(recipe=BASE, model=dict(input_form="entity_marker_punct")),
         "punct markers without types, random weights": dict(
             recipe=BASE, model=dict(input_form="entity_marker_punct"), random=True
         ),
         "typed-punct, a tenth of the rows": dict(recipe=BASE, tenth=True),
         "typed-punct, a tenth of the rows, random weights": dict(recipe=BASE, tenth=True, random=True),
+        "levitated markers, typed": dict(recipe=BASE, model=dict(input_form="typed_levitated_marker")),
+        "levitated markers, typed, TAPT": dict(
+            recipe=BASE, model=dict(input_form="typed_levitated_marker"), tapt=True
+        ),
+        "levitated markers, typed punct": dict(recipe=BASE, model=dict(LEVITATED_PUNCT)),
+        "levitated markers, typed punct, random weights": dict(recipe=BASE, model=dict(LEVITATED_PUNCT), random=True),
+        "levitated markers, typed punct, TAPT": dict(recipe=BASE, model=dict(LEVITATED_PUNCT), tapt=True),
         "entity mask": dict(recipe=BASE, model=dict(input_form="entity_mask")),
         "typed-punct, label smoothing 0.1": dict(recipe=BASE, loss=loss(label_smoothing=0.1)),
         "typed-punct, focal, gamma 2": dict(recipe=BASE, loss=loss("focal", gamma=2)),

@@ -1,13 +1,15 @@
 """All pairs of a sentence's entities in one call, against one prediction a pair: the same model and thread count, in turns.
 
+Twice: with markers in the text, where every pair is other tokens, and with markers beside it, where pairs share the text.
 Sentences are those of the dev file, and of the train file, whose rows mark exactly that many entities, each with one type.
 Pruned: pairs of types that the train file never shows together are not computed. Answers are compared first.
 
-Usage: bench_pairs.py [--data FOLDER] [--sizes 4x256 12x768] [--entities 3 4] [--threads 1 2] [--sentences 20]
-                      [--output FILE.md]
+Usage: bench_pairs.py [--data FOLDER] [--sizes 4x256 12x768] [--forms typed_marker_punct typed_levitated_marker]
+                      [--entities 3 4] [--threads 1 2] [--sentences 20] [--output FILE.md]
 """
 
 import argparse
+import itertools
 import json
 import os
 import statistics
@@ -84,6 +86,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data")
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--forms", nargs="+", default=["typed_marker_punct", "typed_levitated_marker"])
     parser.add_argument("--entities", type=int, nargs="+", default=[3, 4])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--sentences", type=int, default=20, help="at most, of each file")
@@ -95,17 +98,20 @@ def main():
     lines = [
         f"{processor()}; milliseconds a sentence, mean of the sentences' medians of {options.rounds} alternating rounds.",
         "",
-        "| size | threads | sentences | entities | one by one | one call | ratio | pruned | one call, pruned | ratio |",
-        "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| size | input form | threads | sentences | entities | one by one | one call | ratio | pruned | one call, pruned "
+        "| ratio |",
+        "|---|---|---:|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     worst = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        for size in options.sizes:
+        context = kluere.Context(threads=max(options.threads))
+        seen = kluere.Dataset.read(files["train"], context=context)
+        for size, form in itertools.product(options.sizes, options.forms):
             model = Path(folder) / size
-            create_folder(model, data.parent / "tokenizers" / "klue-roberta", size)
-            context = kluere.Context(threads=max(options.threads))
-            masked = kluere.Model.open(model, context=context).with_type_mask(
-                kluere.Dataset.read(files["train"], context=context), strength=0.5
+            if not model.exists():
+                create_folder(model, data.parent / "tokenizers" / "klue-roberta", size)
+            masked = kluere.Model.open(model, input_form=form, head="entity_start", context=context).with_type_mask(
+                seen, strength=0.5
             )
             for threads in options.threads:
                 predictor = kluere.Predictor(masked, threads=threads)
@@ -118,7 +124,7 @@ def main():
                         worst = max(worst, difference)
                         single, call, fewer = times.values()
                         lines.append(
-                            f"| {size} | {threads} | {len(chosen)} of {name} | {count} | {single:.2f} | {call:.2f} "
+                            f"| {size} | {form} | {threads} | {len(chosen)} of {name} | {count} | {single:.2f} | {call:.2f} "
                             f"| **{call / single:.2f}** | {pruned:.0%} | {fewer:.2f} | **{fewer / single:.2f}** |"
                         )
                         print(lines[-1], file=sys.stderr, flush=True)

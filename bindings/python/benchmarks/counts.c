@@ -166,7 +166,8 @@ static heads attention_heads(const float *joined) {
   size_t sentences = size_of(0), tokens = size_of(1), count = size_of(2), width = count * size_of(3);
   int32_t *offsets = memory((sentences + 1) * sizeof(int32_t));
   for (size_t i = 0; i <= sentences; i++) offsets[i] = (int32_t)(i * tokens);
-  kk_attention_input input = {joined, joined + width, 3 * width, 3 * width, offsets, offsets, sentences, count, size_of(3)};
+  kk_attention_input input = {joined,  joined + width, 3 * width, 3 * width,  offsets,
+                              offsets, sentences,      count,     size_of(3), NULL};
   return (heads){input, sentences * tokens, width};
 }
 

@@ -134,6 +134,8 @@ KLUERE_INPUT_R_BERT = 15
 KLUERE_INPUT_REPORT_4 = 16
 KLUERE_INPUT_REPORT_5 = 17
 KLUERE_INPUT_REPORT_6 = 18
+KLUERE_INPUT_LEVITATED_MARKER = 19
+KLUERE_INPUT_TYPED_LEVITATED_MARKER = 20
 KLUERE_PARTICLES_FIXED = 0
 KLUERE_PARTICLES_AGREE = 1
 KLUERE_AFTER_MARKER_NEW_WORD = 0
@@ -467,6 +469,7 @@ class kluere_input_places(Structure):
         ("subject", kluere_entity_places),
         ("object", kluere_entity_places),
         ("cropped", c_size_t),
+        ("text_count", c_size_t),
     ]
 
 

@@ -66,12 +66,14 @@ class EntityPlaces:
 
 @dataclasses.dataclass(frozen=True)
 class InputPlaces:
-    """What Model.input_places gives. cropped: tokens left out because the input was longer than max_tokens."""
+    """What Model.input_places gives. cropped: tokens left out because the input was longer than max_tokens; text_count: tokens
+    without the markers beside the text, which are behind it."""
 
     cls: int
     subject: EntityPlaces
     object: EntityPlaces
     cropped: int
+    text_count: int
 
 
 class Tensors(collections.abc.Mapping):
@@ -387,7 +389,7 @@ class Model(Handle):
             EntityPlaces(*(getattr(entity, field.name) for field in dataclasses.fields(EntityPlaces)))
             for entity in (places.subject, places.object)
         ]
-        return InputPlaces(places.cls, *entities, places.cropped)
+        return InputPlaces(places.cls, *entities, places.cropped, places.text_count)
 
     def embed(
         self, texts: Sequence[Union[str, Sequence[int]]], *, pooling: str = "mean", normalize: bool = False

@@ -108,6 +108,17 @@ class Reference(torch.nn.Module):
             x = relu(dense(torch.cat([u, cls])))
         return x
 
+    def beside(self, count, places):
+        """Mask and positions of markers beside the text, of which one closes an entity and the others open it."""
+        text = places.text_count
+        mask = torch.zeros(1, 1, count, count, dtype=torch.float64)
+        mask[..., :text, text:] = float("-inf")
+        positions = list(range(text))
+        for entity in (places.subject, places.object):
+            positions += [entity.begin] * (entity.marker_end - entity.marker_begin - 1) + [entity.end - 1]
+        first = {"bert": 0, "roberta": self.body.config.pad_token_id + 1}[self.family]
+        return dict(attention_mask=mask, position_ids=torch.tensor([positions]) + first)
+
     def output(self, x):
         bert = {"bert": "classifier", "roberta": "classifier.out_proj"}[self.family]
         return self.layer(bert if self.head == "cls" else "relation_head.output", x)
@@ -120,8 +131,11 @@ class Reference(torch.nn.Module):
             inputs = dict(
                 input_ids=torch.tensor([encoding.ids]), token_type_ids=torch.tensor([encoding.type_ids])
             )
+            places = ours.input_places(example)
+            if places.text_count < len(encoding):
+                inputs.update(self.beside(len(encoding), places))
             h = self.body(**inputs).last_hidden_state[0]
-            x = self.features(h, ours.input_places(example), drop)
+            x = self.features(h, places, drop)
             rows.append(torch.stack([self.output(drop(site, x)) for site in sites]))
         logits = torch.stack(rows, 1)
         return logits if len(sites) > 1 else logits[0]
@@ -184,6 +198,52 @@ def test_logits_and_every_gradient(tmp_path, context, head, family, form):
             assert relative(found, reference.numpy()) < 1e-4, name
     norm = math.sqrt(sum((reference**2).sum().item() for reference in gradients.values()))
     assert info.grad_norm == pytest.approx(norm, rel=1e-4)
+
+
+LEVITATED = [
+    ("entity_start", "bert", dict(input_form="levitated_marker")),
+    ("r_bert", "roberta", dict(input_form="typed_levitated_marker")),
+    ("mention_pool", "roberta", dict(input_form="levitated_marker")),
+    ("report_6", "bert", dict(input_template="{sentence}{levitated_markers:typed_marker_punct}")),
+    ("cls_entity_start", "roberta", dict(input_template="{subject}[SEP]{sentence}{levitated_markers:entity_marker_punct}")),
+]
+
+
+@pytest.mark.parametrize("head,family,form", LEVITATED, ids=[f"{h} {f} {next(iter(x.values()))}" for h, f, x in LEVITATED])
+def test_markers_beside_the_text(tmp_path, context, head, family, form):
+    """Against transformers with a mask of attention and positions that are made here."""
+    test_logits_and_every_gradient(tmp_path, context, head, family, form)
+
+
+def test_a_run_with_markers_beside_the_text_goes_on_and_comes_back(tmp_path, context):
+    model = made_up.model(
+        tmp_path / "tokenizer", labels=LABELS, input_form="typed_levitated_marker", head="entity_start", context=context
+    )
+    rows = kluere.Dataset.create(made_up.examples(24, LABELS, seed=5, longest=9), labels=LABELS, context=context)
+    options = dict(batch_sentences=6, accumulation=2, learning_rate=1e-3, max_steps=6, hidden_dropout=0.2, seed=9)
+    whole = kluere.Trainer(model, rows, **options)
+    losses = [whole.step().loss for _ in range(6)]
+    half = kluere.Trainer(model, rows, **options)
+    assert [half.step().loss for _ in range(3)] == losses[:3]
+    half.save_checkpoint(tmp_path / "half")
+    again = kluere.Trainer.resume(tmp_path / "half", rows, context=context)
+    assert [again.step().loss for _ in range(3)] == losses[3:]
+    trained = again.export_model()
+    trained.save(tmp_path / "out")
+    opened = kluere.Model.open(tmp_path / "out", context=context)
+    assert opened.config.input_form == "typed_levitated_marker" and not opened.tensors.newly_initialized
+    examples = made_up.examples(5, LABELS, seed=6)
+    assert (opened.predict(examples) == whole.export_model().predict(examples)).all()
+    with pytest.raises(kluere.KluereError, match="head: cls with the input form typed_levitated_marker"):
+        kluere.Model.open(tmp_path / "out", head="cls", context=context)
+    with pytest.raises(kluere.KluereError, match="input_form: levitated_marker, expected none or a form"):
+        kluere.Corpus.from_datasets(rows, model.tokenizer, input_form="levitated_marker")
+
+
+@pytest.mark.parametrize("head", ["cls", "cls_linear"])
+def test_a_text_that_sees_no_markers_needs_a_head_that_does(tmp_path, context, head):
+    with pytest.raises(kluere.KluereError, match=f"head: {head} with the input form levitated_marker"):
+        made_up.model(tmp_path, head=head, input_form="levitated_marker", context=context)
 
 
 def test_twenty_updates(tmp_path, context):

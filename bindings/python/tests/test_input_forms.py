@@ -83,7 +83,12 @@ for name, pattern, opening in [("typed_marker", "[{}-{}]", ["SUBJ", "/SUBJ", "OB
         token for side in opening for token in [pattern.format(side, t) for t in TYPES] + [pattern[0] + side + pattern[-1]]
     ]
 
-FORMS = sorted(set(PROMPTS) | set(MARKERS) | {"entity_mask"})
+# Markers behind the text, subject's and object's: those of another form.
+LEVITATED = {"levitated_marker": "entity_marker", "typed_levitated_marker": "typed_marker"}
+for name, style in LEVITATED.items():
+    ADDED[name] = ADDED[style]
+
+FORMS = sorted(set(PROMPTS) | set(MARKERS) | {"entity_mask"} | set(LEVITATED))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +123,7 @@ def theirs(folder, form=None):
 def model(folder, context, **options):
     family = "bert" if "bert-base" in folder.name else "roberta"
     return kluere.Model.create(
-        plain(folder)[0], family=family, hidden_size=4, layer_count=1, head_count=1, max_tokens=512,
+        plain(folder)[0], family=family, hidden_size=4, layer_count=1, head_count=1, max_tokens=512, head="entity_start",
         context=context, **options,
     )
 
@@ -158,6 +163,8 @@ def reference(tokenizer, form, row):
         marked, places = insert(text, subject, object, MARKERS[form])
     else:
         marked, places = text, [(e[0], e[0], e[1], e[1]) for e in (subject, object)]
+    if form in LEVITATED:
+        return levitated(tokenizer, form, row)
     words = text[subject[0] : subject[1]], text[object[0] : object[1]]
     if form in PROMPTS:
         encoded = tokenizer(PROMPTS[form](*words, subject[2], object[2]), marked, return_offsets_mapping=True)
@@ -180,6 +187,20 @@ def reference(tokenizer, form, row):
         before, behind = span(opening, begin), span(end, closing)
         found.append((before[0] if before else core[0], *core, behind[1] if behind else core[1]))
     return encoded, marked, places, found
+
+
+def levitated(tokenizer, form, row):
+    """The same of a sentence with markers behind it."""
+    text, *entities, _ = row
+    encoded = tokenizer(text, return_offsets_mapping=True)
+    offsets, sequence = encoded["offset_mapping"], encoded.sequence_ids(0)
+    ids, types = list(encoded["input_ids"]), encoded.get("token_type_ids")
+    found = []
+    for (begin, end, type), (opens, closes) in zip(entities, MARKERS[LEVITATED[form]]):
+        inside = [k for k, (b, e) in enumerate(offsets) if sequence[k] == 0 and e > b and b < end and e > begin]
+        found.append((len(ids), inside[0], inside[-1] + 1, len(ids) + 2))
+        ids += tokenizer.convert_tokens_to_ids([opens(type), closes(type)])
+    return dict(input_ids=ids, token_type_ids=types and types + [0] * 4), text, None, found
 
 
 def continued(tokenizer, vocabulary, encoded, marked, places, text, row_entities, exact):
@@ -249,6 +270,7 @@ def test_ids_types_and_places_of_real_sentences(form, folder, rows, context):
         assert tokens.type_ids == (encoded["token_type_ids"] if is_bert else [0] * len(tokens)), row
         found = ours.input_places(row[3])
         assert (found.cls, found.cropped) == (0, 0)
+        assert found.text_count == len(tokens) - (4 if form in LEVITATED else 0)
         assert [as_tuple(found.subject), as_tuple(found.object)] == places, row
         checked += 1
     assert checked > len(sample(rows, form)) * 0.95

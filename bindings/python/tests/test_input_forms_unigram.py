@@ -67,6 +67,7 @@ def pair(request, real_data, tmp_path_factory):
 def model(pair, context, **options):
     return kluere.Model.create(
         pair.ours, family="xlm_roberta", hidden_size=4, layer_count=1, head_count=1, max_positions=1024, max_tokens=1024,
+        head="entity_start",
         context=context, **options,
     )
 

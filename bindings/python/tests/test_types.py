@@ -505,9 +505,14 @@ def single(model, entities, pair):
     return model.predict(kluere.Example(TEXT, entities[pair.subject], entities[pair.object]))
 
 
+@pytest.mark.parametrize("form", [None, "levitated_marker", "typed_levitated_marker", "{sentence}"])
 @pytest.mark.parametrize("kind", ["plain", "mask", "heads", "heads and mask"])
 @pytest.mark.parametrize("output", ["probabilities", "logits"])
-def test_pairs_are_single_predictions_bit_for_bit(model, train, kind, output):
+def test_pairs_are_single_predictions_bit_for_bit(tmp_path, context, model, train, kind, output, form):
+    """Also where the pairs share the text, or all of their tokens, and part with it in the middle of a batch."""
+    if form is not None:
+        how = dict(input_template=form, head="mention_pool") if "{" in form else dict(input_form=form, head="entity_start")
+        model = made_up.model(tmp_path, labels=LABELS, initializer_range=0.2, context=context, **how)
     if kind != "plain":
         model = start_of(kind, model, train)
     given = entities()
@@ -521,6 +526,10 @@ def test_pairs_are_single_predictions_bit_for_bit(model, train, kind, output):
         assert (row == alone).all()
         best = int(numpy.argmax(alone))
         assert (pair.label, pair.probability) == (LABELS[best], alone[best])
+    if form is not None:
+        assert len({row.tobytes() for row in table}) > 10
+        in_parts = kluere.Predictor(model, output=output, batch_tokens=30).predict_pair_table(TEXT, given)
+        assert (in_parts[1] == table).all()
     shown = model.predict_pairs(TEXT, given, threshold=0.3)
     assert shown == [pair for pair in pairs if pair.label != "no_relation" and pair.probability >= numpy.float32(0.3)]
 
