@@ -27,6 +27,7 @@ static int make_call(kc_device *device, call *c, const kc_attention_input *in, c
   c->p.key_stride = in->key_stride;
   c->p.query_offsets = in->query_offsets;
   c->p.key_offsets = in->key_offsets;
+  c->p.texts = in->texts;
   c->p.rows = in->rows;
   c->p.heads = (unsigned)in->heads;
   c->p.head_width = (unsigned)in->head_width;
@@ -76,7 +77,8 @@ static int launch_mma(kc_device *device, call *c, size_t longest, int kernel, si
 
 static int forward(kc_device *device, call *c) {
   size_t longest = c->in->longest_queries;
-  if (on_tensor_cores(device, c)) return launch_mma(device, c, longest, MMA_KERNEL(c, ), 3);
+  if (on_tensor_cores(device, c))
+    return launch_mma(device, c, longest, c->p.texts ? MMA_KERNEL(c, _texts) : MMA_KERNEL(c, ), 3);
   return launch_general(device, c, longest, KC_KERNEL_FOR(kc_attention, c->type),
                         KC_KERNEL_FOR(kc_attention_wide, c->type), 1);
 }

@@ -284,8 +284,8 @@ package final class CUDABackend: Backend, @unchecked Sendable {
     kc_attention_input(
       queries: array(values.queries), keys: array(values.keys), query_stride: values.queryStride,
       key_stride: values.keyStride, query_offsets: sequences.queryOffsets, key_offsets: sequences.offsets,
-      sequences: sequences.count, rows: sequences.queryRows, longest_queries: sequences.longestQueries,
-      longest_keys: sequences.longest, heads: heads, head_width: headWidth)
+      texts: sequences.texts, sequences: sequences.count, rows: sequences.queryRows,
+      longest_queries: sequences.longestQueries, longest_keys: sequences.longest, heads: heads, head_width: headWidth)
   }
 
   package func attention(

@@ -97,8 +97,8 @@ void kc_graph_destroy(kc_device *device, kc_graph *graph);
 /* Dropout masks are recomputed, never stored, and are those of the CPU bit for bit (kluere_cpu.h, kk_dropout): element
  * j of a row is kept if 16 bits of Philox4x32-7 are >= threshold. Counter: (j / 8, position[row], sample[row], site),
  * key: seed; bits (j % 8) of the 128 as 8 x 16, low first. threshold = round(p * 65536); kept elements are scaled by
- * 65536 / (65536 - threshold). In attention: j is the key's position in its sequence, position[row] the query's,
- * site + head the site. threshold 0: no dropout. */
+ * 65536 / (65536 - threshold). In attention: j is the key's place among those of its sequence, the text's first,
+ * position[row] the query's, site + head the site. threshold 0: no dropout. */
 typedef struct kc_dropout {
   uint64_t seed; /* already mixed with the step */
   uint32_t threshold;
@@ -177,11 +177,17 @@ int kc_pool_spans_backward(kc_device *device, float *dx, const float *dy, const 
 /* ---- attention.c: softmax(q k^T / sqrt(head_width)) v, per sequence and head, on packed sequences ---- */
 /* Arrays and offsets in device memory, laid out as in kk_attention_input (kluere_cpu.h), except that the first sequence may
  * begin behind row 0. rows: those of out and lse, at least query_offsets[sequences]. longest_queries, longest_keys: at least
- * those of any sequence. A sequence without queries, or without anything, is allowed. */
+ * those of any sequence. A sequence without queries, or without anything, is allowed.
+ * texts: NULL: every query of a sequence reads all of its keys. Else [sequences][3], {begin, count, queries}: the sequence's
+ * text is the keys in rows begin .. begin + count. Its first `queries` queries are the text's and read the text alone; the
+ * others read the text and, behind it, those of its own keys that are not the text's. The text begins the sequence's own
+ * keys, or lies before them, as an earlier sequence's: then queries is 0, and all own keys are beside the text. An ordinary
+ * sequence has {key_offsets[s], its keys, its queries}. longest_keys counts what a sequence reads, the text included. The
+ * gradient has only texts that are the sequences' own. */
 typedef struct kc_attention_input {
   kc_array queries, keys;
   size_t query_stride, key_stride;
-  const int32_t *query_offsets, *key_offsets;
+  const int32_t *query_offsets, *key_offsets, *texts;
   size_t sequences, rows, longest_queries, longest_keys, heads, head_width;
 } kc_attention_input;
 /* out [rows, heads * head_width]. lse [heads, rows]: log of the softmax's denominator, natural, with the scale inside; NULL

@@ -12,31 +12,41 @@
 
 // This block's sequence, head and own rows.
 struct head_place {
-  kc_u64 query, key;      // first query of the sequence in the batch, and first key
-  unsigned queries, keys; // how many of each
+  kc_u64 query, key; // as in kc_sequence
+  unsigned queries, keys, text_queries, text_keys, gap;
   unsigned first;         // of the own rows
   unsigned width, stride; // of a head; floats from one row of the tile to the next
   kc_u64 layer, column;   // width of the layer; first column of the head
 };
 KC_DEVICE head_place place_of(const kc_attention_parameters &p, unsigned own_rows) {
-  const unsigned sequence = blockIdx.x / p.tiles;
-  const int query = p.query_offsets[sequence], key = p.key_offsets[sequence];
-  return {(kc_u64)query,
-          (kc_u64)key,
-          (unsigned)(p.query_offsets[sequence + 1] - query),
-          (unsigned)(p.key_offsets[sequence + 1] - key),
+  const kc_sequence s = kc_sequence_of(p, p.texts, blockIdx.x / p.tiles);
+  return {s.query,
+          s.key,
+          (unsigned)s.queries,
+          (unsigned)s.keys,
+          (unsigned)s.text_queries,
+          (unsigned)s.text_keys,
+          (unsigned)s.gap,
           blockIdx.x % p.tiles * own_rows,
           p.head_width,
           p.head_width | 1,
           (kc_u64)p.heads * p.head_width,
           (kc_u64)blockIdx.y * p.head_width};
 }
+// The first query that reads a key; all behind it do too.
+KC_DEVICE unsigned first_reader(const head_place &h, unsigned key) {
+  return key < h.text_keys ? 0 : key < h.keys ? h.text_queries : 0xffffffffu;
+}
+// A block whose own queries are the text's alone has no other keys than the text's.
+KC_DEVICE void limit_keys(head_place &h, unsigned own_rows) {
+  if (h.first + own_rows <= h.text_queries || h.queries == h.text_queries) h.keys = h.text_keys;
+}
 // Elements of a row of the sequence; part 0: keys, 1: values.
 KC_DEVICE kc_u64 in_queries(const kc_attention_parameters &p, const head_place &h, unsigned row) {
   return (h.query + row) * p.query_stride + h.column;
 }
 KC_DEVICE kc_u64 in_keys(const kc_attention_parameters &p, const head_place &h, unsigned row, unsigned part) {
-  return (h.key + row) * p.key_stride + part * h.layer + h.column;
+  return (h.key + row + (row < h.text_keys ? 0 : h.gap)) * p.key_stride + part * h.layer + h.column;
 }
 KC_DEVICE kc_u64 in_out(const head_place &h, unsigned row) { return (h.query + row) * h.layer + h.column; }
 
@@ -51,6 +61,16 @@ KC_DEVICE void load_rows(float *to, unsigned stride, const void *array, kc_u64 a
       to[row * stride + column] = first + row < there ? T::up(from[row * step + column]) : 0.0f;
   }
 }
+// The same of keys (part 0) or values (part 1).
+template <class T>
+KC_DEVICE void load_key_rows(float *to, unsigned stride, const kc_attention_parameters &p, unsigned first,
+                             unsigned rows, unsigned part, const head_place &h) {
+  for (unsigned row = kc_warp(); row < rows; row += blockDim.x / 32) {
+    const typename T::word *from = (const typename T::word *)p.keys + in_keys(p, h, first + row, part);
+    for (unsigned column = kc_lane(); column < h.width; column += 32)
+      to[row * stride + column] = first + row < h.keys ? T::up(from[column]) : 0.0f;
+  }
+}
 template <class T>
 KC_DEVICE void load_tile(float *tile, const void *array, kc_u64 at, kc_u64 step, unsigned first, unsigned there,
                          const head_place &h) {
@@ -61,7 +81,9 @@ KC_DEVICE void load_tile(float *tile, const void *array, kc_u64 at, kc_u64 step,
 template <class T>
 KC_DEVICE void load_keys(float *tile, const kc_attention_parameters &p, unsigned key, unsigned part,
                          const head_place &h) {
-  load_tile<T>(tile, p.keys, in_keys(p, h, key, part), p.key_stride, key, h.keys, h);
+  kc_sync(); // all have read the tile before
+  load_key_rows<T>(tile, h.stride, p, key, 32, part, h);
+  kc_sync();
 }
 
 // s[q] = own row q . the tile's row of this lane
@@ -158,11 +180,14 @@ KC_DEVICE void queries_keep(bool kept[Q], const kc_attention_parameters &p, cons
 // ---- forward ----
 
 // The softmax so far: scores s become weights relative to the largest yet seen; what was summed before shrinks with it.
+// A key that a query does not read gets weight 0; the first tile has keys that it reads.
 template <int C, int Q>
-KC_DEVICE void softmax_step(float s[Q], float largest[Q], float total[Q], float sum[Q][C], float scale, bool there) {
+KC_DEVICE void softmax_step(float s[Q], float largest[Q], float total[Q], float sum[Q][C], float scale,
+                            const head_place &h, unsigned query, unsigned key) {
+  const unsigned reader = first_reader(h, key + kc_lane());
   KC_UNROLL
   for (int q = 0; q < Q; q++) {
-    const float score = there ? s[q] * scale : LOWEST;
+    const float score = query + q >= reader ? s[q] * scale : LOWEST;
     const float now = fmaxf(largest[q], kc_warp_max(score)), shrink = expf(largest[q] - now);
     s[q] = expf(score - now);
     total[q] = total[q] * shrink + s[q];
@@ -176,8 +201,9 @@ template <class T, int C, int Q>
 KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(float, shared);
   const unsigned own_rows = blockDim.x / 32 * Q;
-  const head_place h = place_of(p, own_rows);
+  head_place h = place_of(p, own_rows);
   if (h.first >= h.queries) return;
+  limit_keys(h, own_rows);
   float *queries = shared, *tile = queries + own_rows * h.width, *own = queries + kc_warp() * Q * h.width;
   const unsigned query = h.first + kc_warp() * Q;
   load_rows<T>(queries, h.width, p.queries, in_queries(p, h, h.first), p.query_stride, h.first, own_rows, h.queries,
@@ -193,7 +219,7 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
     float s[Q];
     load_keys<T>(tile, p, key, 0, h);
     multiply_tile<Q>(s, own, tile, h);
-    softmax_step<C, Q>(s, largest, total, sum, p.scale, key + kc_lane() < h.keys);
+    softmax_step<C, Q>(s, largest, total, sum, p.scale, h, query, key);
     if (p.mask.threshold != 0) {
       bool kept[Q];
       keys_kept<Q>(kept, p, h, query, key);
@@ -228,8 +254,9 @@ template <class T, int C, int Q>
 KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(float, shared);
   const unsigned own_rows = blockDim.x / 32 * Q;
-  const head_place h = place_of(p, own_rows);
+  head_place h = place_of(p, own_rows);
   if (h.first >= h.queries) return;
+  limit_keys(h, own_rows);
   float *queries = shared, *gradients = queries + own_rows * h.width, *tile = gradients + own_rows * h.width;
   const unsigned own = kc_warp() * Q * h.width, query = h.first + kc_warp() * Q;
   load_rows<T>(queries, h.width, p.queries, in_queries(p, h, h.first), p.query_stride, h.first, own_rows, h.queries,
@@ -252,9 +279,10 @@ KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
     load_keys<T>(tile, p, key, 1, h);
     multiply_tile<Q>(d, gradients + own, tile, h);
     if (p.mask.threshold != 0) keys_kept<Q>(kept, p, h, query, key);
+    const unsigned reader = first_reader(h, key + kc_lane());
     KC_UNROLL
     for (int q = 0; q < Q; q++) {
-      const float weight = key + kc_lane() < h.keys ? expf(s[q] * p.scale - lse[q]) : 0.0f;
+      const float weight = query + q >= reader ? expf(s[q] * p.scale - lse[q]) : 0.0f;
       if (p.mask.threshold != 0) d[q] = kept[q] ? d[q] * p.mask.scale : 0.0f;
       s[q] = weight * (d[q] - mean[q]) * p.scale;
     }
@@ -275,12 +303,13 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
   if (h.first >= h.keys) return;
   float *keys = shared, *values = keys + own_rows * h.width, *tile = values + own_rows * h.width;
   const unsigned own = kc_warp() * Q * h.width, key = h.first + kc_warp() * Q;
-  load_rows<T>(keys, h.width, p.keys, in_keys(p, h, h.first, 0), p.key_stride, h.first, own_rows, h.keys, h);
-  load_rows<T>(values, h.width, p.keys, in_keys(p, h, h.first, 1), p.key_stride, h.first, own_rows, h.keys, h);
+  load_key_rows<T>(keys, h.width, p, h.first, own_rows, 0, h);
+  load_key_rows<T>(values, h.width, p, h.first, own_rows, 1, h);
   float key_sum[Q][C], value_sum[Q][C];
   clear<C, Q>(key_sum);
   clear<C, Q>(value_sum);
-  for (unsigned first = 0; first < h.queries; first += 32) {
+  // Keys beside the text alone are not read by the text's queries.
+  for (unsigned first = h.first < h.text_keys ? 0 : h.text_queries / 32 * 32; first < h.queries; first += 32) {
     const unsigned query = first + kc_lane();
     const kc_u64 at = blockIdx.y * p.rows + h.query + query;
     const float lse = query < h.queries ? p.lse[at] : -LOWEST, mean = query < h.queries ? p.mean[at] : 0.0f;
@@ -293,9 +322,8 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
     if (p.mask.threshold != 0) queries_keep<Q>(kept, p, h, query, key);
     KC_UNROLL
     for (int q = 0; q < Q; q++) {
-      const float weight = expf(s[q] * p.scale - lse), factor = p.mask.threshold == 0 ? 1.0f
-                                                                : kept[q]             ? p.mask.scale
-                                                                                      : 0.0f;
+      const float weight = query >= first_reader(h, key + q) ? expf(s[q] * p.scale - lse) : 0.0f;
+      const float factor = p.mask.threshold == 0 ? 1.0f : kept[q] ? p.mask.scale : 0.0f;
       s[q] = weight * (d[q] * factor - mean) * p.scale;
       d[q] = weight * factor;
     }

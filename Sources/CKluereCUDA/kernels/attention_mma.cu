@@ -22,14 +22,16 @@ KC_DEVICE int chunk_at(int row, int chunk) {
   return W == 64 ? row * 64 + (chunk ^ (row & 7)) * 8 : row * 32 + (chunk ^ (row >> 1 & 3)) * 8;
 }
 
-// rows: those that there are, the rest becomes zero. stride: numbers from row to row.
+// rows: those that there are, the rest becomes zero. stride: numbers from row to row. Those from number `near` on lie
+// `gap` rows further on.
 template <int W>
-KC_DEVICE void load_tile(kc_u16 *tile, const kc_u16 *from, kc_u64 stride, int rows) {
+KC_DEVICE void load_tile(kc_u16 *tile, const kc_u16 *from, kc_u64 stride, int rows, int near = 0, int gap = 0) {
   KC_UNROLL
   for (int i = 0; i < W / 16; i++) {
     const int piece = (int)threadIdx.x + i * 128, row = piece / (W / 8), chunk = piece % (W / 8);
     const bool there = row < rows;
-    kc_copy16(tile + chunk_at<W>(row, chunk), there ? from + row * stride + chunk * 8 : from, there);
+    const kc_u16 *at = there ? from + (row + (row < near ? 0 : gap)) * stride + chunk * 8 : from;
+    kc_copy16(tile + chunk_at<W>(row, chunk), at, there);
   }
 }
 
@@ -166,6 +168,7 @@ KC_DEVICE score_block mask_factors(const kc_mask &mask, mask_row row, int key) {
 struct head_place {
   kc_u64 query;                     // first query of the sequence in the batch
   int queries, keys;                // how many of each the sequence has
+  int text_queries, text_keys, gap; // as in kc_sequence
   int first;                        // the first of the own rows
   int own;                          // this warp's first row among the block's 64
   kc_u64 layer;                     // width of the layer
@@ -173,28 +176,38 @@ struct head_place {
   kc_u64 lse;                       // element of lse and mean of the sequence's first query
 };
 template <int W>
-KC_DEVICE head_place place_of(const kc_attention_parameters &p) {
-  const unsigned sequence = blockIdx.x / p.tiles;
+KC_DEVICE head_place place_of(const kc_attention_parameters &p, const int *texts) {
+  const kc_sequence s = kc_sequence_of(p, texts, blockIdx.x / p.tiles);
   const kc_u64 column = (kc_u64)blockIdx.y * W;
   head_place h;
-  h.query = (kc_u64)p.query_offsets[sequence];
-  h.queries = p.query_offsets[sequence + 1] - p.query_offsets[sequence];
-  h.keys = p.key_offsets[sequence + 1] - p.key_offsets[sequence];
+  h.query = s.query;
+  h.queries = s.queries;
+  h.keys = s.keys;
+  h.text_queries = s.text_queries;
+  h.text_keys = s.text_keys;
+  h.gap = s.gap;
   h.first = (int)(blockIdx.x % p.tiles * 64);
   h.own = (int)kc_warp() * 16;
   h.layer = (kc_u64)p.heads * W;
   h.ask = (const kc_u16 *)p.queries + h.query * p.query_stride + column;
-  h.keep = (const kc_u16 *)p.keys + (kc_u64)p.key_offsets[sequence] * p.key_stride + column;
+  h.keep = (const kc_u16 *)p.keys + s.key * p.key_stride + column;
   h.dout = p.dout ? (const kc_u16 *)p.dout + h.query * h.layer + column : (const kc_u16 *)0;
   h.lse = blockIdx.y * p.rows + h.query;
   return h;
 }
 // Of `rows` rows of the sequence: whether this warp has some of its own; if not, it only takes part in loads and barriers.
 KC_DEVICE bool is_active(const head_place &h, int rows) { return h.first + h.own < rows; }
+// How many keys a query reads.
+KC_DEVICE int keys_read(const head_place &h, int query) { return query < h.text_queries ? h.text_keys : h.keys; }
+// A block whose own queries are the text's alone has no other keys than the text's.
+KC_DEVICE void limit_keys(head_place &h) {
+  if (h.first + 64 <= h.text_queries || h.queries == h.text_queries) h.keys = h.text_keys;
+}
 // Rows of keys (part 0) and of values (part 1).
 template <int W>
 KC_DEVICE void load_keys(kc_u16 *tile, const kc_attention_parameters &p, const head_place &h, int key, int part) {
-  load_tile<W>(tile, h.keep + part * h.layer + key * p.key_stride, p.key_stride, h.keys - key);
+  const kc_u16 *from = h.keep + part * h.layer + key * p.key_stride;
+  load_tile<W>(tile, from, p.key_stride, h.keys - key, h.text_keys - key, h.gap);
 }
 
 // How many blocks of 16 rows a tile has that begins `rest` rows before the end.
@@ -225,6 +238,15 @@ template <int W>
 struct softmax_state {
   float sum[W / 8][4], largest[2], total[2];
 };
+
+// The lowest scores to those of 64 keys, from `key` on, that queries g and g + 8 do not read. query: g.
+KC_DEVICE void hide_unread(score_block s[4], const head_place &h, int query, int key) {
+  const int read[2] = {keys_read(h, query) - key, keys_read(h, query + 8) - key};
+  KC_UNROLL
+  for (int e = 0; e < 32; e++) {
+    if (e / 4 * 8 + (int)kc_lane() % 4 * 2 + e % 2 >= read[e % 4 / 2]) s[e / 8].v[e / 4 % 2][e % 4] = LOWEST;
+  }
+}
 
 // Scores of 64 keys become weights relative to the largest yet seen; what was summed before shrinks with it. In powers
 // of 2.
@@ -261,7 +283,7 @@ KC_DEVICE void softmax_step(score_block s[4], softmax_state<W> &state, float sca
 template <class T, int W>
 KC_DEVICE void forward_tile(const kc_attention_parameters &p, const head_place &h, softmax_state<W> &state,
                             const kc_u32 queries[W / 16][4], const kc_u16 *keys, const kc_u16 *values, mask_row row,
-                            int key) {
+                            int query, int key) {
   const int blocks = blocks_of_tile(h.keys - key);
   score_block s[4];
   KC_UNROLL
@@ -269,6 +291,7 @@ KC_DEVICE void forward_tile(const kc_attention_parameters &p, const head_place &
     s[b] = {{{0, 0, 0, 0}, {0, 0, 0, 0}}};
     if (b < blocks) s[b] = multiply_rows<T, W>(queries, keys, b * 16);
   }
+  if (h.keys != h.text_keys) hide_unread(s, h, query + (int)kc_lane() / 4, key);
   softmax_step<W>(s, state, p.scale * LOG2_E, h.keys - key);
   KC_UNROLL
   for (int b = 0; b < 4; b++) {
@@ -284,12 +307,14 @@ KC_DEVICE void forward_tile(const kc_attention_parameters &p, const head_place &
   }
 }
 
-template <class T, int W>
+// TEXTS: whether there are any. Kernels without have no register to spare for what they need.
+template <class T, int W, bool TEXTS>
 KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(kc_u16, shared);
   kc_u16 *query_tile = shared, *keys = query_tile + 64 * W, *values = keys + 64 * W;
-  const head_place h = place_of<W>(p);
+  head_place h = place_of<W>(p, TEXTS ? p.texts : (const int *)0);
   if (h.first >= h.queries) return;
+  limit_keys(h);
   const bool active = is_active(h, h.queries);
   load_tile<W>(query_tile, h.ask + h.first * p.query_stride, p.query_stride, h.queries - h.first);
   const int query = h.first + h.own, own = query + mask_query();
@@ -307,7 +332,7 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
     kc_sync();
     if (!active) continue;
     if (key == 0) load_left<W>(queries, query_tile, h.own);
-    forward_tile<T, W>(p, h, state, queries, keys, values, row, key);
+    forward_tile<T, W>(p, h, state, queries, keys, values, row, query, key);
   }
   if (!active) return;
   KC_UNROLL
@@ -322,9 +347,11 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
 
 // ---- backward ----
 
-// What the gradient of a query's softmax needs: log of its denominator, in powers of 2, and dout . out.
+// What the gradient of a query's softmax needs: log of its denominator, in powers of 2, dout . out, and how many keys it
+// reads.
 struct query_numbers {
   float lse[2], mean[2];
+  int keys[2];
 };
 
 // The quad adds dout . out of its two queries, and leaves it for the kernel of the keys.
@@ -347,19 +374,20 @@ KC_DEVICE query_numbers numbers_of_queries(const kc_attention_parameters &p, con
     }
     numbers.mean[half] = quad_sum(sum);
     numbers.lse[half] = p.lse[h.lse + row] * LOG2_E;
+    numbers.keys[half] = keys_read(h, own);
     if (own < h.queries && kc_lane() % 4 == 0) p.mean[h.lse + own] = numbers.mean[half];
   }
   return numbers;
 }
 
 // Weights and the gradient of scores from scores s and the gradient d of the weights; s becomes that gradient, d the
-// dropped-out weights. keys: those from the block's first on.
+// dropped-out weights. first: the block's first key.
 KC_DEVICE void softmax_gradient(score_block &s, score_block &d, const query_numbers &numbers, const score_block &factor,
-                                float scale, int keys) {
+                                float scale, int first) {
   KC_UNROLL
   for (int e = 0; e < 8; e++) {
-    const int n = e / 4, i = e % 4, half = i / 2, key = n * 8 + (int)kc_lane() % 4 * 2 + i % 2;
-    const float weight = key < keys ? kc_exp2(s.v[n][i] * scale * LOG2_E - numbers.lse[half]) : 0.0f;
+    const int n = e / 4, i = e % 4, half = i / 2, key = first + n * 8 + (int)kc_lane() % 4 * 2 + i % 2;
+    const float weight = key < numbers.keys[half] ? kc_exp2(s.v[n][i] * scale * LOG2_E - numbers.lse[half]) : 0.0f;
     s.v[n][i] = weight * (d.v[n][i] * factor.v[n][i] - numbers.mean[half]) * scale;
     d.v[n][i] = weight * factor.v[n][i];
   }
@@ -374,8 +402,10 @@ template <class T, int W>
 KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(kc_u16, shared);
   kc_u16 *first_tile = shared, *second_tile = first_tile + 64 * W;
-  const head_place h = place_of<W>(p);
+  head_place h = place_of<W>(p, p.texts);
   if (h.first >= h.queries) return;
+  h.gap = 0; // here every text is the sequence's own
+  limit_keys(h);
   load_tile<W>(first_tile, h.ask + h.first * p.query_stride, p.query_stride, h.queries - h.first);
   load_tile<W>(second_tile, h.dout + h.first * h.layer, h.layer, h.queries - h.first);
   kc_copies_wait();
@@ -399,7 +429,7 @@ KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
       score_block s = multiply_rows<T, W>(queries, first_tile, b * 16);
       score_block d = multiply_rows<T, W>(gradients, second_tile, b * 16);
       const score_block factor = factors_or_ones(p.mask, row, key + b * 16);
-      softmax_gradient(s, d, numbers, factor, p.scale, h.keys - key - b * 16);
+      softmax_gradient(s, d, numbers, factor, p.scale, key + b * 16);
       kc_u32 slopes[4];
       pack_block<T>(slopes, s);
       add_rows<T, W>(sum, slopes, first_tile, b * 16);
@@ -416,6 +446,7 @@ KC_DEVICE void attention_queries(const kc_attention_parameters &p) {
 // Queries' numbers for a tile of 64, in shared memory: each is used by all warps. Past the end lse makes weights 0.
 struct tile_numbers {
   float lse[64], mean[64];
+  int keys[64];
   kc_u32 position[64], sample[64];
 };
 KC_DEVICE void load_numbers(tile_numbers *to, const kc_attention_parameters &p, const head_place &h, int query) {
@@ -425,6 +456,7 @@ KC_DEVICE void load_numbers(tile_numbers *to, const kc_attention_parameters &p, 
   const mask_row row = mask_row_of(p.mask, h.query + (there ? own : h.queries - 1));
   to->lse[threadIdx.x] = there ? p.lse[h.lse + own] * LOG2_E : -LOWEST;
   to->mean[threadIdx.x] = there ? p.mean[h.lse + own] : 0.0f;
+  to->keys[threadIdx.x] = keys_read(h, own);
   to->position[threadIdx.x] = row.position;
   to->sample[threadIdx.x] = row.sample;
 }
@@ -455,10 +487,11 @@ KC_DEVICE void keys_block(const kc_attention_parameters &p, const head_place &h,
   for (int half = 0; half < 2; half++) {
     numbers.lse[half] = tile->lse[row + lane / 4 + half * 8];
     numbers.mean[half] = tile->mean[row + lane / 4 + half * 8];
+    numbers.keys[half] = tile->keys[row + lane / 4 + half * 8];
   }
   const mask_row mine = {tile->position[row + mask_query()], tile->sample[row + mask_query()]};
   const score_block factor = factors_or_ones(p.mask, mine, h.first + h.own);
-  softmax_gradient(s, d, numbers, factor, p.scale, h.keys - h.first - h.own);
+  softmax_gradient(s, d, numbers, factor, p.scale, h.first + h.own);
   kc_u32 a[4];
   pack_transposed<T>(a, d);
   add_rows<T, W>(value_sum, a, gradients, row);
@@ -471,8 +504,9 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
   KC_DYNAMIC_SHARED(kc_u16, shared);
   KC_SHARED(tile_numbers, tile, 1);
   kc_u16 *first_tile = shared, *second_tile = first_tile + 64 * W;
-  const head_place h = place_of<W>(p);
+  head_place h = place_of<W>(p, p.texts);
   if (h.first >= h.keys) return;
+  h.gap = 0; // here every text is the sequence's own
   load_keys<W>(first_tile, p, h, h.first, 0);
   load_keys<W>(second_tile, p, h, h.first, 1);
   kc_copies_wait();
@@ -486,7 +520,8 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
   float key_sum[W / 8][4], value_sum[W / 8][4];
   clear<W>(key_sum);
   clear<W>(value_sum);
-  for (int query = 0; query < h.queries; query += 64) {
+  // Keys beside the text alone are not read by the text's queries.
+  for (int query = h.first < h.text_keys ? 0 : h.text_queries / 64 * 64; query < h.queries; query += 64) {
     kc_sync(); // all have read the tiles before
     load_tile<W>(first_tile, h.ask + query * p.query_stride, p.query_stride, h.queries - query);
     load_tile<W>(second_tile, h.dout + query * h.layer, h.layer, h.queries - query);
@@ -507,7 +542,12 @@ KC_DEVICE void attention_keys(const kc_attention_parameters &p) {
 }
 
 #define MMA_KERNELS(type, width, kind)                                                                                 \
-  KC_KERNEL(128, 4, kc_attention_mma##width##_##kind, kc_attention_parameters) { attention_forward<type, width>(p); }  \
+  KC_KERNEL(128, 4, kc_attention_mma##width##_##kind, kc_attention_parameters) {                                       \
+    attention_forward<type, width, false>(p);                                                                          \
+  }                                                                                                                    \
+  KC_KERNEL(128, 3, kc_attention_mma##width##_texts_##kind, kc_attention_parameters) {                                 \
+    attention_forward<type, width, true>(p);                                                                           \
+  }                                                                                                                    \
   KC_KERNEL(128, 3, kc_attention_mma##width##_queries_##kind, kc_attention_parameters) {                               \
     attention_queries<type, width>(p);                                                                                 \
   }                                                                                                                    \

@@ -1,5 +1,5 @@
 // device.cuh - what every kernel stands on: the machine's instructions behind named functions, number types, masks,
-// rows.
+// rows, attention's sequences.
 //
 // Nothing is included: the run-time compiler (NVRTC) has no headers, so that this text and parameters.h are all that a
 // kernel needs. Without NVRTC the same names come from emulation.h (Tests/cuda/emulation), where a kernel's own source
@@ -313,6 +313,25 @@ KC_DEVICE void kc_mask8(float v[8], const kc_mask &mask, kc_u64 row, unsigned gr
   const kc_bits bits = kc_philox(group, mask.position[row], mask.sample[row], mask.site, mask.seed);
   KC_UNROLL
   for (int i = 0; i < 8; i++) v[i] = kc_kept(bits.word[i / 2], i % 2, mask.threshold) ? v[i] * mask.scale : 0.0f;
+}
+
+// ---- sequences of attention ----
+
+// A sequence's queries, and the keys that they read, in the order of their numbers: the text's, then those beside it,
+// which only queries that are not the text's read. Without texts all are the text's.
+struct kc_sequence {
+  kc_u64 query, key;           // rows of the first query and of the first key
+  int queries, keys;           // how many of each
+  int text_queries, text_keys; // the text's, which come first
+  int gap;                     // rows between the text's keys and those beside it
+};
+KC_DEVICE kc_sequence kc_sequence_of(const kc_attention_parameters &p, const int *texts, unsigned sequence) {
+  const int query = p.query_offsets[sequence], key = p.key_offsets[sequence];
+  const int queries = p.query_offsets[sequence + 1] - query, keys = p.key_offsets[sequence + 1] - key;
+  if (!texts) return {(kc_u64)query, (kc_u64)key, queries, keys, queries, keys, 0};
+  const int *text = texts + 3 * (kc_u64)sequence, begin = text[0], count = text[1];
+  if (begin == key) return {(kc_u64)query, (kc_u64)key, queries, keys, text[2], count, 0};
+  return {(kc_u64)query, (kc_u64)begin, queries, count + keys, text[2], count, key - begin - count};
 }
 
 // ---- layer norm of a row ----

@@ -15,12 +15,14 @@
   KC_EACH_TYPE(K, attention, kc_attention_wide)       \
   KC_EACH_TYPE(K, attention, kc_attention_wide_queries) \
   KC_EACH_TYPE(K, attention, kc_attention_wide_keys)
-/* On tensor cores: compute capability 7.5 on. The number is the head width. */
+/* On tensor cores: compute capability 7.5 on. The number is the head width. With texts, forward is a kernel of its own. */
 #define KC_KERNELS_attention_mma(K)                     \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma32)         \
+  KC_EACH_HALF(K, attention_mma, kc_attention_mma32_texts)   \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma32_queries) \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma32_keys)    \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma64)         \
+  KC_EACH_HALF(K, attention_mma, kc_attention_mma64_texts)   \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma64_queries) \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma64_keys)
 #define KC_KERNELS_norm(K)                        \

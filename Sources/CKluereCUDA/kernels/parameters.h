@@ -30,7 +30,7 @@ typedef struct kc_attention_parameters {
   void *out, *dqueries, *dkeys; /* forward writes out and lse; backward reads both, writes the gradients and mean */
   const void *queries, *keys, *dout;
   float *lse, *mean;            /* [heads, rows]; mean = row sums of dout . out, made by the dq kernel for the dkv kernel */
-  const int *query_offsets, *key_offsets;
+  const int *query_offsets, *key_offsets, *texts;
   unsigned long long rows;      /* queries */
   unsigned long long query_stride, key_stride;
   unsigned tiles, heads, head_width;

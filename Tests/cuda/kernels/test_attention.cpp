@@ -103,8 +103,9 @@ static kc_array behind(const array &a, size_t elements) {
 static kc_array keys_of(const problem &p, const array &qkv) { return behind(qkv, p.layer); }
 // Every row is a query, and queries lie beside their keys.
 static kc_attention_input joined(const problem &p, size_t longest) {
-  return {p.qkv.view(),          keys_of(p, p.qkv), 3 * p.layer, 3 * p.layer, p.offsets.data(), p.offsets.data(),
-          p.s.lengths.size(), p.rows,            longest,     longest,     p.s.heads,        p.s.width};
+  return {p.qkv.view(),       keys_of(p, p.qkv), 3 * p.layer,        3 * p.layer, p.offsets.data(),
+          p.offsets.data(),   nullptr,           p.s.lengths.size(), p.rows,      longest,
+          longest,            p.s.heads,         p.s.width};
 }
 
 static void attention_case(checks &t, int type, const shape &s, int capability) {
@@ -185,8 +186,9 @@ static void some_queries_case(checks &t, int type, const shape &s, int capabilit
   dropout.position = position.data();
   const kc_dropout *mask = p.mask.get() ? &dropout : nullptr;
   const kc_attention_input input = {queries.view(),     keys_of(p, p.qkv), p.layer, 3 * p.layer,
-                                    offsets.data(),     p.offsets.data(),  s.lengths.size(), n,
-                                    longest,            p.longest,         s.heads, s.width};
+                                    offsets.data(),     p.offsets.data(),  nullptr, s.lengths.size(),
+                                    n,                  longest,           p.longest, s.heads,
+                                    s.width};
   t.ok(kc_attention(&t.device, out.view(), lse.f32(), &input, mask), name);
   const double tolerance = type == KC_F32 ? 3e-6 : 2 * rounding(type);
   const std::vector<size_t> inner(rows.begin() + 1, rows.end() - 1);
@@ -230,7 +232,7 @@ static void cpu_case(checks &t) {
   for (size_t s = 0; s < 2; s++) {
     const size_t begin = (size_t)p.offsets[s], length = p.s.lengths[s];
     for (size_t head = 0; head < 2; head++)
-      kk_elementwise_plain.attention(&arrays, {begin, length, begin, length, head}, aligned);
+      kk_elementwise_plain.attention(&arrays, {begin, length, begin, length, 0, 0, head, 0}, aligned);
   }
   const kc_attention_input input = joined(p, p.longest);
   t.ok(kc_attention(&t.device, out.view(), lse.f32(), &input, p.mask.get()), "attention");
@@ -242,7 +244,7 @@ static void cpu_case(checks &t) {
 static void refusals(checks &t) {
   array x(KC_F32, 3000);
   const int32_t offsets[] = {0, 1};
-  kc_attention_input input = {x.view(), x.view(), 800, 800, offsets, offsets, 1, 1, 1, 1, 1, 257};
+  kc_attention_input input = {x.view(), x.view(), 800, 800, offsets, offsets, nullptr, 1, 1, 1, 1, 1, 257};
   t.is_true(kc_attention(&t.device, x.view(), nullptr, &input, nullptr) == KC_UNSUPPORTED, "a head that is too wide");
   t.is_true(t.device.message.find("257") != std::string::npos, t.device.message);
   input.head_width = 64;

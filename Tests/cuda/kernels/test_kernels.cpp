@@ -112,6 +112,7 @@ int main(int count, char **arguments) {
   add_loss_cases();
   add_optimizer_cases();
   add_attention_cases();
+  add_attention_text_cases();
   add_selftest_cases();
   std::vector<std::string> files;
   bool report = false, barriers = false, one_order = false;

@@ -90,6 +90,7 @@ struct test_case {
 };
 std::vector<test_case> &all_cases();
 void add_attention_cases();
+void add_attention_text_cases();
 void add_norm_cases();
 void add_embedding_cases();
 void add_elementwise_cases();

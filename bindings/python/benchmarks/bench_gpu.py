@@ -9,6 +9,7 @@ Each part runs in a process of its own; a part that fails is a line of the table
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -163,7 +164,8 @@ def inference(options):
 
 
 def pairs(options):
-    """All pairs of a sentence with four entities in one call, against one prediction a pair."""
+    """All pairs of a sentence with four entities in one call, against one prediction a pair: markers in the text, and beside
+    it, where the pairs share the text."""
     import bench_pairs
     import gpu_data
     import kluere
@@ -171,14 +173,19 @@ def pairs(options):
     context = kluere.Context(device=options.device)
     sentences = [gpu_data.sentence_with_entities(tokens, 4, seed) for seed, tokens in enumerate((48, 64, 64, 80))]
     with tempfile.TemporaryDirectory() as folder:
-        model = gpu_data.create_model(Path(folder) / "tokenizer", options.shape, context)
-        masked = model.with_type_mask(gpu_data.create_dataset([64] * 8, model.labels, context))
-        for precision in ("bfloat16", "float32") if options.device == "cuda" else ("float32",):
+        precisions = ("bfloat16", "float32") if options.device == "cuda" else ("float32",)
+        forms = {"in the text": "typed_marker_punct", "beside it": "typed_levitated_marker"}
+        for (where, form), precision in itertools.product(forms.items(), precisions):
+            model = gpu_data.create_model(
+                Path(folder) / "tokenizer", options.shape, context, input_form=form, head="entity_start"
+            )
+            masked = model.with_type_mask(gpu_data.create_dataset([64] * 8, model.labels, context))
             predictor = kluere.Predictor(masked, precision=precision)
             times, difference, pruned = bench_pairs.measure(kluere, predictor, sentences, 20)
             single = times["one by one"]
             for way in ("one call", "one call, pruned"):
-                row(f"12 pairs of a sentence, {way}, {precision}", f"{times[way]:.2f} ms against {single:.2f} ms one by one",
+                row(f"12 pairs of a sentence, markers {where}, {way}, {precision}",
+                    f"{times[way]:.2f} ms against {single:.2f} ms one by one",
                     f"{times[way] / single:.2f} of the time; {pruned:.0%} pruned; probabilities differ by {difference:.1g}")
 
 
