@@ -19,21 +19,25 @@ struct ReadRows {
 
   /// Those of a classifier's features.
   mutating func take(_ batch: TokenBatch, of plan: HeadPlan) throws(KluereError) {
+    guard plan.features.count > 1 else { return try takeFirst(batch) }
     begin(batch)
-    if plan.features.count > 1 {
-      let count = 2 * plan.features.count * batch.sequenceCount
-      guard batch.spans.count == count else {
-        throw KluereError(
-          .internal, "head: the batch has \(batch.spans.count) numbers for \(plan.features.count) features")
-      }
-      for span in stride(from: 0, to: count, by: 2) {
-        try mark(Int(batch.spans[span]), Int(batch.spans[span + 1]))
-      }
-    } else {
-      for sequence in 0..<batch.sequenceCount {
-        let row = Int(batch.offsets[sequence])
-        try mark(row, row + 1)
-      }
+    let count = 2 * plan.features.count * batch.sequenceCount
+    guard batch.spans.count == count else {
+      throw KluereError(
+        .internal, "head: the batch has \(batch.spans.count) numbers for \(plan.features.count) features")
+    }
+    for span in stride(from: 0, to: count, by: 2) {
+      try mark(Int(batch.spans[span]), Int(batch.spans[span + 1]))
+    }
+    close(batch)
+  }
+
+  /// The first of each sequence.
+  mutating func takeFirst(_ batch: TokenBatch) throws(KluereError) {
+    begin(batch)
+    for sequence in 0..<batch.sequenceCount {
+      let row = Int(batch.offsets[sequence])
+      try mark(row, row + 1)
     }
     close(batch)
   }
