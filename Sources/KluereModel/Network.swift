@@ -86,6 +86,12 @@ package final class Network {
     _ = try runEncoder(weights, batch, dropout)
   }
 
+  /// The same for `firstStates` and `pool`: at each sequence's first row.
+  package func encodeFirst(_ weights: NetworkWeights, _ batch: TokenBatch) throws(KluereError) {
+    if computesAllRows { reads.take(batch) } else { try reads.takeFirst(batch) }
+    _ = try runEncoder(weights, batch, .off)
+  }
+
   private func runEncoder(
     _ weights: NetworkWeights, _ batch: TokenBatch, _ dropout: DropoutPlan
   ) throws(KluereError) -> Values {
@@ -162,16 +168,21 @@ package final class Network {
     return memory.embeddedStream.map { Values($0) } ?? embedded
   }
 
-  /// BERT's tanh pooler over the hidden states that the last `encode` gave: [sequences, hidden] in device memory.
+  /// Hidden states of the sequences' first rows that the last encoding gave: [sequences, hidden] in device memory.
+  package func firstStates() throws(KluereError) -> Floats {
+    guard let gathered = memory.head.blocks, let firstRows = memory.head.firstRows else { throw Network.unprepared }
+    try backend.gatherRows(
+      gathered, try hiddenStates(), firstRows, count: shape.sequences, width: configuration.hiddenSize)
+    return gathered
+  }
+
+  /// BERT's tanh pooler over them: [sequences, hidden] in device memory.
   package func pool(_ weights: NetworkWeights) throws(KluereError) -> ConstantFloats {
     let dense = layout.pooler
     guard let dense else { throw KluereError(.unsupported, "pooler: the model has none") }
-    guard let gathered = memory.head.blocks, let firstRows = memory.head.firstRows else { throw Network.unprepared }
-    let pass = try makePass(weights)
+    let gathered = try firstStates()
     let pooled = gathered + shape.sequences * configuration.hiddenSize
-    try backend.gatherRows(
-      gathered, try hiddenStates(), firstRows, count: shape.sequences, width: configuration.hiddenSize)
-    try pass.linear(
+    try makePass(weights).linear(
       Values(pooled, precision.ofHead), Values(gathered, precision.ofHead), dense, rows: shape.sequences, .tanh)
     return UnsafePointer(pooled)
   }

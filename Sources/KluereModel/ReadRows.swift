@@ -21,19 +21,23 @@ struct ReadRows {
 
   /// Those of a classifier's features.
   mutating func take(_ batch: TokenBatch, of plan: HeadPlan) throws(KluereError) {
+    guard plan.features.count > 1 else { return try takeFirst(batch) }
     begin(batch)
-    if plan.features.count > 1 {
-      let count = 2 * plan.features.count * batch.sequenceCount
-      guard batch.spans.count == count else {
-        throw KluereError(
-          .internal, "head: the batch has \(batch.spans.count) numbers for \(plan.features.count) features")
-      }
-      for span in stride(from: 0, to: count, by: 2) {
-        try mark(Int(batch.spans[span]), Int(batch.spans[span + 1]))
-      }
-    } else {
-      for text in batch.texts { try mark(Int(text.begin), Int(text.begin) + 1) }
+    let count = 2 * plan.features.count * batch.sequenceCount
+    guard batch.spans.count == count else {
+      throw KluereError(
+        .internal, "head: the batch has \(batch.spans.count) numbers for \(plan.features.count) features")
     }
+    for span in stride(from: 0, to: count, by: 2) {
+      try mark(Int(batch.spans[span]), Int(batch.spans[span + 1]))
+    }
+    close(batch)
+  }
+
+  /// The first of each sequence.
+  mutating func takeFirst(_ batch: TokenBatch) throws(KluereError) {
+    begin(batch)
+    for text in batch.texts { try mark(Int(text.begin), Int(text.begin) + 1) }
     close(batch)
   }
 

@@ -11,12 +11,12 @@ enum SentencePieceFolder {
   static func open(
     _ file: TokenizerFile, _ fields: JSONFields?, addedSpecialTokens: [String], sources: [TokenizerFile]
   ) throws(KluereError) -> Tokenizer {
-    let model = try SentencePieceModel.summary(file.bytes)
+    let model = try SentencePieceModel(file.bytes)
     var configuration = TokenizerConfiguration()
     configuration.unkToken = model.unknown
     let isXLM = file.name == xlmName
     // BARThez numbers its file as fairseq does; XLM-R's file begins with <unk>, <s>, </s> and is moved by one.
-    let fairseq = isXLM && model.first.first == "<unk>"
+    let fairseq = isXLM && model.first == "<unk>"
     if isXLM {
       (configuration.clsToken, configuration.sepToken) = ("<s>", "</s>")
       (configuration.padToken, configuration.maskToken) = ("<pad>", "<mask>")
@@ -43,7 +43,7 @@ enum SentencePieceFolder {
       configuration.addedTokens = configuration.addedTokens.filter { !contents.contains($0.content) } + stated
     }
     return try Tokenizer(
-      sentencePiece: file, fairseq: fairseq, configuration: configuration,
+      sentencePiece: file, model, fairseq: fairseq, configuration: configuration,
       template: { cls, sep in
         if isXLM { return SpecialTemplate(robertaWith: cls, sep) }
         if cls >= 0, sep >= 0 { return SpecialTemplate(bertWith: cls, sep) }

@@ -7,6 +7,10 @@ final class PieceTrie: @unchecked Sendable {  // immutable after init
   static let initial: Int32 = 0
   static let continuation: Int32 = 1
 
+  /// Different beginnings, which are what takes memory: so many and two a piece. Real vocabularies have 1.1 (KLUE), 1.6
+  /// (KE-T5) and 1.9 (BARThez) a piece, the fewer the more pieces there are.
+  static let mostBeginnings = 1 << 20
+
   let trie: OpaquePointer
 
   /// Of equal keys in a group the last counts. `hasKinds`: characters are told apart as WordPiece needs it.
@@ -15,13 +19,20 @@ final class PieceTrie: @unchecked Sendable {  // immutable after init
   ) throws(KluereError) {
     var made: OpaquePointer?
     var kinds = Characters.shared.kinds
-    let all = keys + continuing
+    let all = continuing.isEmpty ? keys : keys + continuing
+    let most = PieceTrie.mostBeginnings + 2 * all.count
     let status = withUnsafePointer(to: &kinds) { kinds in
       kt_trie_create(
-        &made, all, [keys.count, continuing.count], storage.baseAddress, hasKinds ? kinds : nil)
+        &made, all, [keys.count, continuing.count], storage.baseAddress, hasKinds ? kinds : nil, most)
     }
     guard status != KT_NO_MEMORY else {
       throw KluereError(.outOfMemory, "vocabulary: no memory for the trie of \(all.count) pieces")
+    }
+    guard status != KT_TOO_LONG else {
+      throw KluereError(
+        .unsupported,
+        "vocabulary: \(all.count) pieces that begin in more than \(most) ways, expected at most \(PieceTrie.mostBeginnings) "
+          + "and two a piece")
     }
     guard let made else {
       throw KluereError(.unsupported, "vocabulary: \(all.count) pieces are more than the trie has room for")

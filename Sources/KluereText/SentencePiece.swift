@@ -28,14 +28,18 @@ struct SentencePiece: Sendable {
     // Scores are logarithms, so SentencePiece's start value, the smallest positive number, remains the maximum.
     var highest = Float.leastNormalMagnitude
     var bytes = [Int32](repeating: model.unknownID, count: 256)
-    matching.reserveCapacity(model.pieces.count)
+    // Each as large as it gets: where an array grows it is there twice.
+    let matchingCount = model.pieces.count { $0.matches }
+    matching.reserveCapacity(matchingCount)
+    rest.reserveCapacity(model.pieces.count - matchingCount)
+    symbols.reserveCapacity(model.pieces.count { $0.type == .userDefined })
     for (id, piece) in model.pieces.enumerated() {
       let key = PieceTrie.key(piece.text, id)
       if piece.type == .normal {
         lowest = min(lowest, piece.score)
         highest = max(highest, piece.score)
       }
-      if piece.type == .normal || piece.type == .userDefined { matching.append(key) } else { rest.append(key) }
+      if piece.matches { matching.append(key) } else { rest.append(key) }
       if piece.type == .userDefined { symbols.append(key) }
       if piece.type == .byte {
         let text = String(decoding: model.text(id), as: Unicode.UTF8.self)
@@ -47,7 +51,7 @@ struct SentencePiece: Sendable {
     }
     byteIDs = bytes
     unigram = try Unigram(
-      matching, storage: model.bytes, scores: model.pieces.map { Double($0.score) },
+      matching, storage: model.bytes, scores: model.pieces.lazy.map { Double($0.score) },
       userDefined: symbols.isEmpty ? nil : model.pieces.map { $0.type == .userDefined }, userScore: Double(highest),
       unknownScore: Double(lowest - 10), unknownID: model.unknownID, single: true,
       normalization: .rules([model.characterMap].compactMap { $0 }, longer: true, changes: []))

@@ -11,16 +11,30 @@ package struct SentencePieceModel: Sendable {
     case byte = 6
   }
 
+  /// 12 bytes: a file may have many.
   struct Piece: Sendable {
-    /// A range of the file's bytes.
-    var text: Range<Int>
+    private var begin: UInt32
     var score: Float = 0
+    private var length: UInt16 = 0
     var type = PieceType.normal
+
+    init(at begin: Int) { self.begin = UInt32(clamping: begin) }
+
+    /// A range of the file's bytes.
+    var text: Range<Int> {
+      get { Int(begin)..<Int(begin) + Int(length) }
+      set { (begin, length) = (UInt32(clamping: newValue.lowerBound), UInt16(clamping: newValue.count)) }
+    }
+
+    /// In text.
+    var matches: Bool { type == .normal || type == .userDefined }
   }
 
   static let maximumBytes = 64 << 20
   static let maximumPieces = 1 << 21
-  /// Longer pieces make every byte of a text that many steps.
+  /// They are in a second trie.
+  static let maximumUserDefined = 1 << 16
+  /// Longer pieces make every byte of a text that many steps. Also of the trainer's strings.
   static let maximumPieceBytes = 1 << 10
 
   private(set) var bytes: [UInt8]
@@ -32,13 +46,12 @@ package struct SentencePieceModel: Sendable {
   private(set) var spaceIsSuffix = false
   private(set) var hasByteFallback = false
   private(set) var unknownID: Int32 = -1
-  private(set) var bosPiece = Array("<s>".utf8)
   private(set) var eosPiece = Array("</s>".utf8)
   private(set) var padPiece = Array("<pad>".utf8)
   /// What decoding writes for the unknown piece.
   private(set) var unknownSurface = Array(" \u{2047} ".utf8)
 
-  init(_ bytes: [UInt8]) throws(KluereError) {
+  package init(_ bytes: [UInt8]) throws(KluereError) {
     guard bytes.count <= SentencePieceModel.maximumBytes else {
       throw KluereError(
         .unsupported,
@@ -54,36 +67,37 @@ package struct SentencePieceModel: Sendable {
     self = parsed
   }
 
-  /// What a reader of folders wants to know before it makes a tokenizer.
-  package struct Summary {
-    /// Texts of the first four pieces.
-    package let first: [String]
-    package let unknown: String
-    package let eos: String
-    package let pad: String
-    private let model: SentencePieceModel
+  // MARK: What a reader of folders wants to know
 
-    init(_ model: SentencePieceModel) {
-      func string(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: Unicode.UTF8.self) }
-      first = (0..<min(4, model.pieces.count)).map { string(model.text($0)) }
-      unknown = string(model.text(Int(model.unknownID)))
-      (eos, pad) = (string(model.eosPiece), string(model.padPiece))
-      self.model = model
-    }
+  /// Text of the first piece.
+  package var first: String { string(text(0)) }
+  package var unknown: String { string(text(Int(unknownID))) }
+  package var eos: String { string(eosPiece) }
+  package var pad: String { string(padPiece) }
 
-    /// Looks at every piece: a reader asks for a few.
-    package func has(_ text: String) -> Bool {
-      model.pieces.contains { $0.type != .byte && model.bytes[$0.text].elementsEqual(text.utf8) }
-    }
+  /// Looks at every piece: a reader asks for a few.
+  package func has(_ text: String) -> Bool {
+    pieces.contains { $0.type != .byte && bytes[$0.text].elementsEqual(text.utf8) }
   }
 
-  package static func summary(_ bytes: [UInt8]) throws(KluereError) -> Summary {
-    Summary(try SentencePieceModel(bytes))
+  private func string(_ bytes: some Sequence<UInt8>) -> String {
+    String(decoding: Array(bytes), as: Unicode.UTF8.self)
   }
+
+  // MARK: Reading
 
   func text(_ id: Int) -> ArraySlice<UInt8> { bytes[pieces[id].text] }
 
   private mutating func parse(_ buffer: UnsafeBufferPointer<UInt8>) throws(KluereError) {
+    // An array that grows is there twice.
+    var counter = ProtobufReader(buffer, 0..<buffer.count)
+    var count = 0
+    while let (field, _) = try counter.next() { count += field == 1 ? 1 : 0 }
+    guard count <= SentencePieceModel.maximumPieces else {
+      throw KluereError(
+        .unsupported, "SentencePiece model: \(count) pieces, expected at most \(SentencePieceModel.maximumPieces)")
+    }
+    pieces.reserveCapacity(count)
     var reader = ProtobufReader(buffer, 0..<buffer.count)
     while let (field, value) = try reader.next() {
       switch (field, value) {
@@ -93,6 +107,13 @@ package struct SentencePieceModel: Sendable {
       case (5, .bytes(let range)): try readDenormalizer(buffer, range)
       default: break
       }
+    }
+    let userDefined = pieces.count { $0.type == .userDefined }
+    guard userDefined <= SentencePieceModel.maximumUserDefined else {
+      throw KluereError(
+        .unsupported,
+        "SentencePiece model: \(userDefined) user-defined pieces, expected at most \(SentencePieceModel.maximumUserDefined)"
+      )
     }
     guard !pieces.isEmpty else { throw KluereError(.badFormat, "SentencePiece model: no pieces in the file") }
     guard unknownID >= 0 else { throw KluereError(.badFormat, "SentencePiece model: no piece of type UNKNOWN") }
@@ -108,14 +129,12 @@ package struct SentencePieceModel: Sendable {
     _ buffer: UnsafeBufferPointer<UInt8>, _ range: Range<Int>
   ) throws(KluereError) {
     let id = pieces.count
-    guard id < SentencePieceModel.maximumPieces else {
-      throw KluereError(.unsupported, "SentencePiece model: more than \(SentencePieceModel.maximumPieces) pieces")
-    }
-    var piece = Piece(text: range.lowerBound..<range.lowerBound)
+    var piece = Piece(at: range.lowerBound)
+    var text = range.lowerBound..<range.lowerBound
     var reader = ProtobufReader(buffer, range)
     while let (field, value) = try reader.next() {
       switch (field, value) {
-      case (1, .bytes(let text)): piece.text = text
+      case (1, .bytes(let found)): text = found
       case (2, .fixed32(let bits)): piece.score = Float(bitPattern: bits)
       case (3, .varint(let number)):
         guard let type = PieceType(rawValue: number) else {
@@ -125,15 +144,16 @@ package struct SentencePieceModel: Sendable {
       default: break
       }
     }
-    let length = piece.text.count
+    let length = text.count
     guard length > 0, length <= SentencePieceModel.maximumPieceBytes else {
       throw KluereError(
         .badFormat,
         "SentencePiece model: piece \(id) has \(length) bytes, expected 1 to \(SentencePieceModel.maximumPieceBytes)")
     }
-    guard UTF8.firstInvalid(UnsafeBufferPointer(rebasing: buffer[piece.text])) == nil else {
+    guard UTF8.firstInvalid(UnsafeBufferPointer(rebasing: buffer[text])) == nil else {
       throw KluereError(.badFormat, "SentencePiece model: piece \(id) is not UTF-8")
     }
+    piece.text = text
     guard piece.score.isFinite else {
       throw KluereError(.badFormat, "SentencePiece model: piece \(id) has score \(piece.score)")
     }
@@ -157,13 +177,24 @@ package struct SentencePieceModel: Sendable {
         throw KluereError(.unsupported, "SentencePiece model: type \(name) is not supported, expected UNIGRAM")
       case (24, .varint(let flag)): spaceIsSuffix = flag != 0
       case (35, .varint(let flag)): hasByteFallback = flag != 0
-      case (44, .bytes(let text)): unknownSurface = Array(buffer[text])
-      case (46, .bytes(let text)): bosPiece = Array(buffer[text])
-      case (47, .bytes(let text)): eosPiece = Array(buffer[text])
-      case (48, .bytes(let text)): padPiece = Array(buffer[text])
+      case (44, .bytes(let text)): unknownSurface = try short(buffer, text, "unk_surface")
+      case (47, .bytes(let text)): eosPiece = try short(buffer, text, "eos_piece")
+      case (48, .bytes(let text)): padPiece = try short(buffer, text, "pad_piece")
       default: break
       }
     }
+  }
+
+  private func short(
+    _ buffer: UnsafeBufferPointer<UInt8>, _ text: Range<Int>, _ name: String
+  ) throws(KluereError) -> [UInt8] {
+    guard text.count <= SentencePieceModel.maximumPieceBytes else {
+      throw KluereError(
+        .unsupported,
+        "SentencePiece model: \(name) has \(text.count) bytes, expected at most \(SentencePieceModel.maximumPieceBytes)"
+      )
+    }
+    return Array(buffer[text])
   }
 
   private mutating func readNormalizer(

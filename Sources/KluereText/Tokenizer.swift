@@ -105,8 +105,9 @@ package final class Tokenizer: Sendable {
     clsID = added.id(of: configuration.clsToken)
     maskID = added.id(of: configuration.maskToken)
     self.template = template ?? SpecialTemplate(bertWith: clsID, sepID)
-    strings = try TokenStrings(
-      vocabulary.pieces.map { vocabulary.bytes[$0] } + added.beyondVocabulary.map { $0.content.utf8Key[...] })
+    strings = try TokenStrings(vocabulary.pieces.count, added: added.beyondVocabulary) {
+      vocabulary.bytes[vocabulary.pieces[$0]]
+    }
     try self.template.check(within: strings.count)
     segmenter = .wordPiece(PreTokenizer(model: model, normalizer: normalizer))
     rawMatcher = try added.matcher(normalized: nil)
@@ -116,28 +117,29 @@ package final class Tokenizer: Sendable {
     normalizedMatcher = try added.matcher(normalized: normalizedTexts)
   }
 
-  /// A SentencePiece model. `fairseq`: with XLM-R's ids, those of the file moved by one and <s>, <pad>, </s>, <unk> before
-  /// them. Special tokens that the configuration names and the file lacks are added; "" names none.
+  /// A SentencePiece model; `read`: what the file says, if that is known. `fairseq`: with XLM-R's ids, those of the file moved
+  /// by one and <s>, <pad>, </s>, <unk> before them. Special tokens that the configuration names and the file lacks are added;
+  /// "" names none.
   package init(
-    sentencePiece file: TokenizerFile, fairseq: Bool, configuration: TokenizerConfiguration,
-    template: (_ cls: Int32, _ sep: Int32) -> SpecialTemplate, addedSpecialTokens: [String] = [],
-    sourceFiles: [TokenizerFile] = []
+    sentencePiece file: TokenizerFile, _ read: SentencePieceModel? = nil, fairseq: Bool,
+    configuration: TokenizerConfiguration, template: (_ cls: Int32, _ sep: Int32) -> SpecialTemplate,
+    addedSpecialTokens: [String] = [], sourceFiles: [TokenizerFile] = []
   ) throws(KluereError) {
-    let model = try SentencePieceModel(file.bytes)
+    let model = if let read { read } else { try SentencePieceModel(file.bytes) }
     let pieces = try SentencePiece(model, fairseq: fairseq)
-    var texts = model.pieces.map { model.bytes[$0.text] }
-    let first = ["<s>", "<pad>", "</s>", "<unk>"].map(\.utf8Key)
+    let first = fairseq ? ["<s>", "<pad>", "</s>", "<unk>"].map(\.utf8Key) : []
     if fairseq {
-      guard texts.count >= 3, texts.prefix(3).map(Array.init) == ["<unk>", "<s>", "</s>"].map(\.utf8Key) else {
+      guard model.pieces.count >= 3, (0..<3).map({ Array(model.text($0)) }) == ["<unk>", "<s>", "</s>"].map(\.utf8Key)
+      else {
         throw KluereError(.unsupported, "SentencePiece model: expected <unk>, <s> and </s> as pieces 0 to 2 for XLM-R")
       }
-      texts.replaceSubrange(..<3, with: first.map { $0[...] })
     }
+    let count = model.pieces.count + (fairseq ? 1 : 0)
     var configuration = configuration
     // There is no text between the raw and the pieces that could be matched.
     for index in configuration.addedTokens.indices { configuration.addedTokens[index].normalized = false }
-    let added = try AddedTokenTable(configuration, addedSpecialTokens, vocabularyCount: texts.count) { text in
-      if fairseq, let place = first.firstIndex(of: text) { return Int32(truncatingIfNeeded: place) }
+    let added = try AddedTokenTable(configuration, addedSpecialTokens, vocabularyCount: count) { text in
+      if let place = first.firstIndex(of: text) { return Int32(truncatingIfNeeded: place) }
       return pieces.fileID(text).map { pieces.id($0) }
     }
     self.configuration = configuration
@@ -151,7 +153,9 @@ package final class Tokenizer: Sendable {
     clsID = added.id(of: configuration.clsToken)
     maskID = added.id(of: configuration.maskToken)
     self.template = template(clsID, sepID)
-    strings = try TokenStrings(texts + added.beyondVocabulary.map { $0.content.utf8Key[...] })
+    strings = try TokenStrings(count, added: added.beyondVocabulary) { id in
+      id < first.count ? first[id][...] : model.text(fairseq ? id - 1 : id)
+    }
     try self.template.check(within: strings.count)
     segmenter = .sentencePiece(pieces)
     rawMatcher = try added.matcher(normalized: nil)
@@ -179,8 +183,7 @@ package final class Tokenizer: Sendable {
     clsID = added.id(of: configuration.clsToken)
     maskID = added.id(of: configuration.maskToken)
     self.template = template
-    strings = try TokenStrings(
-      rules.pieces.map { $0.text[...] } + added.beyondVocabulary.map { $0.content.utf8Key[...] })
+    strings = try TokenStrings(rules.pieces.count, added: added.beyondVocabulary) { rules.pieces[$0].text[...] }
     try template.check(within: strings.count)
     segmenter = .unigram(unigram)
     rawMatcher = try added.matcher(normalized: nil)
@@ -240,7 +243,7 @@ package final class Tokenizer: Sendable {
         addedSpecialTokens: missing)
     case .sentencePiece(let pieces):
       return try Tokenizer(
-        sentencePiece: mainFile, fairseq: pieces.shift == 1, configuration: configuration,
+        sentencePiece: mainFile, pieces.model, fairseq: pieces.shift == 1, configuration: configuration,
         template: { _, _ in template }, addedSpecialTokens: missing)
     case .unigram(let unigram):
       return try Tokenizer(

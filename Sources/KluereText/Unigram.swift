@@ -18,20 +18,15 @@ final class Unigram: @unchecked Sendable {  // immutable after init
     case rules([PrecompiledCharacterMap], longer: Bool, changes: [UInt32])
   }
 
-  /// `scores` of all pieces, `keys` those that match in text. `userScore`: of a byte of a user-defined piece. `single`:
+  /// `scores`: of all pieces, `keys`: those that match in text. `userScore`: of a byte of a user-defined piece. `single`:
   /// single precision and a text as one, as in SentencePiece.
   init(
-    _ keys: [kt_key], storage: [UInt8], scores: [Double], userDefined: [Bool]? = nil, userScore: Double = 0,
-    unknownScore: Double, unknownID: Int32, single: Bool, normalization: Normalization
+    _ keys: [kt_key], storage: [UInt8], scores: some Collection<Double>, userDefined: [Bool]? = nil,
+    userScore: Double = 0, unknownScore: Double, unknownID: Int32, single: Bool, normalization: Normalization
   ) throws(KluereError) {
     trie = try PieceTrie.make(keys, storage: storage)
-    self.scores = .allocate(capacity: scores.count)
-    self.scores.initialize(from: scores, count: scores.count)
-    self.userDefined = userDefined.map { flags in
-      let copy = UnsafeMutablePointer<UInt8>.allocate(capacity: flags.count)
-      copy.initialize(from: flags.map { $0 ? 1 : 0 }, count: flags.count)
-      return copy
-    }
+    self.scores = Unigram.copy(scores)
+    self.userDefined = userDefined.map { Unigram.copy($0.lazy.map { $0 ? 1 : 0 }) }
     model = kt_unigram(
       trie: trie.trie, scores: self.scores, user: self.userDefined, unknown_score: unknownScore,
       user_score: userScore, unknown: unknownID, single: single ? 1 : 0)
@@ -58,6 +53,12 @@ final class Unigram: @unchecked Sendable {  // immutable after init
   }
 
   private static let mark: UInt32 = 0x2581
+
+  private static func copy<Element>(_ elements: some Collection<Element>) -> UnsafeMutablePointer<Element> {
+    let copy = UnsafeMutablePointer<Element>.allocate(capacity: elements.count)
+    _ = UnsafeMutableBufferPointer(start: copy, count: elements.count).initialize(from: elements)
+    return copy
+  }
 
   /// Whether a key has a mark behind another character.
   private static func reachAcross(_ keys: [kt_key], _ storage: [UInt8]) -> Bool {

@@ -44,25 +44,26 @@ struct Vocabulary {
 /// The strings of all tokens by id, each NUL-terminated at an address that stays for the table's life.
 final class TokenStrings: @unchecked Sendable {  // immutable after init
   private let storage: UnsafeMutablePointer<UInt8>
-  /// Where each string starts, and one more: the end. -1 for ids that have none.
-  private let starts: [Int]
-  private let lengths: [Int]
+  /// Where each string starts, and one more: the end, behind its NUL.
+  private let starts: [UInt32]
 
-  var count: Int { lengths.count }
+  var count: Int { starts.count - 1 }
 
-  init(_ texts: [ArraySlice<UInt8>]) throws(KluereError) {
+  /// `text`: the string of an id below `count`; `added`: those that follow.
+  init(
+    _ count: Int, added: [AddedToken], _ text: (_ id: Int) -> ArraySlice<UInt8>
+  ) throws(KluereError) {
+    let ids = 0..<count + added.count
+    func string(_ id: Int) -> ArraySlice<UInt8> { id < count ? text(id) : added[id - count].content.utf8Key[...] }
     var total = 0
-    var starts: [Int] = []
-    var lengths: [Int] = []
-    starts.reserveCapacity(texts.count)
-    lengths.reserveCapacity(texts.count)
-    for text in texts {
-      let length = text.count
-      starts.append(total)
-      lengths.append(length)
-      guard let next = total.sum(length + 1) else {
-        throw KluereError(.unsupported, "vocabulary: more bytes of tokens than memory can address")
+    var starts: [UInt32] = []
+    starts.reserveCapacity(ids.count + 1)
+    starts.append(0)
+    for id in ids {
+      guard let next = total.sum(string(id).count + 1), let start = UInt32(exactly: next) else {
+        throw KluereError(.unsupported, "vocabulary: tokens of more than \(UInt32.max) bytes")
       }
+      starts.append(start)
       total = next
     }
     guard let memory = malloc(max(total, 1)) else {
@@ -71,12 +72,11 @@ final class TokenStrings: @unchecked Sendable {  // immutable after init
     storage = memory.bindMemory(to: UInt8.self, capacity: max(total, 1))
     var position = 0
     self.starts = starts
-    self.lengths = lengths
-    for text in texts {
-      text.withUnsafeBufferPointer { bytes in
+    for id in ids {
+      string(id).withUnsafeBufferPointer { bytes in
         if let base = bytes.baseAddress { memcpy(storage + position, base, bytes.count) }
+        position += bytes.count
       }
-      position += text.count
       storage[position] = 0
       position += 1
     }
@@ -85,7 +85,8 @@ final class TokenStrings: @unchecked Sendable {  // immutable after init
   deinit { free(storage) }
 
   func bytes(_ id: Int32) -> UnsafeBufferPointer<UInt8>? {
-    guard let index = Int(exactly: id), index >= 0, index < lengths.count else { return nil }
-    return UnsafeBufferPointer(start: storage + starts[index], count: lengths[index])
+    guard let index = Int(exactly: id), index >= 0, index < count else { return nil }
+    let start = Int(starts[index])
+    return UnsafeBufferPointer(start: storage + start, count: Int(starts[index + 1]) - start - 1)
   }
 }

@@ -94,19 +94,19 @@ final class EncoderOutputs {
     into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) {
     try batches(rows) { (sequences) throws(KluereError) in
-      let states = try network.encode(weights, batch)
       let place = sequences.lowerBound * width
       switch pooling {
-      case .pooler:
-        let pooled = try network.pool(weights)
-        try copy(pooled, sequences.count * width, into: out, at: place)
-      case .cls, .mean:
+      case .cls, .pooler:
+        try network.encodeFirst(weights, batch)
+        let vectors = pooling == .cls ? ConstantFloats(try network.firstStates()) : try network.pool(weights)
+        try copy(vectors, sequences.count * width, into: out, at: place)
+      case .mean:
+        let states = try network.encode(weights, batch)
         try hidden.resize(batch.tokenCount * width)
         try copy(states.floats, batch.tokenCount * width, into: hidden.elements, at: 0)
         for sequence in 0..<batch.sequenceCount {
-          let begin = Int(batch.offsets[sequence])
-          let end = pooling == .cls ? begin + 1 : Int(batch.offsets[sequence + 1])
-          mean(begin..<end, into: out, at: place + sequence * width)
+          let rows = Int(batch.offsets[sequence])..<Int(batch.offsets[sequence + 1])
+          mean(rows, into: out, at: place + sequence * width)
         }
       }
       if normalize { for sequence in sequences { self.normalize(out, at: sequence * width) } }

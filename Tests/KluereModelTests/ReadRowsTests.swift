@@ -145,6 +145,30 @@ import Testing
       try answer(model, batch, dropout, all: true, masked: masked), model, "\(layers) layers")
   }
 
+  @Test(arguments: [1, 3]) func `first tokens alone give what they give among all`(layers: Int) throws {
+    let model = try makeModel(try makeContext()) {
+      $0.task = .encoder
+      $0.family = .bert
+      $0.hasPooler = true
+      $0.layerCount = layers
+    }
+    let weights = NetworkWeights(model.weights.arena)
+    // In the second batch first tokens are more than half: there all rows are read.
+    for lengths in [lengths, [2, 1, 3]] {
+      let batch = makeBatch(model, lengths: lengths, seed: 8)
+      let count = lengths.count * model.configuration.hiddenSize
+      func vectors(all: Bool) throws -> [[UInt32]] {
+        let network = Network(
+          model.configuration, model.layout, on: model.context, training: false, computesAllRows: all)
+        try network.encodeFirst(weights, batch)
+        return try [ConstantFloats(network.firstStates()), network.pool(weights)].map {
+          UnsafeBufferPointer(start: $0, count: count).map(\.bitPattern)
+        }
+      }
+      #expect(try vectors(all: false) == vectors(all: true))
+    }
+  }
+
   @Test func `all states are there after a pass that read some`() throws {
     let model = try makeModel(try makeContext()) { $0.task = .maskedLM }
     let batch = makeBatch(model, lengths: [9, 12], seed: 1)

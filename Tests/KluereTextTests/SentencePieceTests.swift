@@ -93,6 +93,69 @@ import Testing
     #expect { try Self.tokenizer(bytes) } throws: { ($0 as? KluereError)?.message.contains("BPE") == true }
   }
 
+  // MARK: Files that are made to take memory
+
+  private static func field(_ number: UInt8, _ content: [UInt8]) -> [UInt8] {
+    var length: [UInt8] = []
+    var rest = content.count
+    while rest > 0x7F {
+      length.append(UInt8(rest & 0x7F) | 0x80)
+      rest >>= 7
+    }
+    // Numbers above 15 take two bytes.
+    let key = number < 16 ? [number << 3 | 2] : [(number & 15) << 3 | 0x82, number >> 4]
+    return key + length + [UInt8(rest)] + content
+  }
+
+  /// A piece; `type`: of sentencepiece_model.proto.
+  private static func piece(_ text: [UInt8], type: UInt8 = 1) -> [UInt8] { field(1, field(1, text) + [0x18, type]) }
+
+  private static let unknown = piece(Array("<unk>".utf8), type: 2)
+
+  private static func refusal(_ bytes: [UInt8]) -> String? {
+    let error = failure { _ = try tokenizer(bytes) }
+    return error?.status == .unsupported ? error?.message : nil
+  }
+
+  @Test func `pieces that share too few beginnings are refused`() throws {
+    var random = Random(state: 3)
+    func long(_ count: Int) -> [UInt8] {
+      var file = Self.unknown
+      for _ in 0..<count { file += Self.piece((0..<1000).map { _ in UInt8(33 + random.next(below: 90)) }) }
+      return file
+    }
+    #expect(
+      Self.refusal(long(1100))
+        == "vocabulary: 1100 pieces that begin in more than 1050776 ways, expected at most 1048576 and two a piece")
+    #expect(try Self.tokenizer(long(100)).vocabularySize == 104)
+  }
+
+  @Test func `strings of the trainer are bounded`() throws {
+    let long = [UInt8](repeating: 0x61, count: 1025)
+    for (number, name) in [(44, "unk_surface"), (47, "eos_piece"), (48, "pad_piece")] {
+      let given = UInt8(number)
+      #expect(
+        Self.refusal(Self.unknown + Self.field(2, Self.field(given, long)))
+          == "SentencePiece model: \(name) has 1025 bytes, expected at most 1024")
+      _ = try Self.tokenizer(Self.unknown + Self.field(2, Self.field(given, Array(long.dropLast()))))
+    }
+  }
+
+  @Test func `user-defined pieces are bounded`() throws {
+    var file = Self.unknown
+    func add(_ numbers: Range<Int>) {
+      for number in numbers {
+        // As `piece`, which takes a while for so many.
+        file += [0x0A, 8, 0x0A, 4, 0x61, 0x61 + UInt8(number >> 12), 0x30 + UInt8(number >> 6 & 63)]
+        file += [0x30 + UInt8(number & 63), 0x18, 4]
+      }
+    }
+    add(0..<1 << 16)
+    #expect(try Self.tokenizer(file).vocabularySize == 4 + 1 << 16)
+    add(1 << 16..<1 << 16 + 1)
+    #expect(Self.refusal(file) == "SentencePiece model: 65537 user-defined pieces, expected at most 65536")
+  }
+
   @Test func `a long text without spaces takes linear time`() throws {
     let tokenizer = try Self.tokenizer(try Self.bytes("bytes.model"))
     #expect(Self.pieces(String(repeating: "가나", count: 100_000), tokenizer).count >= 100_000)

@@ -22,6 +22,10 @@ struct TrieTests {
     }
   }
 
+  private func characters(_ text: [UInt8]) -> [[UInt8]] {
+    String(decoding: text, as: Swift.UTF8.self).unicodeScalars.map { Array(String($0).utf8) }
+  }
+
   @Test func `a token is laid out as in C`() {
     #expect(MemoryLayout<Token>.stride == MemoryLayout<kt_token>.stride)
     #expect(MemoryLayout<Token>.offset(of: \.begin) == MemoryLayout<kt_token>.offset(of: \.begin))
@@ -43,7 +47,14 @@ struct TrieTests {
       expected[index < counts[0] ? 0 : 1][key] = Int32(index)
     }
     var made: OpaquePointer?
-    #expect(kt_trie_create(&made, keys, counts, storage, nil) == KT_OK)
+    // Different beginnings of the keys, group by group.
+    let beginnings = expected.reduce(0) { count, keys in
+      count
+        + Set(keys.keys.flatMap { key in characters(key).indices.map { characters(key)[...$0].flatMap(\.self) } }).count
+    }
+    #expect(kt_trie_create(&made, keys, counts, storage, nil, beginnings - 1) == KT_TOO_LONG)
+    #expect(made == nil)
+    #expect(kt_trie_create(&made, keys, counts, storage, nil, beginnings) == KT_OK)
     let trie = try #require(made)
     defer { kt_trie_destroy(trie) }
     for group in 0..<2 {
@@ -84,7 +95,7 @@ struct TrieTests {
     }
     #expect(taken.count > pairs / 2)
     var made: OpaquePointer?
-    #expect(kt_trie_create(&made, keys, [keys.count, 0], storage, nil) == KT_OK)
+    #expect(kt_trie_create(&made, keys, [keys.count, 0], storage, nil, .max) == KT_OK)
     let trie = try #require(made)
     defer { kt_trie_destroy(trie) }
     for key in keys {

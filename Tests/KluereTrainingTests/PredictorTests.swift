@@ -83,6 +83,33 @@ private func predict(_ model: Model, _ dataset: Dataset, _ change: (inout Predic
   }
 }
 
+@Test(arguments: [7, 4096]) func `a vector of the first token is its last hidden state`(batchTokens: Int) throws {
+  let model = try Fixture.model(try Fixture.context())
+  var options = PredictorOptions()
+  options.batchTokens = batchTokens
+  let predictor = try Predictor(model: model, options: options)
+  let width = model.configuration.hiddenSize
+  let lengths = [9, 1, 30, 2, 14]
+  let offsets = lengths.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) }
+  let ids = (0..<(offsets.last ?? 0)).map { Int32($0 * 7 % 40) }
+  func run(_ count: Int, _ body: (TokenRows, UnsafeMutableBufferPointer<Float>) throws -> Void) throws -> [Float] {
+    var out = [Float](repeating: .nan, count: count * width)
+    try ids.withUnsafeBufferPointer { ids in
+      try offsets.withUnsafeBufferPointer { offsets in
+        let rows = try TokenRows(ids: ids, types: nil, offsets: offsets, for: model.configuration)
+        try out.withUnsafeMutableBufferPointer { try body(rows, $0) }
+      }
+    }
+    return out
+  }
+  let states = try run(ids.count) { try predictor.hiddenStates($0, into: $1) }
+  let mean = try run(lengths.count) { try predictor.embed($0, .mean, normalize: false, into: $1) }
+  let first = try run(lengths.count) { try predictor.embed($0, .cls, normalize: false, into: $1) }
+  #expect(first == offsets.dropLast().flatMap { states[$0 * width..<($0 + 1) * width] })
+  // And all rows are there after it.
+  #expect(try run(lengths.count) { try predictor.embed($0, .mean, normalize: false, into: $1) } == mean)
+}
+
 @Test func `probabilities are the softmax of the logits`() throws {
   let model = try Fixture.model(try Fixture.context())
   let dataset = try Fixture.dataset(0..<20)

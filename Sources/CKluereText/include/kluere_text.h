@@ -25,12 +25,13 @@ typedef struct kt_kinds {
   size_t page_count;
 } kt_kinds;
 
-enum { KT_OK = 0, KT_NO_MEMORY = 1, KT_TOO_LARGE = 2 };
+enum { KT_OK = 0, KT_NO_MEMORY = 1, KT_TOO_LARGE = 2, KT_TOO_LONG = 3 };
 /* counts: the keys of group 0 and those of group 1, which follow them. Keys are valid UTF-8 within the storage; of equal
- * ones in a group the last counts. kinds may be NULL. Time: keys x log(keys) x length at worst, and memory at most about 120
- * bytes for each character of the keys; a set whose characters lie so that it would take more is refused (TOO_LARGE). */
+ * ones in a group the last counts. kinds may be NULL. most: different beginnings that the keys of a group may have, of both
+ * groups together; more are refused (TOO_LONG). Memory: at most 48 bytes for each of these and 36 for each key while it is
+ * made, then 40 and 36; keys whose characters lie so that it would take more are refused (TOO_LARGE). */
 int kt_trie_create(kt_trie **trie, const kt_key *keys, const size_t counts[2], const uint8_t *storage,
-                   const kt_kinds *kinds);
+                   const kt_kinds *kinds, size_t most);
 void kt_trie_destroy(kt_trie *trie);
 /* Value of exactly this key, -1 if there is none. */
 int32_t kt_trie_value(const kt_trie *trie, int group, const uint8_t *key, size_t length);
