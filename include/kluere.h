@@ -563,7 +563,7 @@ enum { KLUERE_ACTIVATION_GELU = 0, KLUERE_ACTIVATION_GELU_NEW = 1, KLUERE_ACTIVA
  *   LEVITATED_MARKER            sentence [SEP] [E1] [/E1] [E2] [/E2], the markers beside the text: they read the text and each
  *                               other, the text reads itself alone, and their positions are those of the entities' first and
  *                               last pieces (PL-Marker, Ye et al. 2022; Zhong and Chen 2021). So all pairs of a sentence share
- *                               its text; the head must read entities
+ *                               its text, unless it is cropped for them; the head must read markers
  *   TYPED_LEVITATED_MARKER      the same with [SUBJ-PER] [/SUBJ-PER] [OBJ-ORG] [/OBJ-ORG]
  * Sentences longer than max_tokens are cropped around both entities: markers, special tokens and the template's own text are
  * always kept, then entities, then what is nearest to them. */

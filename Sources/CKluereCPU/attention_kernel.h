@@ -1,4 +1,4 @@
-/* attention_kernel.h - softmax(q k^T / sqrt(head_width)) v of one sequence and head, and its gradient.
+/* attention_kernel.h - softmax(q k^T / sqrt(head_width)) v of queries of one sequence and head, and its gradient.
  *
  * Keys are packed transposed, so that scores of one query and many keys lie side by side; values, and in backward
  * keys, queries and output gradients, are packed as rows of one head: in the batch they lie a large power of two
@@ -76,8 +76,8 @@ static void kk_pack_part_across(float *out, size_t first, const float *in, size_
     for (size_t i = j < wide ? tall : 0; i < rows; i++) out[j * h->keys + i] = in[i * in_stride + j];
 }
 
-/* out [width, keys] = transpose of the piece's rows; the columns past length repeat the last: a score more of the same value
- * does not change a maximum, and nothing else reads them. in: row 0. */
+/* out [width, keys] = transpose of the piece's rows; the columns past length repeat the last: a score more of the same
+ * value does not change a maximum, and nothing else reads them. in: row 0. */
 static void kk_pack_across(float *out, const float *in, size_t in_stride, kk_attention_piece piece, const kk_head *h) {
   kk_pack_part_across(out, 0, in + piece.first_key * in_stride, in_stride, piece.keys, h);
   kk_pack_part_across(out, piece.keys, in + piece.first_beside * in_stride, in_stride, piece.beside, h);
@@ -157,7 +157,8 @@ static void kk_attention_forward_piece(const kk_attention_arrays *a, kk_attentio
   float keep = drops ? kk_keep_scale(threshold) : 1.0f;
   kk_pack_across(h.keys_across, k, a->key_stride, piece, &h);
   kk_pack_rows(h.value_rows, v + piece.first_key * a->key_stride, a->key_stride, piece.keys, &h);
-  kk_pack_rows(h.value_rows + piece.keys * h.columns, v + piece.first_beside * a->key_stride, a->key_stride, piece.beside, &h);
+  kk_pack_rows(h.value_rows + piece.keys * h.columns, v + piece.first_beside * a->key_stride, a->key_stride,
+               piece.beside, &h);
   size_t blocks = kk_divide_up(h.queries, KK_QUERY_BLOCK);
   for (size_t block = 0, first = 0, count; block < blocks; block++, first += count) {
     count = kk_divide_up(h.queries - first, blocks - block);

@@ -20,9 +20,9 @@ typedef struct kk_attention_arrays {
   size_t query_stride, key_stride, rows, heads, head_width;
   const kk_dropout *dropout;
 } kk_attention_arrays;
-/* Queries of one sequence and head that have the same keys: those of rows first_key .. first_key + keys, and behind them those
- * of first_beside .. first_beside + beside. In backward the latter follow the former; again: another piece has written the
- * gradients of the former, to which this one's are added. */
+/* Queries of one sequence and head that have the same keys: those of rows first_key .. first_key + keys, and behind
+ * them those of first_beside .. first_beside + beside. In backward the latter follow the former; again: another piece has
+ * written the gradients of the former, to which this one's are added. */
 typedef struct kk_attention_piece {
   size_t first_query, queries, first_key, keys, first_beside, beside, head;
   int again;

@@ -40,7 +40,7 @@ struct BatchShape: Hashable {
     self.tokens = tokens
     self.sequences = sequences
     self.read = read
-    hasMarkersBeside = true
+    hasMarkersBeside = true  // whatever comes
   }
 
   /// Rows that the top layer computes.

@@ -59,6 +59,11 @@ struct CompiledTemplate: Sendable {
             run.append(.literal(piece.text))
           }
         }
+      case .particle(let particle, let written):
+        // As many pieces as the longest form has syllables, at most.
+        let forms = [particle.forms.closed, particle.forms.open, written]
+        fixedCount += forms.reduce(0) { max($0, $1.unicodeScalars.count) }
+        run.append(part)
       default: run.append(part)
       }
     }

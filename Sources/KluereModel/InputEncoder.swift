@@ -268,13 +268,23 @@ package struct InputEncoder: Sendable {
       try tokenizer.tokenize(part, allowSpecial: false, into: &scratch.tokens)
       if part[0] > 0x20 { tokenizer.continueFirstPiece(of: &scratch.tokens) }
     }
-    for (index, token) in scratch.tokens.enumerated() {
+    // An entity's pieces rank by their number in it; those of both by the smaller one.
+    var (subjectCount, objectCount) = (0, 0)
+    for token in scratch.tokens {
       var piece = Piece(id: token.id, begin: token.begin + begin, end: token.end + begin, inserted: false)
       let reach = token.reach(in: part)
-      if example.subject.touches(reach.begin + begin, reach.end + begin) { piece.roles.insert(.subject) }
-      if example.object.touches(reach.begin + begin, reach.end + begin) { piece.roles.insert(.object) }
+      piece.priority = Cropping.contextPriority
+      if example.subject.touches(reach.begin + begin, reach.end + begin) {
+        piece.roles.insert(.subject)
+        piece.priority = Cropping.entityPriority(subjectCount)
+        subjectCount += 1
+      }
+      if example.object.touches(reach.begin + begin, reach.end + begin) {
+        piece.roles.insert(.object)
+        piece.priority = min(piece.priority, Cropping.entityPriority(objectCount))
+        objectCount += 1
+      }
       piece.anchor = !piece.roles.isEmpty
-      piece.priority = piece.anchor ? Cropping.entityPriority(index) : Cropping.contextPriority
       scratch.pieces.append(piece)
     }
   }

@@ -150,11 +150,11 @@ package struct ModelConfiguration: Equatable, Sendable {
     let fewestTypes = entitySegments ? ModelConfiguration.entitySegmentTypes : 1
     try check("type_vocab_size", typeVocabularySize, fewestTypes...1024)
     try check("max_tokens", maxTokens, 8...maxPositions)
-    if try parsedTemplate().beside != nil, task == .classification, !head.needsPlaces {
+    if try parsedTemplate().beside != nil, task == .classification, !head.readsMarkers {
       throw KluereError(
         .invalidArgument,
         "head: \(head.name) with the input form \(inputForm.name), whose text does not see the markers, expected a head that "
-          + "reads entities, such as entity_start")
+          + "reads markers, such as entity_start")
     }
     guard padTokenID >= 0, Int(padTokenID) < vocabularySize else {
       throw KluereError(

@@ -39,6 +39,9 @@ package enum RelationHead: Int32, Sendable, NamedChoice {
 
   /// Whether it reads entities, whose places token ids alone do not tell.
   package var needsPlaces: Bool { self != .cls && self != .clsLinear }
+
+  /// Whether it reads the markers of a form that has some, not the text alone.
+  var readsMarkers: Bool { needsPlaces && self != .mentionPool }
 }
 
 /// What of a sentence's states a head takes: each is one row of the hidden size.

@@ -17,6 +17,8 @@ package final class EncodedRows {
   /// Positions of the markers beside the text, row after row, and where each row's end; no ends where the form has none.
   private var besidePositions = GrowingBuffer<Int32>(for: "positions of markers")
   private var besideEnds = GrowingBuffer<Int>(for: "positions of markers")
+  /// Of each row's text: rows with the same text have the same.
+  private var textHashes = GrowingBuffer<UInt64>(for: "rows")
   private let hasMarkersBeside: Bool
   private let narrow: Bool
   private var scratch = InputEncoder.Scratch()
@@ -45,6 +47,7 @@ package final class EncodedRows {
     routes.removeAll()
     besidePositions.removeAll()
     besideEnds.removeAll()
+    textHashes.removeAll()
     croppedRows = 0
   }
 
@@ -56,6 +59,13 @@ package final class EncodedRows {
       if narrow { try narrowIDs.append(UInt16(truncatingIfNeeded: id)) } else { try wideIDs.append(id) }
     }
     for type in example.types { try types.append(UInt8(truncatingIfNeeded: type)) }
+    var hash: UInt64 = 0
+    for place in 0..<example.textCount {
+      let type = UInt8(truncatingIfNeeded: example.types[place])
+      hash = (hash ^ (UInt64(UInt32(bitPattern: example.ids[place])) << 8 | UInt64(type))) &* 0x9E37_79B9_7F4A_7C15
+      hash ^= hash >> 32
+    }
+    try textHashes.append(hash)
     try starts.append(types.count)
     places.read(example, into: &rowSpans)
     for number in rowSpans { try spans.append(number) }
@@ -89,6 +99,7 @@ package final class EncodedRows {
     try besidePositions.append(contentsOf: UnsafeBufferPointer(other.besidePositions.elements))
     for end in other.starts.elements.dropFirst() { try starts.append(first + end) }
     for end in other.besideEnds.elements { try besideEnds.append(firstBeside + end) }
+    try textHashes.append(contentsOf: UnsafeBufferPointer(other.textHashes.elements))
     croppedRows += other.croppedRows
   }
 
@@ -109,6 +120,8 @@ package final class EncodedRows {
 
   /// Those of them that markers beside its text are not.
   func textLength(_ row: Int) -> Int { length(row) - beside(row).count }
+
+  func textHash(_ row: Int) -> UInt64 { textHashes.elements[row] }
 
   private func beside(_ row: Int) -> Range<Int> {
     guard hasMarkersBeside else { return 0..<0 }

@@ -11,8 +11,8 @@ package enum PredictionOutput: Int32, Sendable {
 }
 
 /// Encoded rows in, logits or probabilities out. Rows are sorted by length and packed into batches of at most
-/// `batchTokens` (at least one row); no row's bits depend on the rows beside it. Rows with the same text, as the pairs of one
-/// sentence have where a model's markers stand beside the text, are computed with one text. Memory is kept between calls.
+/// `batchTokens` (at least one row); no row's bits depend on the rows beside it. Rows with the same text, as the pairs of
+/// one sentence have where a model's markers stand beside the text, are computed with one text. Memory is kept between calls.
 final class InferencePass {
   private let context: Context
   private let classes: Int
@@ -20,8 +20,11 @@ final class InferencePass {
   private let network: Network
   private var batch: TokenBatch
   private var unpacked = EncodedRows.Unpacked()
-  /// Rows by falling length of their texts: (largest length - length) in the high half, row in the low half.
+  /// Rows by falling length of their texts, those with the same text side by side: from the highest bit on, 21 of
+  /// (largest length - length), 11 of the text's hash, 32 of the row.
   private var order = Workspace<UInt64>(for: "predictions")
+  /// Tokens that the last run computed; a text that rows share counts once.
+  private(set) var computedTokens = 0
   private var results = Workspace<Float>(for: "predictions")
 
   /// `context`: where it computes; nil: on the model's.
@@ -51,6 +54,7 @@ final class InferencePass {
     // Whole before the caller's memory is touched.
     try results.resize(size)
     let weights = try weights()
+    computedTokens = 0
     var done = 0
     while done < rows.count {
       if stop() { throw KluereError(.cancelled, "stopped on request after \(done) of \(rows.count) rows") }
@@ -72,11 +76,16 @@ final class InferencePass {
     try order.resize(rows.count)
     let keys = order.elements
     for row in 0..<rows.count {
-      let fall = UInt32.max - UInt32(clamping: rows.textLength(row))
-      keys[row] = UInt64(fall) << 32 | UInt64(row)
+      let length = UInt64(min(rows.textLength(row), InferencePass.longestSorted))
+      let fall = UInt64(InferencePass.longestSorted) - length
+      keys[row] = fall << 43 | (rows.textHash(row) & 0x7FF) << 32 | UInt64(row)
     }
     heapSort(keys)
   }
+
+  private static let longestSorted = (1 << 21) - 1
+  /// [CLS], a piece, [SEP]
+  private static let fewestTokens = 3
 
   private func row(_ place: Int) -> Int { Int(order.elements[place] & 0xFFFF_FFFF) }
 
@@ -84,12 +93,17 @@ final class InferencePass {
   private func fill(_ rows: EncodedRows, from start: Int) -> Int {
     batch.removeAll()
     var place = start
+    var cost = 0
     while place < rows.count {
       let row = row(place)
-      if place > start, batch.tokenCount + rows.length(row) > batchTokens { break }
+      let shares = place > start && rows.textHash(row) == rows.textHash(self.row(place - 1))
+      // A row has memory of its own for the head, though it may have no token: it counts as the shortest input.
+      cost += max(InferencePass.fewestTokens, rows.length(row) - (shares ? rows.textLength(row) : 0))
+      if place > start, cost > batchTokens { break }
       rows.load(row, sample: 0, into: &batch, &unpacked, sharing: true)
       place += 1
     }
+    computedTokens += batch.tokenCount
     return place
   }
 

@@ -180,6 +180,9 @@ package final class Predictor {
     _ rows: TokenRows, at positions: UnsafeBufferPointer<Int>, into out: UnsafeMutableBufferPointer<Float>
   ) throws(KluereError) { try outputs.maskLogits(rows, at: positions, try weights(), into: out) }
 
+  /// Tokens that the last call for rows computed; a text that rows share counts once.
+  package var computedTokens: Int { pass.computedTokens }
+
   /// What passes read; not inside `exclusive`.
   func weights(fewRows: Bool = false) throws(KluereError) -> NetworkWeights {
     if let ownWeights { return ownWeights }

@@ -165,6 +165,43 @@ import Testing
     }
   }
 
+  /// Of several that are too long each keeps its beginning, wherever in the sentence it is.
+  @Test func `a long entity or type pushes no other entity out`() throws {
+    let model = try makeFormModel(try makeContext()) {
+      $0.inputForm = .template
+      $0.inputTemplate = "{sentence}{levitated_markers:typed_marker_punct}"
+      $0.maxTokens = 40
+    }
+    let text = Array(repeating: "늘", count: 90).joined(separator: " ")  // words of 4 bytes
+    withExample(text, subject: (0, 319, nil), object: (340, 343, nil)) { example in
+      let encoded = encodeForm(model, example)
+      #expect(encoded.object.begin == encoded.object.end - 1 && encoded.object.begin > 0)
+      #expect(encoded.subject.begin == 1 && encoded.subject.end > 30)
+      #expect(encoded.begins[encoded.object.begin] == 340)
+    }
+    withExample(text, subject: (200, 203, Array(repeating: "관계", count: 60).joined()), object: (240, 247, nil)) {
+      let encoded = encodeForm(model, $0)
+      #expect(encoded.begins[encoded.subject.begin] == 200 && encoded.subject.end == encoded.subject.begin + 1)
+      #expect(encoded.begins[encoded.object.begin] == 240 && encoded.object.end == encoded.object.begin + 2)
+    }
+  }
+
+  @Test func `particles have room before markers are cropped`() throws {
+    let context = try makeContext()
+    func make(_ maxTokens: Int) throws -> Model {
+      try makeFormModel(context) {
+        $0.inputForm = .template
+        $0.inputTemplate = "{subject}{와/과} {object}[SEP]{sentence}{levitated_markers:entity_marker_punct}"
+        $0.maxTokens = maxTokens
+      }
+    }
+    #expect(throws: KluereError.self) { _ = try make(7) }
+    let model = try make(8)  // [CLS], [SEP] twice, a particle, four markers
+    withExample(formSentence, subject: (0, 9, nil), object: (13, 22, nil)) { example in
+      #expect(encodeForm(model, example).object.markerEnd == 8)
+    }
+  }
+
   @Test(arguments: InputForm.allCases.filter { $0 != .template })
   func `cropping keeps markers, the form's own text and the entities' beginning`(form: InputForm) throws {
     let context = try makeContext()

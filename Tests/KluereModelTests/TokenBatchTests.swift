@@ -49,7 +49,7 @@ import Testing
     #expect(batch.offsets == [0, 13, 26, 38, 72, 85] && batch.texts.map(\.begin) == [0, 13, 26, 38, 72])
   }
 
-  @Test(arguments: [RelationHead.clsEntityStart, .report6, .mentionPool], [1, 3])
+  @Test(arguments: [RelationHead.clsEntityStart, .report6, .entityStart], [1, 3])
   func `sentences have the bits with a shared text that they have alone`(head: RelationHead, layers: Int) throws {
     let model = try makeModel(try makeContext(threads: 2)) {
       $0.head = head

@@ -32,6 +32,45 @@ private func predict(_ model: Model, _ dataset: Dataset, _ change: (inout Predic
   }
 }
 
+@Test func `rows with the same text compute it once, wherever they stand`() throws {
+  var configuration = Fixture.configuration()
+  (configuration.inputForm, configuration.head) = (.levitatedMarker, .entityStart)
+  let model = try Model.create(
+    context: try Fixture.context(), tokenizer: try Fixture.tokenizer(), configuration: configuration,
+    labels: try LabelSet(Fixture.labels), seed: 1)
+  let dataset = try Fixture.dataset(0..<40)
+  // Three times in turns: sentences of the same length alternate.
+  let rows = (0..<3).flatMap { _ in (0..<40).map { dataset.example($0) } }
+  func computed(_ rows: [ExampleView], batchTokens: Int = 8192) throws -> ([Float], Int) {
+    var options = PredictorOptions()
+    options.batchTokens = batchTokens
+    let predictor = try Predictor(model: model, options: options)
+    var out = [Float](repeating: .nan, count: rows.count * 4)
+    try out.withUnsafeMutableBufferPointer { try predictor.predict(rows, into: $0) }
+    return (out, predictor.computedTokens)
+  }
+  let (once, tokens) = try computed(Array(rows.prefix(40)))
+  let (thrice, all) = try computed(rows)
+  // Each further row has its four markers.
+  #expect(all == tokens + 80 * 4)
+  #expect(thrice == once + once + once)
+  // A row that costs no token still counts: memory is bounded by batchTokens.
+  let plain = try Fixture.model(try Fixture.context())
+  var options = PredictorOptions()
+  options.batchTokens = 60
+  let predictor = try Predictor(model: plain, options: options)
+  var out = [Float](repeating: .nan, count: 100 * 4)
+  let same = [ExampleView](repeating: dataset.example(0), count: 100)
+  try out.withUnsafeMutableBufferPointer { try predictor.predict([same[0]], into: $0) }
+  let length = predictor.computedTokens
+  try out.withUnsafeMutableBufferPointer { try predictor.predict(same, into: $0) }
+  let rowsOfBatch = 1 + (60 - length) / 3
+  let batches = (100 + rowsOfBatch - 1) / rowsOfBatch
+  #expect(predictor.computedTokens == batches * length)
+  let first = Array(out[0..<4])
+  for row in 0..<100 { #expect(Array(out[row * 4..<row * 4 + 4]) == first) }
+}
+
 @Test(arguments: [1, 2, 3]) func `a predictor with threads of its own has the bits of the pool`(threads: Int) throws {
   let model = try Fixture.model(try Fixture.context())
   let dataset = try Fixture.dataset(0..<60)

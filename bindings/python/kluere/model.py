@@ -56,7 +56,7 @@ class ModelConfig:
 @dataclasses.dataclass(frozen=True)
 class EntityPlaces:
     """Where an entity is among the tokens: ids[marker_begin:begin] opens it, ids[begin:end] are its pieces, and
-    ids[end:marker_end] closes it."""
+    ids[end:marker_end] closes it. Markers beside the text are ids[marker_begin:marker_end]."""
 
     marker_begin: int
     begin: int

@@ -203,7 +203,7 @@ def test_logits_and_every_gradient(tmp_path, context, head, family, form):
 LEVITATED = [
     ("entity_start", "bert", dict(input_form="levitated_marker")),
     ("r_bert", "roberta", dict(input_form="typed_levitated_marker")),
-    ("mention_pool", "roberta", dict(input_form="levitated_marker")),
+    ("report_4", "roberta", dict(input_form="levitated_marker")),
     ("report_6", "bert", dict(input_template="{sentence}{levitated_markers:typed_marker_punct}")),
     ("cls_entity_start", "roberta", dict(input_template="{subject}[SEP]{sentence}{levitated_markers:entity_marker_punct}")),
 ]
@@ -240,7 +240,7 @@ def test_a_run_with_markers_beside_the_text_goes_on_and_comes_back(tmp_path, con
         kluere.Corpus.from_datasets(rows, model.tokenizer, input_form="levitated_marker")
 
 
-@pytest.mark.parametrize("head", ["cls", "cls_linear"])
+@pytest.mark.parametrize("head", ["cls", "cls_linear", "mention_pool"])
 def test_a_text_that_sees_no_markers_needs_a_head_that_does(tmp_path, context, head):
     with pytest.raises(kluere.KluereError, match=f"head: {head} with the input form levitated_marker"):
         made_up.model(tmp_path, head=head, input_form="levitated_marker", context=context)

@@ -66,6 +66,27 @@ def test_sixteen_threads_get_the_bits_of_single_predictions(model, rows, expecte
         assert queue.stats().requests == 0
 
 
+@pytest.mark.parametrize("options", [{}, dict(threads=1, max_delay_us=500)])
+def test_requests_for_pairs_of_one_sentence_share_its_text(tmp_path, rows, options):
+    """Of several callers, and beside other sentences: rows that are merged keep their markers."""
+    model = made_up.model(
+        tmp_path, labels=LABELS, input_form="typed_levitated_marker", head="entity_start", initializer_range=0.4,
+        context=kluere.Context(threads=2),
+    )
+    text, spans = "가나 다라마, 바사 아자.", [(0, 2, "PER"), (3, 6, "ORG"), (8, 10, "DAT")]
+    mixed = [kluere.Example(text, a, b) for a in spans for b in spans if a is not b] + rows[:6]
+    expected = numpy.stack([model.predict(row) for row in mixed])
+    assert len({row.tobytes() for row in expected}) == 12
+    with kluere.Queue(model, **options) as queue:
+
+        def client(number):
+            for turn in range(8):
+                i = (5 * number + 7 * turn) % 10
+                assert numpy.array_equal(queue.predict(mixed[i : i + 1 + turn % 3]), expected[i : i + 1 + turn % 3])
+
+        in_threads(8, client)
+
+
 def test_requests_are_merged_and_answered_once_the_batch_is_full(model, rows, expected):
     with kluere.Queue(model, max_delay_us=MINUTE, max_batch_rows=16) as queue:
         found = in_threads(16, lambda i: queue.predict(rows[i]))
@@ -91,16 +112,16 @@ def test_tasks_wait_in_the_queue_together(model, rows, expected):
 
 
 def test_tasks_count_their_time_and_their_number_from_the_call(model, rows):
-    async def ask(count, timeout):
-        asked = (queue.predict_async(rows[0], timeout=timeout) for _ in range(count))
+    async def ask(*timeouts):
+        asked = (queue.predict_async(rows[0], timeout=timeout) for timeout in timeouts)
         return await asyncio.gather(*asked, return_exceptions=True)
 
     with kluere.Queue(model, max_delay_us=300_000, max_waiting=4, async_threads=1) as queue:
-        found = asyncio.run(ask(6, 60))
+        found = asyncio.run(ask(*6 * [60]))
         assert [type(answer) for answer in found] == 4 * [numpy.ndarray] + 2 * [kluere.Busy]
-        # The first is computed once its batch has waited; the second's time is over before it has a thread.
-        assert isinstance(asyncio.run(ask(2, 0.2))[1], kluere.TimedOut)
-        assert len(asyncio.run(ask(4, None))) == 4
+        # The first is computed once its batch has waited; the second's time is over before it has the only thread.
+        assert isinstance(asyncio.run(ask(60, 0.1))[1], kluere.TimedOut)
+        assert len(asyncio.run(ask(*4 * [None]))) == 4
     with pytest.raises(kluere.KluereError, match="closed"):
         asyncio.run(queue.predict_async(rows[0]))
 

@@ -505,13 +505,17 @@ def single(model, entities, pair):
     return model.predict(kluere.Example(TEXT, entities[pair.subject], entities[pair.object]))
 
 
-@pytest.mark.parametrize("form", [None, "levitated_marker", "typed_levitated_marker", "{sentence}"])
+@pytest.mark.parametrize("form", [None, "levitated_marker", "typed_levitated_marker", "{sentence}", "segments"])
 @pytest.mark.parametrize("kind", ["plain", "mask", "heads", "heads and mask"])
 @pytest.mark.parametrize("output", ["probabilities", "logits"])
 def test_pairs_are_single_predictions_bit_for_bit(tmp_path, context, model, train, kind, output, form):
     """Also where the pairs share the text, or all of their tokens, and part with it in the middle of a batch."""
     if form is not None:
-        how = dict(input_template=form, head="mention_pool") if "{" in form else dict(input_form=form, head="entity_start")
+        how = dict(input_form=form, head="entity_start")
+        if form == "{sentence}":
+            how = dict(input_template=form, head="mention_pool")
+        elif form == "segments":  # the same ids, other types
+            how = dict(input_template="{sentence}", head="report_6", entity_segments=True)
         model = made_up.model(tmp_path, labels=LABELS, initializer_range=0.2, context=context, **how)
     if kind != "plain":
         model = start_of(kind, model, train)
