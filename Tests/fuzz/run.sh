@@ -13,24 +13,25 @@ if [ ${#readers[@]} -eq 0 ]; then readers=(json index weights sentencepiece toke
 swift=${SWIFT:-swift}
 scratch=.build-fuzz
 sanitizers=fuzzer,address
-# SwiftPM names the package after its folder.
-package=$(basename "$PWD" | tr '[:upper:]' '[:lower:]')
+# SwiftPM names the package after its folder, as an identifier.
+package=$(basename "$PWD" | tr '[:upper:]' '[:lower:]' | tr -c 'a-z0-9\n' _)
 
 "$swift" build -c release --target KluereModel --scratch-path $scratch -Xswiftc -sanitize=$sanitizers \
   -Xcc -fsanitize=fuzzer-no-link,address > $scratch.log 2>&1 < /dev/null || { cat $scratch.log; exit 1; }
 rm -f $scratch.log
 folders=()
-for target in CKluereSupport CKluereText CKluereCPU KluereBase KluereText KluereFormats KluereData KluereCompute KluereModel; do
-  folders+=("$scratch/release/$target.build")
+maps=()
+# KluereModel and all that it stands on, which is all that was built.
+for folder in "$scratch"/release/*Kluere*.build; do
+  folders+=("$folder")
+  if [ -f "$folder/module.modulemap" ]; then maps+=(-Xcc "-fmodule-map-file=$folder/module.modulemap"); fi
 done
 objects=$(find "${folders[@]}" -name '*.o')
 for reader in "${readers[@]}"; do
   upper=$(echo "$reader" | tr '[:lower:]' '[:upper:]')
   # shellcheck disable=SC2086
   "${swift}c" -O -parse-as-library -sanitize=$sanitizers -package-name "$package" -D "FUZZ_$upper" \
-    -I $scratch/release/Modules -Xcc -fmodule-map-file=$scratch/release/CKluereSupport.build/module.modulemap \
-    -Xcc -fmodule-map-file=$scratch/release/CKluereCPU.build/module.modulemap \
-    -Xcc -fmodule-map-file=$scratch/release/CKluereText.build/module.modulemap \
+    -I $scratch/release/Modules "${maps[@]}" \
     -o "$scratch/fuzz-$reader" Tests/fuzz/FuzzTarget.swift $objects
   found=$scratch/found/$reader
   mkdir -p "$found" "Tests/fuzz/corpus/$reader"
