@@ -178,12 +178,12 @@ int kc_pool_spans_backward(kc_device *device, float *dx, const float *dy, const 
 /* Arrays and offsets in device memory, laid out as in kk_attention_input (kluere_cpu.h), except that the first sequence may
  * begin behind row 0. rows: those of out and lse, at least query_offsets[sequences]. longest_queries, longest_keys: at least
  * those of any sequence. A sequence without queries, or without anything, is allowed.
- * texts: NULL: every query of a sequence reads all of its keys. Else [sequences][3], {begin, count, queries}: the sequence's
- * text is the keys in rows begin .. begin + count. Its first `queries` queries are the text's and read the text alone; the
- * others read the text and, behind it, those of its own keys that are not the text's. The text begins the sequence's own
- * keys, or lies before them, as an earlier sequence's: then queries is 0, and all own keys are beside the text. An ordinary
- * sequence has {key_offsets[s], its keys, its queries}. longest_keys counts what a sequence reads, the text included. The
- * gradient has only texts that are the sequences' own. */
+ * texts: NULL: every query of a sequence reads all of its keys. Else [sequences][3], {begin, count, queries}: the
+ * sequence's text is the keys in rows begin .. begin + count. Its first `queries` queries are the text's and read the
+ * text alone; the others read the text and, behind it, those of its own keys that are not the text's. The text begins
+ * the sequence's own keys, or lies before them, as an earlier sequence's: then queries is 0, and all own keys are beside
+ * the text. An ordinary sequence has {key_offsets[s], its keys, its queries}. longest_keys counts all that a sequence
+ * reads. The gradient has only texts that are the sequences' own. */
 typedef struct kc_attention_input {
   kc_array queries, keys;
   size_t query_stride, key_stride;

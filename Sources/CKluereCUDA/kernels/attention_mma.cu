@@ -22,7 +22,7 @@ KC_DEVICE int chunk_at(int row, int chunk) {
   return W == 64 ? row * 64 + (chunk ^ (row & 7)) * 8 : row * 32 + (chunk ^ (row >> 1 & 3)) * 8;
 }
 
-// rows: those that there are, the rest becomes zero. stride: numbers from row to row. Those from number `near` on lie
+// rows: those that there are, the rest becomes zero. stride: numbers from row to row. Rows from number `near` on lie
 // `gap` rows further on.
 template <int W>
 KC_DEVICE void load_tile(kc_u16 *tile, const kc_u16 *from, kc_u64 stride, int rows, int near = 0, int gap = 0) {
@@ -347,8 +347,8 @@ KC_DEVICE void attention_forward(const kc_attention_parameters &p) {
 
 // ---- backward ----
 
-// What the gradient of a query's softmax needs: log of its denominator, in powers of 2, dout . out, and how many keys it
-// reads.
+// What the gradient of a query's softmax needs: log of its denominator, in powers of 2, dout . out, and how many keys
+// it reads.
 struct query_numbers {
   float lse[2], mean[2];
   int keys[2];

@@ -15,7 +15,7 @@
   KC_EACH_TYPE(K, attention, kc_attention_wide)       \
   KC_EACH_TYPE(K, attention, kc_attention_wide_queries) \
   KC_EACH_TYPE(K, attention, kc_attention_wide_keys)
-/* On tensor cores: compute capability 7.5 on. The number is the head width. With texts, forward is a kernel of its own. */
+/* On tensor cores: compute capability 7.5 on. The number is the head width. _texts: forward where there are texts. */
 #define KC_KERNELS_attention_mma(K)                     \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma32)         \
   KC_EACH_HALF(K, attention_mma, kc_attention_mma32_texts)   \

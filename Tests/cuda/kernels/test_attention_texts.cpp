@@ -1,7 +1,8 @@
-// test_attention_texts.cpp - attention of tokens beside a text, which read it and are not read by it, and of sequences that
-// read an earlier one's text: against loops in double, and bit for bit against the same without the others.
+// test_attention_texts.cpp - attention of tokens beside a text, which read it and are not read by it, and of sequences
+// that read an earlier one's text: against loops in double, and bit for bit against the same without the others.
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "test_support.h"
 
@@ -177,16 +178,15 @@ void backward(checks &t, const problem &p, results &r, const kc_attention_input 
        "attention with texts, backward");
 }
 
-// Some queries' results and gradients; their bits, since zeros beside a sum do not change it.
-bool same_queries(const problem &p, const results &a, size_t first, const results &b, size_t as, size_t count,
-                  size_t b_queries) {
+// Whether queries of two results have the same bits: zeros beside a sum do not change it.
+bool same_queries(const problem &p, const results &a, const results &b, size_t first, size_t count) {
   const size_t row_bytes = p.layer * kc_type_bytes(p.type);
-  const auto row = [&](const results &r, size_t i) { return static_cast<char *>(r.out.view().data) + i * row_bytes; };
-  if (std::memcmp(row(a, first), row(b, as), count * row_bytes) != 0) return false;
-  for (size_t head = 0; head < p.s.heads; head++)
-    if (std::memcmp(a.lse.f32() + head * p.queries + first, b.lse.f32() + head * b_queries + as,
-                    count * sizeof(float)) != 0)
-      return false;
+  const auto rows = [&](const results &r) { return static_cast<char *>(r.out.view().data) + first * row_bytes; };
+  if (std::memcmp(rows(a), rows(b), count * row_bytes) != 0) return false;
+  for (size_t head = 0; head < p.s.heads; head++) {
+    const size_t at = head * p.queries + first;
+    if (std::memcmp(a.lse.f32() + at, b.lse.f32() + at, count * sizeof(float)) != 0) return false;
+  }
   return true;
 }
 
@@ -210,7 +210,7 @@ void compare_alone(checks &t, const problem &p, const results &r, const std::str
     input.sequences = 1;
     results alone(p);
     forward(t, p, alone, input);
-    t.is_true(same_queries(p, r, (size_t)query, alone, (size_t)query, asking, p.queries),
+    t.is_true(same_queries(p, r, alone, (size_t)query, asking),
               name + ": a text is what it is alone");
     if (!gradients) continue;
     backward(t, p, alone, input);
@@ -237,7 +237,7 @@ void compare_copied(checks &t, const problem &p, const results &r, const std::st
     input.sequences = 1;
     results copied(p);
     forward(t, p, copied, input);
-    t.is_true(same_queries(p, r, first, copied, first, asking, p.queries),
+    t.is_true(same_queries(p, r, copied, first, asking),
               name + ": another's text is as good as a copy of it");
   }
 }
@@ -273,11 +273,10 @@ void texts_case(checks &t, int type, const shape &s, int capability) {
   t.is_true(again.out.same_bits(r.out), name + ": the same without lse and with a longer `longest`");
   if (gradients) {
     backward(t, p, r, p.input());
-    const numbers dqueries = r.query_gradients(p), dkeys = chosen(r.dqkv.values(), [&] {
-      std::vector<size_t> rows(p.rows);
-      for (size_t row = 0; row < p.rows; row++) rows[row] = row;
-      return rows;
-    }(), 3 * p.layer, p.layer, 2 * p.layer);
+    std::vector<size_t> rows(p.rows);
+    std::iota(rows.begin(), rows.end(), 0);
+    const numbers dqueries = r.query_gradients(p);
+    const numbers dkeys = chosen(r.dqkv.values(), rows, 3 * p.layer, p.layer, 2 * p.layer);
     for (size_t c = 0; c < 2 * p.layer; c++)
       t.is_true(std::isnan(dkeys[c]) && std::isnan(dkeys[(p.rows - 1) * 2 * p.layer + c]), name + ": keys of nobody");
     compare_some(t, dqueries, a.dqueries, p.text_queries, p.layer, 1.5 * tolerance, name + " backward");
@@ -313,7 +312,7 @@ void add_case(int type, const shape &s, int capability, const std::string &what,
                          [=](checks &t) { run(t, type, s, capability); }});
 }
 
-// Texts around the tiles' 32 and 64 rows; {0, 0} pads a batch. The emulation takes its time: the longer for some kernels.
+// Texts around the tiles' 32 and 64 rows; {0, 0} pads a batch. Emulation is slow: some kernels alone take the longer.
 using sequences = std::vector<sequence>;
 const sequences own = {{1, 4}, {31, 1}, {0, 0}, {33, 0}, {64, 4}, {60, 10}, {0, 0}};
 const sequences longer_own = {{130, 10}, {63, 1}, {31, 10}, {65, 4}, {64, 10}};
