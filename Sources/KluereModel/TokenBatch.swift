@@ -71,7 +71,7 @@ package struct TokenBatch {
   }
 
   /// Whether the last sentence's text is this one.
-  func hasText(_ ids: ArraySlice<Int32>, _ types: ArraySlice<Int32>) -> Bool {
+  private func hasText(_ ids: ArraySlice<Int32>, _ types: ArraySlice<Int32>) -> Bool {
     guard let text = texts.last, Int(text.count) == ids.count, text.count > 0 else { return false }
     let rows = Int(text.begin)..<Int(text.begin + text.count)
     return self.ids[rows] == ids && self.types[rows] == types

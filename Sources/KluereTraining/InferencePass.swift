@@ -100,7 +100,7 @@ final class InferencePass {
       // A row has memory of its own for the head, though it may have no token: it counts as the shortest input.
       cost += max(InferencePass.fewestTokens, rows.length(row) - (shares ? rows.textLength(row) : 0))
       if place > start, cost > batchTokens { break }
-      rows.load(row, sample: 0, into: &batch, &unpacked, sharing: true)
+      rows.load(row, sample: 0, into: &batch, &unpacked, sharing: shares)
       place += 1
     }
     computedTokens += batch.tokenCount
